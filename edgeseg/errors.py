@@ -1,0 +1,48 @@
+"""What a user can cause. Every message says what was received, what was expected and what to do, on one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgesegError(Exception):
+    """Base of all errors that end a command with one line and `exit_code`, never with a traceback."""
+
+    exit_code = 2
+
+
+class UsageError(EdgesegError):
+    """A wrong option, setting or output place."""
+
+    exit_code = 2
+
+
+class DataError(EdgesegError):
+    """A data set or a picture in it cannot be used."""
+
+    exit_code = 3
+
+
+class SourceError(EdgesegError):
+    """A frame source cannot be opened or never came back."""
+
+    exit_code = 3
+
+
+class ModelError(EdgesegError):
+    """A model, its spec or its export cannot be used."""
+
+    exit_code = 4
+
+
+class EngineError(EdgesegError):
+    """The inference engine failed or hung while running; a supervisor should restart the process."""
+
+    exit_code = 5
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean X?)` for the known word closest to `word`, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

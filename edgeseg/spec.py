@@ -1,0 +1,136 @@
+"""ModelSpec: everything that a program must know about a model to feed it and to read its output.
+
+It travels as JSON in the ONNX file's metadata under the key `edgeseg`, beside the file as `<file>.spec.json`, and in a
+run directory as `spec.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import EdgesegError, ModelError, nearest
+from edgeseg.geometry import FITS, Crop, Size
+from edgeseg.labels import ClassMap
+
+METADATA_KEY = "edgeseg"
+COLOUR_ORDERS = ("bgr", "rgb")
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The contract of a model, in training, in the ONNX file and in the vehicle.
+
+    Attributes:
+        name: free text, by default architecture and encoder.
+        architecture: `fcn8`, `unet`, or `foreign`.
+        encoder: the feature extractor's name.
+        input_size: what the network itself takes.
+        colour_order: channel order of the network's input, `bgr` (as OpenCV delivers) or `rgb`.
+        mean, scale: one value a channel, in `colour_order`; the network's input is (pixel - mean) * scale, with pixels
+            of 0 to 255.
+        classes: names and colours in index order, and the ignore index.
+        fit, crop: how a picture's shape meets the input size (edgeseg.geometry.place).
+        camera_size: the picture size that the camera graph takes; None before export.
+        precision: `fp32`, `fp16` or `int8`, as written in the graph.
+        options: the architecture's own settings, for example its width.
+        trained_on: the data argument of the training.
+        metrics: what it reached, for example {"miou": 0.61}.
+        versions: of edgeseg and the libraries that made it.
+    """
+
+    name: str
+    architecture: str
+    encoder: str
+    input_size: Size
+    colour_order: str
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    classes: ClassMap
+    fit: str = "stretch"
+    crop: Crop | None = None
+    camera_size: Size | None = None
+    precision: str = "fp32"
+    options: dict[str, Any] = field(default_factory=dict)
+    trained_on: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, value, known in (
+            ("colour_order", self.colour_order, COLOUR_ORDERS),
+            ("fit", self.fit, FITS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise ModelError(f"spec: {key} is {value!r}; expected one of {', '.join(known)}")
+        for key, values in (("mean", self.mean), ("scale", self.scale)):
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise ModelError(f"spec: {key} is {values}; expected three finite numbers, one a channel")
+        for key, size in (("input_size", self.input_size), ("camera_size", self.camera_size)):
+            if size is not None and min(size) < 1:
+                raise ModelError(f"spec: {key} is {size}; expected a width and height of at least 1")
+
+    def to_json(self) -> str:
+        """Return the spec as JSON text with sizes as `WIDTHxHEIGHT`."""
+        document = {f.name: getattr(self, f.name) for f in fields(self)}
+        document["input_size"] = str(self.input_size)
+        document["camera_size"] = self.camera_size and str(self.camera_size)
+        document["crop"] = self.crop and list(self.crop)
+        document["classes"] = [
+            {"name": name, "colour": list(colour)}
+            for name, colour in zip(self.classes.names, self.classes.colours, strict=True)
+        ]
+        document["ignore_index"] = self.classes.ignore_index
+        return json.dumps(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "spec") -> ModelSpec:
+        """Read what `to_json` wrote. Raises ModelError, naming `where`, for anything else."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{where}: not JSON ({error}); expected an edgeseg model spec") from error
+        if not isinstance(document, dict):
+            raise ModelError(f"{where}: a JSON {type(document).__name__}; expected an object with an edgeseg model spec")
+        known = {f.name for f in fields(cls)} | {"ignore_index"}
+        for key in document:
+            if key not in known:
+                raise ModelError(f"{where}: unknown key {key!r}{nearest(key, known)}; remove or correct it")
+        try:
+            return cls(**_decoded(document))
+        except EdgesegError as error:
+            raise ModelError(f"{where}: {error}") from error
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(f"{where}: not a complete model spec ({error}); export the model again") from error
+
+    @classmethod
+    def read(cls, path: Path) -> ModelSpec:
+        """Read a spec file. Raises ModelError."""
+        try:
+            return cls.from_json(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path}: no readable model spec ({error}); expected the spec.json of a run") from error
+
+
+def _decoded(document: dict[str, Any]) -> dict[str, Any]:
+    values = dict(document)
+    ignore_index = values.pop("ignore_index", 255)
+    classes = values["classes"]
+    values["classes"] = ClassMap(
+        tuple(str(entry["name"]) for entry in classes),
+        tuple((int(r), int(g), int(b)) for r, g, b in (entry["colour"] for entry in classes)),
+        int(ignore_index),
+    )
+    values["input_size"] = Size.parse(values["input_size"])
+    if values.get("camera_size"):
+        values["camera_size"] = Size.parse(values["camera_size"])
+    if values.get("crop"):
+        values["crop"] = Crop(*(float(share) for share in values["crop"]))
+    for key in ("mean", "scale"):
+        values[key] = tuple(float(value) for value in values[key])
+    return values
