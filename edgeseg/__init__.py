@@ -1,4 +1,4 @@
-"""Semantic segmentation on embedded NVIDIA GPUs: train, export to ONNX, stream a camera, report every frame's latency."""
+"""Semantic segmentation on embedded NVIDIA GPUs: train, export to ONNX, stream a camera, time every frame."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -57,7 +57,7 @@ class ClassMap:
         return palette
 
     def check(self, class_map: NDArray[np.uint8], where: str) -> None:
-        """Raise DataError, naming `where`, if an id of the (H, W) uint8 mask is neither a class nor the ignore index."""
+        """Raise DataError, naming `where`, if the (H, W) uint8 mask holds an id that is no class and not ignored."""
         present = np.flatnonzero(np.bincount(class_map.ravel(), minlength=256))
         unknown = [int(i) for i in present if i >= len(self) and i != self.ignore_index]
         if unknown:

@@ -53,9 +53,7 @@ class ConfusionMatrix:
     def scores(self) -> Scores:
         right = np.diag(self.counts)
         union = self.counts.sum(0) + self.counts.sum(1) - right
-        iou = {
-            name: float(right[i] / union[i]) if union[i] else None for i, name in enumerate(self.classes.names)
-        }
+        iou = {name: float(right[i] / union[i]) if union[i] else None for i, name in enumerate(self.classes.names)}
         occurring = [value for value in iou.values() if value is not None]
         total = int(self.counts.sum())
         return Scores(

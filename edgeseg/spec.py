@@ -96,7 +96,7 @@ class ModelSpec:
         except ValueError as error:
             raise ModelError(f"{where}: not JSON ({error}); expected an edgeseg model spec") from error
         if not isinstance(document, dict):
-            raise ModelError(f"{where}: a JSON {type(document).__name__}; expected an object with an edgeseg model spec")
+            raise ModelError(f"{where}: a JSON {type(document).__name__}; expected an edgeseg model spec")
         known = {f.name for f in fields(cls)} | {"ignore_index"}
         for key in document:
             if key not in known:

@@ -1,0 +1,169 @@
+"""The `edgeseg` command. Each command parses, calls and prints; what it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeseg.console import SIZE, run_command
+from edgeseg.geometry import Size
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="edgeseg", message="%(package)s %(version)s")
+def cli() -> None:
+    """Semantic segmentation on embedded NVIDIA GPUs: train, evaluate, export, benchmark.
+
+    Data sets are named FORMAT:PATH; sizes are WIDTHxHEIGHT. In the vehicle, edgeseg-camera streams a camera.
+    """
+
+
+@cli.command()
+@click.option("--data", required=True, metavar="FORMAT:PATH", help="camvid:FOLDER, or scenes: (built in).")
+@click.option("--model", default="fcn8", help="fcn8 or unet.")
+@click.option("--size", type=SIZE, default="576x160", help="Of the network's input.")
+@click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume one of the same settings.")
+@click.option("--epochs", type=int, default=30, help="Passes over the train split.")
+@click.option("--batch", type=int, default=8, help="Pictures a step.")
+@click.option("--width", type=float, default=0.25, help="Multiplies the published numbers of filters.")
+@click.option("--dropout", type=float, default=0.2, help="Share of features dropped in training.")
+@click.option("--learning-rate", type=float, default=1e-3, help="The highest of the schedule.")
+@click.option("--weight-decay", type=float, default=1e-4, help="Of AdamW.")
+@click.option("--class-balance", default="log", help="log (rare classes weigh more, as in ENet) or none.")
+@click.option("--fit", default="stretch", help="How pictures of another shape meet the size: stretch, crop or pad.")
+@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
+@click.option("--precision", default="float32", help="float32, or mixed_bfloat16 where the hardware has it.")
+@click.option("--seed", type=int, default=0, help="Decides weights, order and augmentation.")
+@click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
+def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
+    """Train a model on labelled pictures; leaves a run directory."""
+    from edgeseg.settings import TrainSettings
+
+    settings = TrainSettings(**options, crop=_crop_of_data(crop, options["data"]))
+
+    from edgeseg.train import train as run_training
+
+    result = run_training(settings, out, resume)
+    if result.epochs:
+        click.echo(f"mean IoU {result.miou:.3f} on val after {result.epochs} epochs, {result.seconds:.0f} s: {out}")
+    return 130 if result.stopped else 0
+
+
+def _crop_of_data(text: str | None, data: str) -> Any:
+    """Turn a crop in pixels of the data set's pictures into shares of them."""
+    if text is None:
+        return None
+    from edgeseg.data import open_dataset
+    from edgeseg.geometry import Crop
+
+    first = open_dataset(data).split("train")[0].read_image()
+    return Crop.parse(text, Size(*first.shape[:2]))
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@click.option("--data", required=True, metavar="FORMAT:PATH", help="Labelled pictures.")
+@click.option("--split", default="val", help="Of the data set.")
+@click.option("--json", "json_path", type=PATH, help="Write the scores as JSON.")
+@click.option("--backend", default="auto", help="Engine for an ONNX file.")
+def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend: str) -> None:
+    """Measure mean IoU of MODEL: a run directory, a .keras file or an .onnx file."""
+    from edgeseg.data import open_dataset
+    from edgeseg.evaluate import evaluate as measure
+    from edgeseg.evaluate import load_predictor
+    from edgeseg.files import check_writable, write_whole
+
+    if json_path:
+        check_writable(json_path)
+    dataset = open_dataset(data)
+    samples = dataset.split(split)
+    with load_predictor(model, backend) as predictor:
+        scores = measure(predictor, samples, dataset.classes)
+    click.echo(f"mean IoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}, {scores.images} images")
+    for name, value in scores.iou.items():
+        click.echo(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")
+    if json_path:
+        write_whole(json_path, json.dumps(asdict(scores), indent=1) + "\n")
+
+
+@cli.command()
+@click.argument("run", type=PATH)
+@click.option("--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json comes beside it.")
+@click.option("--camera-size", type=SIZE, help="Of the frames that the graph takes.  [default: network size]")
+@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the frame, in its pixels.  [default: the run's]")
+@click.option("--fit", help="How the frame's shape meets the network's: stretch, crop or pad.  [default: the run's]")
+@click.option("--with-confidence", is_flag=True, help="Add the output confidence, 255 x the softmax maximum.")
+@click.option("--check", metavar="FORMAT:PATH", help="Frames for the proof.  [default: the run's data]")
+def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, **options: Any) -> None:
+    """Export RUN (a run directory or a .keras file) as one ONNX file, compared with the model before it is written.
+
+    The file takes camera frames (uint8, BGR) and gives class maps (uint8); resize, normalisation and argmax are inside.
+    """
+    from edgeseg.errors import UsageError
+    from edgeseg.geometry import Crop
+
+    if crop and not camera_size:
+        raise UsageError(
+            f"--crop {crop} is in pixels of the camera's frame; give its size by --camera-size WIDTHxHEIGHT"
+        )
+    cut = Crop.parse(crop, camera_size) if crop and camera_size else None
+
+    from edgeseg.export.exporter import ExportSettings
+    from edgeseg.export.exporter import export as run_export
+
+    settings = ExportSettings(camera_size=camera_size, crop=cut, **options)
+    report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
+    click.echo(
+        f"{report.onnx}: frames of {report.camera_size}, network {report.network_size}, "
+        f"{report.transposed_convolutions} transposed convolutions, each one ConvTranspose; "
+        f"{report.parity.equal_pixels:.3%} of pixels as the Keras model's over {report.parity.frames} frames"
+    )
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, help="How long to measure.")
+@click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
+@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@click.option("--json", "json_path", type=PATH, help="Write the result as JSON.")
+def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) -> None:
+    """Measure ms/frame of MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up."""
+    from edgeseg.files import check_writable, write_whole
+    from edgeseg.runtime.benchmark import BenchmarkSettings, result_document
+    from edgeseg.runtime.benchmark import benchmark as measure
+    from edgeseg.runtime.cli import stop_on_signals
+    from edgeseg.runtime.report import StatusLine, table
+    from edgeseg.runtime.sources import parse_source
+
+    if json_path:
+        check_writable(json_path)
+    settings = BenchmarkSettings(**options)
+    status = StatusLine()
+    outcome = measure(
+        model, parse_source(source), settings, stop_on_signals(), status, lambda text: click.echo(text, err=True)
+    )
+    status.clear()
+    click.echo(table(outcome.summary))
+    if json_path:
+        write_whole(json_path, json.dumps(result_document(outcome, settings), indent=1) + "\n")
+
+
+@cli.command()
+@click.option("--out", type=PATH, default="demo", help="Folder for all that it makes; made anew by each demo.")
+def demo(out: Path) -> None:
+    """Train on drawn scenes, export, stream a drive, benchmark: the whole chain in a few minutes, nothing needed."""
+    from edgeseg.demo import run_demo
+
+    run_demo(out)
+
+
+def main() -> None:
+    """Run the command as a program."""
+    run_command(cli)

@@ -1,0 +1,69 @@
+"""What both commands share: errors as one line with the right exit code, option types."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.geometry import Size
+
+_EXTRA_OF = {
+    "cv2": "camera",
+    "matplotlib": "train",
+    "onnx": "export",
+    "onnxruntime": "cpu",
+    "keras": "train",
+    "rich": "train",
+    "tensorflow": "train",
+    "tf2onnx": "export",
+    "tomli": "train",
+}
+
+
+class SizeType(click.ParamType[Size]):
+    """WIDTHxHEIGHT."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        try:
+            return value if isinstance(value, Size) else Size.parse(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = SizeType()
+
+
+def run_command(command: click.Command) -> NoReturn:
+    """Run a click command as a program: one line for what a user can cause, and the documented exit codes."""
+    program = Path(sys.argv[0]).name
+    try:
+        code = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else program
+        _fail(program, f"{error.format_message()} See {where} --help.", 2)
+    except EdgesegError as error:
+        _fail(program, str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA_OF:
+            raise
+        extra = _EXTRA_OF[package]
+        _fail(program, f"{package} is not installed and this command needs it: pip install 'edgeseg[{extra}]'", 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail(program, "stopped", 130)
+    except BrokenPipeError:  # the reader of our output has gone; Python must not fail again while flushing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(program: str, message: str, code: int) -> NoReturn:
+    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Keras model -> ONNX camera graph -> proof. Needs the extra `export`."""

@@ -1,0 +1,132 @@
+"""The camera graph: the network between a head that takes camera frames and a tail that gives class maps.
+
+Head and tail are written with onnx.helper: tf2onnx writes a resize with scales, whose rounding can lose a row, where
+ONNX Runtime and TensorRT both take sizes. Each node is one that TensorRT's parser accepts: a uint8 input is cast
+first, and class ids pass through float, since integer-to-uint8 casts are not supported there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from edgeseg.export.network import INPUT, IR_VERSION, OPSET, OUTPUT
+from edgeseg.geometry import Box, Placement, Size, place
+from edgeseg.spec import METADATA_KEY, ModelSpec
+
+FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
+
+
+def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: bool = False) -> onnx.ModelProto:
+    """Join head, network and tail, and write the spec into the metadata.
+
+    Args:
+        network: from edgeseg.export.network.onnx_from_keras.
+        spec: with camera_size set.
+        with_confidence: add the output `confidence`.
+
+    Returns:
+        ONNX model from `frame` uint8 [1, H_cam, W_cam, 3] BGR to `class_map` uint8 [1, H_net, W_net] and, if asked for,
+        `confidence` uint8 [1, H_net, W_net], 255 times the softmax maximum.
+    """
+    assert spec.camera_size is not None
+    placement = place(spec.camera_size, spec.input_size, spec.fit, spec.crop)
+    graph = compose.merge_models(_head(placement, spec), network, io_map=[("head_pixels", INPUT)])
+    outputs = [CLASS_MAP, CONFIDENCE] if with_confidence else [CLASS_MAP]
+    tail = _tail(spec, with_confidence)
+    graph = compose.merge_models(graph, tail, io_map=[(OUTPUT, "tail_logits")], outputs=outputs)
+    graph.producer_name, graph.producer_version = "edgeseg", spec.versions.get("edgeseg", "")
+    graph.ir_version = IR_VERSION
+    helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
+    return graph
+
+
+def with_camera(spec: ModelSpec, camera_size: Size | None) -> ModelSpec:
+    """Return the spec of a camera graph for frames of `camera_size`, by default of the network's own size."""
+    return replace(spec, camera_size=camera_size or spec.input_size)
+
+
+class _Builder:
+    """Collects nodes and constants, all under one prefix, so that no name can meet one of the network's."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, op: str, inputs: list[str], name: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [name], name=f"{self.prefix}_{op.lower()}_{name}", **attributes))
+        return name
+
+    def constant(self, name: str, values: np.ndarray) -> str:
+        full = f"{self.prefix}_{name}"
+        self.constants.append(numpy_helper.from_array(values, full))
+        return full
+
+    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        graph = helper.make_graph(self.nodes, self.prefix, inputs, outputs, self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _head(placement: Placement, spec: ModelSpec) -> onnx.ModelProto:
+    """Cast, cut, resize, normalise, pad: a camera frame becomes the network's input."""
+    build = _Builder("head")
+    x = build.node("Cast", [FRAME], "head_float", to=TensorProto.FLOAT)
+    if placement.crops:
+        x = _cut(build, x, placement.source)
+    x = build.node("Transpose", [x], "head_nchw", perm=[0, 3, 1, 2])
+    target = placement.target
+    if (target.height, target.width) != (placement.source.height, placement.source.width):
+        sizes = build.constant("sizes", np.array([1, 3, target.height, target.width], np.int64))
+        x = build.node(
+            "Resize", [x, "", "", sizes], "head_resized", mode="linear", coordinate_transformation_mode="half_pixel"
+        )
+    if spec.colour_order == "rgb":
+        x = build.node("Gather", [x, build.constant("rgb", np.array([2, 1, 0], np.int64))], "head_rgb", axis=1)
+    mean = build.constant("mean", np.array(spec.mean, np.float32).reshape(1, 3, 1, 1))
+    scale = build.constant("scale", np.array(spec.scale, np.float32).reshape(1, 3, 1, 1))
+    x = build.node("Sub", [x, mean], "head_centred")
+    x = build.node("Mul", [x, scale], "head_scaled")
+    if placement.pads:
+        x = _pad(build, x, placement)
+    build.nodes[-1].output[0] = "head_pixels"
+    frame = helper.make_tensor_value_info(FRAME, TensorProto.UINT8, [1, *placement.picture, 3])
+    pixels = helper.make_tensor_value_info("head_pixels", TensorProto.FLOAT, [1, 3, *placement.network])
+    return build.model([frame], [pixels])
+
+
+def _cut(build: _Builder, x: str, box: Box) -> str:
+    starts = build.constant("cut_starts", np.array([box.y, box.x], np.int64))
+    ends = build.constant("cut_ends", np.array([box.y + box.height, box.x + box.width], np.int64))
+    axes = build.constant("cut_axes", np.array([1, 2], np.int64))
+    return build.node("Slice", [x, starts, ends, axes], "head_cut")
+
+
+def _pad(build: _Builder, x: str, placement: Placement) -> str:
+    """Fill up with zeros: after normalisation they are the mean colour."""
+    target, network = placement.target, placement.network
+    right = network.width - target.x - target.width
+    bottom = network.height - target.y - target.height
+    pads = build.constant("pads", np.array([0, 0, target.y, target.x, 0, 0, bottom, right], np.int64))
+    return build.node("Pad", [x, pads], "head_padded")
+
+
+def _tail(spec: ModelSpec, with_confidence: bool) -> onnx.ModelProto:
+    build = _Builder("tail")
+    size = [1, *spec.input_size]
+    build.node("ArgMax", ["tail_logits"], "tail_ids", axis=1, keepdims=0)
+    build.node("Cast", ["tail_ids"], "tail_float_ids", to=TensorProto.FLOAT)
+    build.node("Cast", ["tail_float_ids"], CLASS_MAP, to=TensorProto.UINT8)
+    outputs = [helper.make_tensor_value_info(CLASS_MAP, TensorProto.UINT8, size)]
+    if with_confidence:
+        build.node("Softmax", ["tail_logits"], "tail_shares", axis=1)
+        build.node("ReduceMax", ["tail_shares"], "tail_best", axes=[1], keepdims=0)
+        build.node("Mul", ["tail_best", build.constant("255", np.array(255, np.float32))], "tail_255")
+        build.node("Round", ["tail_255"], "tail_whole")
+        build.node("Cast", ["tail_whole"], CONFIDENCE, to=TensorProto.UINT8)
+        outputs.append(helper.make_tensor_value_info(CONFIDENCE, TensorProto.UINT8, size))
+    logits = helper.make_tensor_value_info("tail_logits", TensorProto.FLOAT, [1, len(spec.classes), *spec.input_size])
+    return build.model([logits], outputs)

@@ -1,0 +1,76 @@
+"""ms/frame that two people can compare: warm-up, then every frame of a source through the camera loop."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgeseg.runtime.engines import open_engine
+from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
+from edgeseg.runtime.sources import Source
+
+WARM_UP_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What is measured: for how long, on which backend, with how many host threads (None: the engine's choice)."""
+
+    seconds: float = 10.0
+    backend: str = "auto"
+    threads: int | None = None
+
+
+def benchmark(
+    model: Path,
+    source: Source,
+    settings: BenchmarkSettings,
+    stop: threading.Event,
+    watch: Watcher | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Stream a source, over and over, through a model for `settings.seconds`.
+
+    Raises:
+        SourceError, ModelError, EngineError, UsageError.
+    """
+    outcome = run(
+        replace(source, loop=True),
+        lambda: open_engine(model, settings.backend, settings.threads),
+        LoopSettings(every_frame=True, seconds=settings.seconds, warm_up_frames=WARM_UP_FRAMES),
+        stop,
+        watch,
+        notice,
+        model=str(model),
+    )
+    if outcome.error:
+        raise outcome.error
+    return outcome
+
+
+def result_document(outcome: Outcome, settings: BenchmarkSettings) -> dict[str, Any]:
+    """Return what `edgeseg benchmark --json` writes: the summary and where it was measured."""
+    return {"summary": outcome.summary.to_dict(), "environment": environment(settings.threads)}
+
+
+def environment(threads: int | None) -> dict[str, Any]:
+    """Return what a reader needs to know of the machine and the software to compare figures."""
+    versions = {}
+    for package in ("edgeseg", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": threads,
+        "versions": versions,
+    }

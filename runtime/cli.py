@@ -1,0 +1,105 @@
+"""The `edgeseg-camera` command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeseg.console import run_command
+from edgeseg.files import check_writable, write_whole
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.loop import Outcome
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="edgeseg", message="%(package)s %(version)s")
+@click.argument("source")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="ONNX file from edgeseg export.")
+@click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
+@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@click.option("--every-frame", is_flag=True, help="Process each frame, at full speed, instead of the newest.")
+@click.option("--loop", is_flag=True, help="Begin again when the source ends.")
+@click.option("--source-rate", type=float, help="Frames a second to play a file, folder or drive at.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many masks.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds.")
+@click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Older masks are delivered as stale.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="URI",
+    help="file://overlay.mkv (.mkv, .mp4, .avi) or a folder/ for class-map PNG files; may be given several times.",
+)
+@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
+@click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
+@click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def camera(
+    model: Path, backend: str, threads: int | None, summary_path: Path | None, quiet: bool, **options: Any
+) -> int:
+    """Stream SOURCE through a model and report the latency of every frame.
+
+    SOURCE is a video file, a folder or glob of images, or scenes:// (the built-in drive).
+
+    Exit codes: 0 the stream ended or was stopped, 2 wrong usage or an output that failed, 3 the source failed,
+    4 the model cannot be used, 5 the engine failed.
+    """
+    # Heavy imports wait until here: --help must answer at once.
+    from edgeseg.runtime.engines import open_engine
+    from edgeseg.runtime.loop import LoopSettings, run
+    from edgeseg.runtime.report import StatusLine
+    from edgeseg.runtime.sources import parse_source
+
+    source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
+    settings = LoopSettings(**options)
+    if summary_path:
+        check_writable(summary_path)
+    status = None if quiet else StatusLine()
+    outcome = run(
+        source,
+        lambda: open_engine(model, backend, threads),
+        settings,
+        stop_on_signals(),
+        watch=status,
+        notice=None if quiet else lambda text: click.echo(f"edgeseg-camera: {text}", err=True),
+        model=str(model),
+    )
+    if status:
+        status.clear()
+    _finish(outcome, summary_path, quiet)
+    return 0
+
+
+def _finish(outcome: Outcome, summary_path: Path | None, quiet: bool) -> None:
+    from edgeseg.errors import UsageError
+    from edgeseg.runtime.report import table
+
+    if not quiet:
+        click.echo(table(outcome.summary))
+    if summary_path:
+        write_whole(summary_path, json.dumps(outcome.summary.to_dict(), indent=1) + "\n")
+    for failure in outcome.failures:
+        click.echo(f"edgeseg-camera: {failure}", err=True)
+    if outcome.error:
+        raise outcome.error
+    if outcome.failures:
+        raise UsageError(f"{len(outcome.failures)} output(s) failed on the way; see above")
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set, so that the loop ends with its files closed and its summary out."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def main() -> None:
+    """Run the command as a program."""
+    run_command(camera)

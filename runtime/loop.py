@@ -1,0 +1,183 @@
+"""The camera loop: newest frame -> engine -> mask, with the age of every mask known."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import EdgesegError, EngineError
+from edgeseg.geometry import Size
+from edgeseg.runtime.capture import Capture, CapturedFrame
+from edgeseg.runtime.engines import Engine
+from edgeseg.runtime.outputs import Outputs
+from edgeseg.runtime.records import FrameRecord, Ledger, Summary
+from edgeseg.runtime.sinks import Delivery, Playback, open_sink
+from edgeseg.runtime.sources import Source
+
+Watcher = Callable[[Ledger, float], None]
+"""Called after every mask with the ledger so far and the seconds since the start."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a source is streamed through an engine.
+
+    Attributes:
+        every_frame: process each frame of the source instead of the newest.
+        frames: stop after so many masks; None for no limit.
+        seconds: stop after so many seconds; None for no limit.
+        deadline_ms: a mask older than this, from capture, is delivered as stale; None for no deadline.
+        outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
+        stats: file for the per-frame records.
+        opacity: of overlays, 0 to 1.
+        warm_up_frames: frames run before counting starts.
+    """
+
+    every_frame: bool = False
+    frames: int | None = None
+    seconds: float | None = None
+    deadline_ms: float | None = None
+    outputs: tuple[str, ...] = ()
+    stats: Path | None = None
+    opacity: float = 0.5
+    warm_up_frames: int = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run: its figures, what ended it early, and one line for each output that failed on the way."""
+
+    summary: Summary
+    error: EdgesegError | None
+    failures: list[str]
+
+
+def run(
+    source: Source,
+    open_engine: Callable[[], Engine],
+    settings: LoopSettings,
+    stop: threading.Event,
+    watch: Watcher | None = None,
+    notice: Callable[[str], None] | None = None,
+    model: str = "",
+) -> Outcome:
+    """Stream a source through an engine until it ends, a limit is reached or `stop` is set.
+
+    Args:
+        source: see edgeseg.runtime.sources.parse_source.
+        open_engine: loads the engine; called while the source is being opened.
+        settings: limits and outputs.
+        stop: set it, from a signal handler or another thread, to end the run cleanly.
+        watch: progress callback.
+        notice: takes one-line remarks for the user.
+        model: the model's name for the summary.
+
+    Raises:
+        SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
+    """
+    error: EdgesegError | None = None
+    with Capture(source, settings.every_frame) as capture, open_engine() as engine:
+        engine.warm_up(settings.warm_up_frames)
+        size = capture.wait_until_open(stop)
+        if size != engine.frame_size and notice:
+            notice(
+                f"frames of {size} are resized on the host to the model's {engine.frame_size}; "
+                f"export with --camera-size {size} to have it done in the graph"
+            )
+        playback = Playback(capture.fps, keep_time=not settings.every_frame)
+        sinks = [open_sink(uri, engine.spec, playback, settings.opacity) for uri in settings.outputs]
+        with Outputs(sinks, settings.stats, drop=not settings.every_frame) as outputs:
+            capture.start()
+            start = time.monotonic()
+            try:
+                _stream(capture, engine, outputs, settings, stop, watch)
+            except EdgesegError as failure:
+                error = failure
+            seconds = time.monotonic() - start
+    summary = Summary(
+        source=source.uri,
+        mode="every-frame" if settings.every_frame else "newest",
+        model=model,
+        backend=engine.backend,
+        device=engine.device,
+        precision=engine.spec.precision,
+        camera_size=str(size),
+        network_size=str(engine.spec.input_size),
+        frames=outputs.ledger.frames,
+        warm_up_frames=settings.warm_up_frames,
+        seconds=seconds,
+        latency_ms=outputs.ledger.latency_ms(),
+        outputs={
+            state.sink.uri: {"written": state.written, "dropped": state.dropped, "error": state.error}
+            for state in outputs.states
+        },
+    )
+    return Outcome(summary, error, outputs.failures())
+
+
+def _stream(
+    capture: Capture,
+    engine: Engine,
+    outputs: Outputs,
+    settings: LoopSettings,
+    stop: threading.Event,
+    watch: Watcher | None,
+) -> None:
+    start = time.monotonic()
+    masks = 0
+    while not _limit_reached(settings, masks, time.monotonic() - start):
+        frame = capture.next_frame(stop)
+        if frame is None:
+            break
+        for identity, captured_at in frame.skipped:
+            outputs.record(FrameRecord(identity, captured_at, "skipped", "overtaken"))
+        try:
+            delivery = _segment(frame, engine, settings.deadline_ms)
+        except EngineError:
+            outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine"))
+            raise
+        outputs.deliver(delivery, done=partial(capture.release, frame))
+        masks += 1
+        if watch:
+            watch(outputs.ledger, time.monotonic() - start)
+
+
+def _limit_reached(settings: LoopSettings, masks: int, seconds: float) -> bool:
+    return (settings.frames is not None and masks >= settings.frames) or (
+        settings.seconds is not None and seconds >= settings.seconds
+    )
+
+
+def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) -> Delivery:
+    taken = time.monotonic()
+    picture = _at_size(frame.picture, engine.frame_size)
+    prepared = time.monotonic()
+    result = engine.run(picture)
+    delivered = time.monotonic()
+    ms = {
+        "wait": (taken - frame.captured_monotonic) * 1e3,
+        "preprocess": (prepared - taken) * 1e3,
+        "inference": result.inference_ms,
+        "postprocess": max(0.0, (delivered - prepared) * 1e3 - result.inference_ms),
+        "frame": (delivered - taken) * 1e3,
+        "capture_to_mask": (delivered - frame.captured_monotonic) * 1e3,
+    }
+    record = FrameRecord(frame.id, frame.captured_at, ms=ms)
+    if deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
+        record.status, record.reason = "stale", "deadline"
+    return Delivery(record, frame.picture, result.class_map)
+
+
+def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    if picture.shape[:2] == size:
+        return picture
+    resized = cv2.resize(picture, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)

@@ -1,0 +1,158 @@
+"""Per-frame records and the summary: what happened to each captured frame, and how long it took."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+STATUSES = ("ok", "skipped", "stale", "failed")
+STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
+"""`frame` is preprocess + inference + postprocess: what one frame costs, whatever it had to wait for."""
+
+
+@dataclass
+class FrameRecord:
+    """One captured frame.
+
+    Attributes:
+        frame: its id.
+        captured_at: Unix seconds.
+        status: `ok`; `skipped` (a newer frame came first); `stale` (its mask is too old or not of now);
+            `failed` (the engine gave no mask).
+        reason: why it is not ok, in one word.
+        clock: `sensor` if the source stamped the time, `arrival` if edgeseg did.
+        ms: milliseconds by stage; empty for a frame that was not processed.
+    """
+
+    frame: int
+    captured_at: float
+    status: str = "ok"
+    reason: str | None = None
+    clock: str = "arrival"
+    ms: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(
+            {
+                "frame": self.frame,
+                "captured_at": round(self.captured_at, 6),
+                "clock": self.clock,
+                "status": self.status,
+                "reason": self.reason,
+                "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
+            }
+        )
+
+
+class LatencyHistogram:
+    """Times in constant memory, however long a camera runs: exact count, mean and maximum, percentiles within 0.1 %.
+
+    The buckets are logarithmic, as in HdrHistogram: 1 microsecond to 17 minutes in steps of 0.2 %.
+    """
+
+    _STEP = math.log(1.002)
+    _LOWEST_MS = 1e-3
+    _BUCKETS = int(math.log(1e6 / _LOWEST_MS) / _STEP) + 2
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self._BUCKETS, np.int64)
+        self.count = 0
+        self._sum = 0.0
+        self.max = 0.0
+
+    def add(self, ms: float) -> None:
+        bucket = int(math.log(max(ms, self._LOWEST_MS) / self._LOWEST_MS) / self._STEP)
+        self._counts[min(bucket, self._BUCKETS - 1)] += 1
+        self.count += 1
+        self._sum += ms
+        self.max = max(self.max, ms)
+
+    @property
+    def mean(self) -> float:
+        return self._sum / self.count if self.count else 0.0
+
+    def percentile(self, percent: float) -> float:
+        """Return the time in ms that `percent` (0 to 100) of all times do not exceed; 0 if there are none."""
+        if not self.count:
+            return 0.0
+        rank = max(1, math.ceil(self.count * percent / 100))
+        bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
+        return min(self.max, self._LOWEST_MS * math.exp((bucket + 0.5) * self._STEP))
+
+    def summary(self) -> dict[str, float]:
+        return {
+            "mean": round(self.mean, 4),
+            **{f"p{percent}": round(self.percentile(percent), 4) for percent in (50, 90, 99)},
+            "max": round(self.max, 4),
+        }
+
+
+class Ledger:
+    """Adds up records; `captured` is always the sum of the other counts."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(STATUSES, 0)
+        self.latency = {stage: LatencyHistogram() for stage in STAGES}
+
+    def add(self, record: FrameRecord) -> None:
+        self._counts[record.status] += 1
+        for stage, value in record.ms.items():
+            self.latency[stage].add(value)
+
+    @property
+    def processed(self) -> int:
+        return self._counts["ok"]
+
+    @property
+    def frames(self) -> dict[str, int]:
+        counts = self._counts
+        return {
+            "captured": sum(counts.values()),
+            "processed": counts["ok"],
+            "skipped": counts["skipped"],
+            "stale": counts["stale"],
+            "failed": counts["failed"],
+        }
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        return {stage: histogram.summary() for stage, histogram in self.latency.items()}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run in figures; `to_dict` is the `--summary` file and the `summary` of a benchmark result.
+
+    `mode` is `newest` (a camera's latency) or `every-frame`, where frames are read ahead and `wait` and
+    `capture_to_mask` therefore hold time in the queue.
+    """
+
+    source: str
+    mode: str
+    model: str
+    backend: str
+    device: str
+    precision: str
+    camera_size: str
+    network_size: str
+    frames: dict[str, int]
+    warm_up_frames: int
+    seconds: float
+    latency_ms: dict[str, dict[str, float]]
+    outputs: dict[str, dict[str, Any]]
+
+    @property
+    def fps(self) -> float:
+        """Masks delivered a second."""
+        masks = self.frames["processed"] + self.frames["stale"]
+        return masks / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        values = dict(self.__dict__)
+        values["seconds"] = round(self.seconds, 4)
+        values["fps"] = round(self.fps, 3)
+        return values

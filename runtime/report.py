@@ -1,0 +1,79 @@
+"""What a run looks like on a screen: the live status line and the table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from edgeseg.runtime.records import Ledger, Summary
+
+_REFRESH_S = 0.5
+_STAGES = (
+    ("capture_to_mask", "capture to mask"),
+    ("wait", "  waiting"),
+    ("preprocess", "  preprocess"),
+    ("inference", "  inference"),
+    ("postprocess", "  postprocess"),
+    ("output", "output (beside)"),
+)
+
+
+class StatusLine:
+    """Shows frame rate and latency while a run goes on: in place on a terminal, else a line every 10 seconds."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._interval = _REFRESH_S if self._live else 10.0
+        self._shown_at = time.monotonic()
+
+    def __call__(self, ledger: Ledger, seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._shown_at < self._interval:
+            return
+        self._shown_at = now
+        frames = ledger.frames
+        age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
+        text = (
+            f"{seconds:6.1f} s  {frames['processed'] + frames['stale']} masks  {cost.count / seconds:.1f} fps  "
+            f"ms/frame p50 {cost.percentile(50):.1f} p99 {cost.percentile(99):.1f}  "
+            f"capture to mask p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f}  skipped {frames['skipped']}"
+        )
+        self._stream.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Leave the terminal's line empty for what follows."""
+        if self._live:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+
+
+def headline(summary: Summary) -> str:
+    """Return the figure that people compare."""
+    cost = summary.latency_ms["frame"]
+    return f"{cost['p50']:.2f} ms/frame (p50), {cost['p90']:.2f} (p90), {cost['p99']:.2f} (p99); {summary.fps:.1f} fps"
+
+
+def table(summary: Summary) -> str:
+    """Return the summary as text for a terminal."""
+    frames = summary.frames
+    lines = [
+        headline(summary),
+        f"{summary.model} ({summary.precision}) on {summary.backend}, {summary.device}",
+        f"{summary.source}: camera {summary.camera_size}, network {summary.network_size}",
+        f"frames: {frames['captured']} captured = {frames['processed']} processed + {frames['skipped']} skipped "
+        f"+ {frames['stale']} stale + {frames['failed']} failed, in {summary.seconds:.2f} s "
+        f"(after {summary.warm_up_frames} warm-up frames)",
+        "",
+        f"{'ms':<18}{'mean':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'max':>9}",
+    ]
+    for stage, name in _STAGES:
+        values = summary.latency_ms[stage]
+        if stage == "output" and not values["max"]:
+            continue
+        lines.append(f"{name:<18}" + "".join(f"{values[key]:9.2f}" for key in ("mean", "p50", "p90", "p99", "max")))
+    for uri, state in summary.outputs.items():
+        lines.append(f"output {uri}: {state['written']} written, {state['dropped']} dropped because it was slow")
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""Source URIs, as jetson-utils writes them: what the user named, checked before anything is opened."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from edgeseg.errors import SourceError, UsageError, nearest
+from edgeseg.geometry import Size
+
+DEFAULT_FOLDER_FPS = 10.0
+DEFAULT_SCENES_FPS = 30.0
+DEFAULT_SCENES_SIZE = Size(720, 1280)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+_EXPECTED = "a video file, a folder or glob of images, or scenes://"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where frames come from.
+
+    Attributes:
+        kind: `video`, `images` or `scenes`.
+        uri: as the user wrote it.
+        location: path, glob or empty.
+        size: asked frame size (`scenes`); None for the source's own.
+        fps: asked frame rate; None for the source's own.
+        seed: of the drive (`scenes`).
+        frames: length of the drive (`scenes`); None for endless.
+        loop: begin again at the end.
+    """
+
+    kind: str
+    uri: str
+    location: str = ""
+    size: Size | None = None
+    fps: float | None = None
+    seed: int = 0
+    frames: int | None = None
+    loop: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Source:
+        values = json.loads(text)
+        if values["size"]:
+            values["size"] = Size(*values["size"])
+        return cls(**values)
+
+
+def parse_source(uri: str, fps: float | None = None, loop: bool = False) -> Source:
+    """Read a source URI.
+
+    Args:
+        uri: `file://x.mp4` or a plain path, a folder or glob of images, or
+            `scenes://[?seed=N&size=WxH&fps=F&frames=N]`.
+        fps: frame rate to play it at instead of its own.
+        loop: begin again at the end.
+
+    Raises:
+        UsageError: the text names no kind of source.
+        SourceError: there is nothing at that place.
+    """
+    if fps is not None and not 0 < fps <= 1000:
+        raise UsageError(f"source rate {fps:g}; expected frames a second between 0 and 1000")
+    if re.fullmatch(r"\d+", uri):
+        raise UsageError(
+            f"source {uri!r} is a bare number, which means a CSI camera to some tools and a USB one to others; "
+            f"expected {_EXPECTED}"
+        )
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme == "scenes":
+        return replace(_scenes(uri, fps), loop=loop)
+    if separator and scheme != "file":
+        raise UsageError(
+            f"source {uri!r}: {scheme}:// is not supported{nearest(scheme, ['file', 'scenes'])}; expected {_EXPECTED}"
+        )
+    return replace(_files(uri, rest if separator else uri, fps), loop=loop)
+
+
+def _files(uri: str, location: str, fps: float | None) -> Source:
+    path = Path(location).expanduser()
+    if not location:
+        raise UsageError(f"source {uri!r} is empty; expected {_EXPECTED}")
+    if path.is_file():
+        kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
+        return Source(kind, uri, str(path), fps=fps)
+    source = Source("images", uri, str(path), fps=fps)
+    if not image_paths(source):
+        if path.is_dir() or glob.has_magic(location):
+            raise SourceError(f"source {uri}: no images found; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
+        raise SourceError(f"source {uri}: no such file or folder; expected {_EXPECTED}")
+    return source
+
+
+def image_paths(source: Source) -> list[Path]:
+    """Return the picture files of an `images` source, numbers in their names in numerical order."""
+    path = Path(source.location)
+    if path.is_file():
+        found = [path]
+    elif path.is_dir():
+        found = list(path.iterdir())
+    else:
+        found = [Path(name) for name in glob.glob(source.location)]
+    pictures = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
+    return sorted(pictures, key=lambda p: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.name)])
+
+
+def _scenes(uri: str, fps: float | None) -> Source:
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    known = ("seed", "size", "fps", "frames")
+    for key in options:
+        if key not in known:
+            raise UsageError(f"source {uri}: unknown option {key!r}{nearest(key, known)}; expected {', '.join(known)}")
+    if parts.netloc or parts.path:
+        raise UsageError(f"source {uri}; expected scenes:// or scenes://?seed=1&size=1280x720&fps=30&frames=300")
+    rate = float(_number(uri, "fps", options.get("fps", DEFAULT_SCENES_FPS)))
+    frames = options.get("frames")
+    return Source(
+        "scenes",
+        uri,
+        size=Size.parse(options["size"]) if "size" in options else DEFAULT_SCENES_SIZE,
+        fps=fps or rate,
+        seed=int(_number(uri, "seed", options.get("seed", 0), whole=True)),
+        frames=None if frames is None else int(_number(uri, "frames", frames, whole=True)),
+    )
+
+
+def _number(uri: str, key: str, text: str | float, whole: bool = False) -> float:
+    pattern = r"\d{1,9}" if whole else r"\d{1,4}(\.\d*)?"
+    if not re.fullmatch(pattern, str(text)) or (key != "seed" and float(text) == 0):
+        raise UsageError(f"source {uri}: {key}={text}; expected a positive {'whole ' if whole else ''}number")
+    return float(text)

@@ -1,0 +1,58 @@
+"""The messages between the capture process and its parent, over a Unix socket that keeps message borders."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+MESSAGE_BYTES = 4096
+
+FORMAT = b"S"  # capture -> parent: JSON {height, width, fps}, with the ring's descriptor
+FRAME = b"F"  # capture -> parent: one frame lies in a slot
+END = b"E"  # capture -> parent: the source ended
+ERROR = b"X"  # capture -> parent: UTF-8 text of what went wrong
+START = b"G"  # parent -> capture: begin to read
+FREE = b"R"  # parent -> capture: a slot may be written again
+
+_FRAME = struct.Struct("<cBBQdd")
+_FREE = struct.Struct("<cBB")
+
+
+class FrameMessage(NamedTuple):
+    """A frame in a slot.
+
+    Attributes:
+        generation: which ring, modulo 256; a change of resolution brings a new one.
+        slot: index into the ring.
+        id: counts every captured frame, from 0.
+        captured_at: Unix seconds.
+        captured_monotonic: seconds of CLOCK_MONOTONIC, which all processes of a machine share.
+    """
+
+    generation: int
+    slot: int
+    id: int
+    captured_at: float
+    captured_monotonic: float
+
+
+def pack_frame(message: FrameMessage) -> bytes:
+    return _FRAME.pack(FRAME, *message)
+
+
+def unpack_frame(data: bytes) -> FrameMessage:
+    return FrameMessage(*_FRAME.unpack(data)[1:])
+
+
+def pack_free(generation: int, slot: int) -> bytes:
+    return _FREE.pack(FREE, generation, slot)
+
+
+def unpack_free(data: bytes) -> tuple[int, int]:
+    _, generation, slot = _FREE.unpack(data)
+    return generation, slot
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
