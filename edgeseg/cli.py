@@ -166,4 +166,4 @@ def demo(out: Path) -> None:
 
 def main() -> None:
     """Run the command as a program."""
-    run_command(cli)
+    run_command(cli, "edgeseg")

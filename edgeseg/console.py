@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -40,14 +39,13 @@ class SizeType(click.ParamType[Size]):
 SIZE = SizeType()
 
 
-def run_command(command: click.Command) -> NoReturn:
+def run_command(command: click.Command, program: str) -> NoReturn:
     """Run a click command as a program: one line for what a user can cause, and the documented exit codes."""
-    program = Path(sys.argv[0]).name
     try:
-        code = command.main(standalone_mode=False)
+        code = command.main(prog_name=program, standalone_mode=False)
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else program
-        _fail(program, f"{error.format_message()} See {where} --help.", 2)
+        _fail(program, f"{error.format_message().rstrip('.')}; see {where} --help", 2)
     except EdgesegError as error:
         _fail(program, str(error), error.exit_code)
     except ModuleNotFoundError as error:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from edgeseg.errors import UsageError
+
+T = TypeVar("T")
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
@@ -15,8 +18,11 @@ def write_whole(path: Path, data: str | bytes) -> None:
     replace_whole(path, lambda partial: partial.write_bytes(content))
 
 
-def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
+def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
     """Let `write` make a file of the same suffix beside `path`; only when it is complete does it take its place.
+
+    Returns:
+        What `write` returned.
 
     Raises:
         UsageError: it cannot be written. The file that was there is untouched, whatever `write` raises.
@@ -24,10 +30,11 @@ def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
+        result = write(partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+        return result
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk") from error
@@ -36,13 +43,17 @@ def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise UsageError, before any work is done, if the file `path` cannot be written or its folder cannot be made."""
+    """Make the folder of the file `path`, and raise UsageError, before any work is done, if it cannot be written."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; expected a file name")
-    nearest = path if path.exists() else path.parent
-    while not nearest.exists():
-        nearest = nearest.parent
-    if nearest != path and not nearest.is_dir():
-        raise UsageError(f"{path}: cannot be written, {nearest} is not a folder; choose another place")
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{path}: cannot be written, no permission for {nearest}; choose another place")
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+        writable = not path.exists() or os.access(path, os.W_OK)
+        reason = "no permission"
+    except OSError as error:
+        writable, reason = False, error.strerror or str(error)
+    if not writable:
+        raise UsageError(f"{path}: cannot be written ({reason}); choose another place")

@@ -31,7 +31,7 @@ def network_pixels(frame: NDArray[np.uint8], spec: ModelSpec) -> Floats:
     ordered = resized[..., ::-1] if spec.colour_order == "rgb" else resized
     pixels = np.zeros((*spec.input_size, 3), np.float32)
     region = pixels[target.y : target.y + target.height, target.x : target.x + target.width]
-    region[:] = (ordered - np.float32(spec.mean)) * np.float32(spec.scale)
+    region[:] = (ordered - np.array(spec.mean, np.float32)) * np.array(spec.scale, np.float32)
     return pixels
 
 

@@ -62,7 +62,7 @@ class _Builder:
         return name
 
     def constant(self, name: str, values: np.ndarray) -> str:
-        full = f"{self.prefix}_{name}"
+        full = f"{self.prefix}_constant_{name}"
         self.constants.append(numpy_helper.from_array(values, full))
         return full
 

@@ -78,6 +78,8 @@ def export(
     """
     check_writable(target)
     path = run / "model.keras" if run.is_dir() else run
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a run directory with a model.keras, or a .keras file")
     spec = _spec_of(path, settings)
     progress("reading frames for the proof")
     frames = _frames(settings.check or spec.trained_on, spec)
@@ -89,16 +91,15 @@ def export(
     graph = camera_graph(network, spec, settings.with_confidence)
     onnx.checker.check_model(graph, full_check=True)
 
-    def write_proven(partial: Path) -> None:
-        nonlocal parity
+    def write_proven(partial: Path) -> Parity:
         onnx.save(graph, str(partial))
         progress(f"comparing {len(frames)} frames with the Keras model")
         with open_engine(partial, "onnxruntime-cpu") as engine:
             parity = compare(model, engine, spec, frames)
         _judge(parity)
+        return parity
 
-    parity = Parity(0, 0.0, 0, 0.0)
-    replace_whole(target, write_proven)
+    parity = replace_whole(target, write_proven)
     write_whole(target.with_name(f"{target.name}.spec.json"), spec.to_json())
     return ExportReport(str(target), str(spec.camera_size), str(spec.input_size), upsampling, parity)
 

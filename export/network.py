@@ -9,7 +9,7 @@ import onnx
 
 from edgeseg.errors import ModelError
 from edgeseg.spec import ModelSpec
-from edgeseg.tf import keras, tf
+from edgeseg.tf import tf
 
 OPSET = 17
 IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPack 6 do not read
@@ -47,19 +47,20 @@ def _converted(model: Any, spec: ModelSpec) -> onnx.ModelProto:
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     signature = [tf.TensorSpec((1, *spec.input_size, 3), tf.float32, name=INPUT)]
 
-    # The identity gives the output a name of its own, which tf2onnx needs to turn it to NCHW.
-    @tf.function(input_signature=signature)
     def forward(pixels: Any) -> Any:
-        return tf.identity(model(pixels, training=False), name=OUTPUT)
+        return model(pixels, training=False)
 
     try:
         graph, _ = tf2onnx.convert.from_function(
-            forward, input_signature=signature, opset=OPSET, inputs_as_nchw=[INPUT], outputs_as_nchw=["Identity:0"]
+            tf.function(forward, input_signature=signature),
+            input_signature=signature,
+            opset=OPSET,
+            inputs_as_nchw=[INPUT],
+            outputs_as_nchw=["Identity:0"],  # the name that tf.function gives its one result
         )
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the model cannot be converted to ONNX ({reason}); use layers that tf2onnx knows") from error
-    keras.backend.clear_session()
     return graph
 
 

@@ -161,7 +161,10 @@ class Capture:
     def _receive(self) -> None:
         """Run in a thread: sort what the capture process says, and free frames that a newer one has overtaken."""
         while True:
-            data, descriptors, _, _ = socket.recv_fds(self._channel, wire.MESSAGE_BYTES, 1)
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._channel, wire.MESSAGE_BYTES, 1)
+            except ConnectionResetError:  # it ended with messages of ours unread; what it said can still be read
+                continue
             with self._news:
                 self._handle(data, descriptors)
                 self._news.notify_all()

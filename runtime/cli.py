@@ -58,8 +58,9 @@ def camera(
 
     source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
     settings = LoopSettings(**options)
-    if summary_path:
-        check_writable(summary_path)
+    for path in (settings.stats, summary_path):
+        if path:
+            check_writable(path)
     status = None if quiet else StatusLine()
     outcome = run(
         source,
@@ -102,4 +103,4 @@ def stop_on_signals() -> threading.Event:
 
 def main() -> None:
     """Run the command as a program."""
-    run_command(camera)
+    run_command(camera, "edgeseg-camera")

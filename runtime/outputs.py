@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO
 
 from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.files import check_writable
 from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.sinks import Delivery, Sink
 
@@ -89,9 +88,7 @@ class Outputs:
     def _open_stats(self) -> IO[str] | None:
         if self._stats_path is None:
             return None
-        check_writable(self._stats_path)
         try:
-            self._stats_path.parent.mkdir(parents=True, exist_ok=True)
             return self._stats_path.open("w")
         except OSError as error:
             raise UsageError(

@@ -1,0 +1,107 @@
+"""Small real things that many tests need: a camera graph without training, a video, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeseg.geometry import Crop, Size
+from edgeseg.labels import ClassMap
+from edgeseg.spec import ModelSpec
+
+COLOURS = ClassMap(("blue", "green", "red"), ((0, 0, 255), (0, 255, 0), (255, 0, 0)))
+VIDEO_SIZE = Size(72, 128)
+
+
+@pytest.fixture
+def colour_spec() -> ModelSpec:
+    """A network of 64x32 that says which channel of a pixel is strongest: what is right can be seen."""
+    return ModelSpec(
+        name="colours",
+        architecture="foreign",
+        encoder="none",
+        input_size=Size(32, 64),
+        colour_order="bgr",
+        mean=(100.0, 100.0, 100.0),
+        scale=(0.02, 0.02, 0.02),
+        classes=COLOURS,
+    )
+
+
+@pytest.fixture
+def write_model(tmp_path: Path, colour_spec: ModelSpec) -> Callable[..., Path]:
+    """Return a function that writes the colour network as a camera graph: (camera size, with_confidence, spec changes)."""
+
+    def write(
+        camera_size: Size | None = VIDEO_SIZE,
+        with_confidence: bool = False,
+        fit: str = "stretch",
+        crop: Crop | None = None,
+        colour_order: str = "bgr",
+    ) -> Path:
+        import dataclasses
+
+        import onnx
+
+        from edgeseg.export.camera_graph import camera_graph, with_camera
+
+        spec = dataclasses.replace(colour_spec, fit=fit, crop=crop, colour_order=colour_order)
+        spec = with_camera(spec, camera_size)
+        path = tmp_path / "colours.onnx"
+        onnx.save(camera_graph(colour_network(spec), spec, with_confidence), str(path))
+        return path
+
+    return write
+
+
+def colour_network(spec: ModelSpec):  # type: ignore[no-untyped-def]
+    """An ONNX network from pixels to logits whose class is the strongest of blue, green, red."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    order = [0, 1, 2] if spec.colour_order == "bgr" else [2, 1, 0]
+    weights = np.eye(3, dtype=np.float32)[order].reshape(3, 3, 1, 1)
+    size = list(spec.input_size)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["pixels", "weights"], ["logits"], kernel_shape=[1, 1])],
+        "colours",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, *size])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3, *size])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def numbered_frame(index: int, size: Size = VIDEO_SIZE) -> NDArray[np.uint8]:
+    """A picture whose left part is blue, middle green, right red, and whose brightness says which frame it is."""
+    frame = np.full((*size, 3), 20 + index % 40, np.uint8)
+    third = size.width // 3
+    for channel in range(3):
+        frame[:, channel * third : (channel + 1) * third, channel] = 200
+    return frame
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A real video of 30 numbered frames at 25 fps."""
+    path = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (VIDEO_SIZE.width, VIDEO_SIZE.height))
+    assert writer.isOpened()
+    for index in range(30):
+        writer.write(numbered_frame(index))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of 12 numbered PNG pictures whose names sort by number, not by letter."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(12):
+        cv2.imwrite(str(folder / f"frame{index}.png"), numbered_frame(index))
+    return folder

@@ -1,0 +1,49 @@
+# Each target makes .venv and installs what it needs when that is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check lint types imports wheel format clean
+
+help:
+	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
+	@echo "make test     run the test suite"
+	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
+	@echo "make format   format the code"
+	@echo "make clean    remove .venv, builds, caches and demo/"
+
+demo: $(READY)
+	$(BIN)/edgeseg demo --out demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: lint types imports wheel test
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+wheel: $(READY)
+	$(BIN)/python tests/bare_environment.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else f"{sys.executable} is Python {v.major}.{v.minor}; expected 3.10, 3.11 or 3.12: make PYTHON=python3.11 ...")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,cpu]'
+	touch $(READY)

@@ -1,0 +1,5 @@
+"""`python -m edgeseg`: the `edgeseg` command."""
+
+from edgeseg.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The whole chain on drawn scenes: the very commands a user types, one after the other, then a short report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import EdgesegError, UsageError
+
+DATA = "scenes:train=480,val=32,test=64,size=256x128"
+TRAINING = ["--model", "fcn8", "--size", "256x128", "--width", "0.25", "--epochs", "8", "--batch", "8"]
+CAMERA_SIZE = "1280x720"
+STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"
+
+_MARK = ".made-by-edgeseg-demo"
+_MODULES = {"edgeseg": "edgeseg", "edgeseg-camera": "edgeseg.runtime"}
+
+
+def run_demo(out: Path) -> None:
+    """Train, evaluate, export, stream and benchmark, leaving everything in `out`.
+
+    Raises:
+        UsageError: `out` holds something that no demo made, or cannot be written.
+        EdgesegError: a step failed; it has said why.
+    """
+    _prepare(out)
+    started = time.monotonic()
+    run, model, video = out / "run", out / "model.onnx", out / "overlay.mkv"
+    scores, streamed, measured = out / "scores.json", out / "summary.json", out / "benchmark.json"
+
+    _call("edgeseg", "train", "--data", DATA, *TRAINING, "--out", str(run))
+    _call("edgeseg", "export", str(run), "--onnx", str(model), "--camera-size", CAMERA_SIZE)
+    _call("edgeseg", "evaluate", str(model), "--data", DATA, "--split", "test", "--json", str(scores))
+    _call(
+        "edgeseg-camera", f"scenes://?size={CAMERA_SIZE}", "--model", str(model), "--seconds", STREAM_SECONDS,
+        "--output", f"file://{video}", "--stats", str(out / "frames.jsonl"), "--summary", str(streamed),
+    )  # fmt: skip
+    _call("edgeseg", "benchmark", str(model), "--seconds", BENCHMARK_SECONDS, "--json", str(measured))
+    print(_report(out, _read(scores), _read(streamed), _read(measured)["summary"], time.monotonic() - started))
+
+
+def _report(
+    out: Path, scores: dict[str, Any], streamed: dict[str, Any], measured: dict[str, Any], seconds: float
+) -> str:
+    cost, age = measured["latency_ms"]["frame"], streamed["latency_ms"]["capture_to_mask"]
+    return f"""
+edgeseg demo, {seconds:.0f} s on {measured["device"]}
+  mean IoU   {scores["miou"]:.3f} on {scores["images"]} scenes it has not seen
+  ms/frame   {cost["p50"]:.1f} p50, {cost["p90"]:.1f} p90, {cost["p99"]:.1f} p99 ({measured["backend"]})
+  the drive  {streamed["fps"]:.1f} fps, {age["p50"]:.1f} ms from capture to mask (p50), {age["p99"]:.1f} (p99)
+  look at    {out / "run" / "preview.png"}   image, truth, prediction
+             {out / "overlay.mkv"}   the drive with its classes
+             {out / "model.onnx"}   the camera graph for any engine"""
+
+
+def _prepare(out: Path) -> None:
+    if out.exists() and not (out / _MARK).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} holds something that no demo made; choose another --out or empty it")
+    try:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        (out / _MARK).touch()
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def _call(command: str, *arguments: str) -> None:
+    print(f"\n$ {shlex.join([command, *arguments])}", flush=True)
+    finished = subprocess.run([sys.executable, "-m", _MODULES[command], *arguments])
+    if finished.returncode:
+        error = EdgesegError(f"the demo ended at `{command} {arguments[0]}`, which said why above")
+        error.exit_code = max(finished.returncode, 1)
+        raise error
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())

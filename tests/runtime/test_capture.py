@@ -1,0 +1,189 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import VIDEO_SIZE, numbered_frame
+from edgeseg.errors import SourceError
+from edgeseg.geometry import Size
+from edgeseg.runtime.capture import Capture
+from edgeseg.runtime.sources import parse_source
+
+GO_ON = threading.Event()  # never set
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds: float = 5.0) -> bool:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_every_frame_arrives_once_in_order_and_unchanged(pictures: Path) -> None:
+    with Capture(parse_source(str(pictures)), every_frame=True) as capture:
+        assert capture.wait_until_open(GO_ON) == VIDEO_SIZE
+        capture.start()
+        seen = []
+        while frame := capture.next_frame(GO_ON):
+            np.testing.assert_array_equal(frame.picture, numbered_frame(frame.id))
+            seen.append(frame.id)
+            capture.release(frame)
+    assert seen == list(range(12))
+
+
+def test_a_slow_consumer_gets_the_newest_frame_and_is_told_of_the_others(video: Path) -> None:
+    with Capture(parse_source(str(video), fps=100)) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        accounted, taken = [], []
+        while frame := capture.next_frame(GO_ON):
+            age_s = time.monotonic() - frame.captured_monotonic
+            taken.append((frame.id, age_s))
+            accounted += [identity for identity, _ in frame.skipped] + [frame.id]
+            time.sleep(0.055)
+            capture.release(frame)
+    assert accounted == list(range(30))
+    assert len(taken) < 15
+    assert sorted(age for _, age in taken)[len(taken) // 2] < 0.03  # the newest is at most a few periods old
+
+
+def test_a_file_is_played_at_its_own_rate_unless_every_frame_is_wanted(pictures: Path) -> None:
+    def seconds(every_frame: bool) -> float:
+        with Capture(parse_source(str(pictures), fps=20), every_frame) as capture:
+            capture.wait_until_open(GO_ON)
+            capture.start()
+            times = []
+            while frame := capture.next_frame(GO_ON):
+                times.append(frame.captured_monotonic)
+                capture.release(frame)
+        return times[-1] - times[0]
+
+    assert seconds(every_frame=False) == pytest.approx(11 / 20, abs=0.1)
+    assert seconds(every_frame=True) < 0.4
+
+
+def test_pictures_of_another_size_in_mid_stream_arrive_whole(pictures: Path) -> None:
+    other = Size(48, 40)
+    cv2.imwrite(str(pictures / "frame5.png"), numbered_frame(5, other))
+    with Capture(parse_source(str(pictures)), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        while frame := capture.next_frame(GO_ON):
+            expected = numbered_frame(frame.id, other if frame.id == 5 else VIDEO_SIZE)
+            np.testing.assert_array_equal(frame.picture, expected)
+            capture.release(frame)
+
+
+def test_a_loop_begins_again(pictures: Path) -> None:
+    with Capture(parse_source(str(pictures), loop=True), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        for expected in range(30):
+            frame = capture.next_frame(GO_ON)
+            assert frame is not None
+            assert frame.id == expected
+            np.testing.assert_array_equal(frame.picture, numbered_frame(expected % 12))
+            capture.release(frame)
+
+
+def test_a_file_that_is_no_video_is_an_error_of_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"\x00" * 44)
+    with Capture(parse_source(str(path))) as capture, pytest.raises(SourceError, match=r"broken\.mp4.*not a video"):
+        capture.wait_until_open(GO_ON)
+
+
+def test_a_broken_picture_in_mid_stream_is_named(pictures: Path) -> None:
+    data = (pictures / "frame3.png").read_bytes()
+    (pictures / "frame3.png").write_bytes(data[:20])
+    with Capture(parse_source(str(pictures)), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        with pytest.raises(SourceError, match=r"frame3\.png"):
+            while frame := capture.next_frame(GO_ON):
+                capture.release(frame)
+
+
+def test_a_capture_process_killed_in_mid_stream_is_an_error_not_a_hang(video: Path) -> None:
+    with Capture(parse_source(str(video), loop=True)) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        frame = capture.next_frame(GO_ON)
+        assert frame is not None
+        os.kill(capture.pid, signal.SIGKILL)
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="ended by signal 9"):
+            while capture.next_frame(GO_ON):
+                pass
+        assert time.monotonic() - began < 2
+
+
+def test_a_stop_request_ends_the_wait_for_a_frame(video: Path) -> None:
+    with Capture(parse_source(str(video))) as capture:
+        capture.wait_until_open(GO_ON)  # never started, so no frame comes
+        stop = threading.Event()
+        threading.Timer(0.2, stop.set).start()
+        assert capture.next_frame(stop) is None
+
+
+def test_leaving_ends_the_capture_process(video: Path) -> None:
+    with Capture(parse_source(str(video), loop=True)) as capture:
+        capture.wait_until_open(GO_ON)
+        pid = capture.pid
+    assert not is_running(pid)
+
+
+def test_nothing_is_left_after_the_parent_is_killed(video: Path) -> None:
+    program = textwrap.dedent(f"""
+        import threading, time
+        from edgeseg.runtime.capture import Capture
+        from edgeseg.runtime.sources import parse_source
+        with Capture(parse_source({str(video)!r}, loop=True)) as capture:
+            capture.wait_until_open(threading.Event())
+            capture.start()
+            print(capture.pid, flush=True)
+            time.sleep(60)
+    """)
+    segments = set(os.listdir("/dev/shm"))
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert is_running(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert wait_until(lambda: not is_running(child))
+    assert set(os.listdir("/dev/shm")) <= segments
+
+
+def test_opening_and_closing_again_and_again_leaks_no_descriptors(pictures: Path) -> None:
+    def open_and_close() -> None:
+        with Capture(parse_source(str(pictures)), every_frame=True) as capture:
+            capture.wait_until_open(GO_ON)
+            capture.start()
+            frame = capture.next_frame(GO_ON)
+            assert frame is not None
+            capture.release(frame)
+
+    open_and_close()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        open_and_close()
+    assert len(os.listdir("/proc/self/fd")) == before

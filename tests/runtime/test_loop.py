@@ -1,0 +1,211 @@
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conftest import VIDEO_SIZE
+from edgeseg.errors import EngineError, SourceError, UsageError
+from edgeseg.geometry import Size
+from edgeseg.runtime.engines import Engine, open_engine
+from edgeseg.runtime.loop import LoopSettings, Outcome, run
+from edgeseg.runtime.sources import parse_source
+from edgeseg.spec import ModelSpec
+
+WriteModel = Callable[..., Path]
+
+
+class SlowEngine(Engine):
+    """Takes its time, and fails at a given run."""
+
+    backend, device = "slow", "test"
+
+    def __init__(self, spec: ModelSpec, seconds: float, fails_at: int | None = None) -> None:
+        self.spec, self.frame_size = spec, VIDEO_SIZE
+        self._seconds, self._left = seconds, fails_at
+
+    def _run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], None, None]:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise EngineError("the test's engine failed")
+        time.sleep(self._seconds)
+        return np.zeros(self.spec.input_size, np.uint8), None, None
+
+
+def stream(source: str, engine: Callable[[], Engine], **settings: object) -> Outcome:
+    fps = settings.pop("fps", None)
+    return run(
+        parse_source(source, fps=fps),  # type: ignore[arg-type]
+        engine,
+        LoopSettings(**settings),  # type: ignore[arg-type]
+        threading.Event(),
+    )
+
+
+def records(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_every_frame_of_a_video_is_processed_and_recorded(video: Path, write_model: WriteModel, tmp_path: Path) -> None:
+    stats = tmp_path / "stats.jsonl"
+    model = write_model()
+    outcome = stream(str(video), lambda: open_engine(model), every_frame=True, stats=stats)
+    assert outcome.error is None
+    assert outcome.summary.frames == {"captured": 30, "processed": 30, "skipped": 0, "stale": 0, "failed": 0}
+    lines = records(stats)
+    assert [line["frame"] for line in lines] == list(range(30))
+    for line in lines:
+        ms = line["ms"]
+        assert isinstance(ms, dict)
+        assert ms["frame"] == pytest.approx(ms["preprocess"] + ms["inference"] + ms["postprocess"], abs=0.01)
+        assert ms["capture_to_mask"] == pytest.approx(ms["wait"] + ms["frame"], abs=0.01)
+
+
+def test_with_a_slow_engine_every_captured_frame_is_accounted_for(
+    video: Path, colour_spec: ModelSpec, tmp_path: Path
+) -> None:
+    stats = tmp_path / "stats.jsonl"
+    outcome = stream(str(video), lambda: SlowEngine(colour_spec, 0.06), fps=100, stats=stats)
+    frames = outcome.summary.frames
+    assert frames["captured"] == 30
+    assert frames["captured"] == sum(count for status, count in frames.items() if status != "captured")
+    assert frames["skipped"] >= 10
+    lines = records(stats)
+    assert sorted(line["frame"] for line in lines) == list(range(30))  # type: ignore[type-var]
+    assert {line["reason"] for line in lines if line["status"] == "skipped"} == {"overtaken"}
+
+
+def test_a_mask_older_than_the_deadline_is_stale_never_good(video: Path, colour_spec: ModelSpec) -> None:
+    outcome = stream(str(video), lambda: SlowEngine(colour_spec, 0.03), fps=20, deadline_ms=25.0)
+    assert outcome.summary.frames["processed"] == 0
+    assert outcome.summary.frames["stale"] > 0
+
+
+def test_limits_end_the_run(video: Path, write_model: WriteModel) -> None:
+    model = write_model()
+    counted = stream(str(video), lambda: open_engine(model), every_frame=True, frames=7)
+    assert counted.summary.frames["captured"] == 7
+    timed = run(
+        parse_source(str(video), loop=True),
+        lambda: open_engine(model),
+        LoopSettings(seconds=0.5),
+        threading.Event(),
+    )
+    assert 0.5 <= timed.summary.seconds < 3
+
+
+def test_warm_up_is_run_but_not_counted(video: Path, colour_spec: ModelSpec) -> None:
+    engine = SlowEngine(colour_spec, 0.0, fails_at=9)  # 5 warm-up runs and 4 frames succeed
+    outcome = stream(str(video), lambda: engine, every_frame=True, warm_up_frames=5)
+    assert outcome.summary.warm_up_frames == 5
+    assert outcome.summary.frames["processed"] == 4
+
+
+def test_an_engine_that_fails_ends_the_run_with_its_figures_kept(video: Path, colour_spec: ModelSpec) -> None:
+    outcome = stream(str(video), lambda: SlowEngine(colour_spec, 0.0, fails_at=3 + 6), every_frame=True)
+    assert isinstance(outcome.error, EngineError)
+    assert outcome.summary.frames == {"captured": 7, "processed": 6, "skipped": 0, "stale": 0, "failed": 1}
+
+
+def test_a_source_that_fails_in_mid_stream_keeps_the_figures(pictures: Path, write_model: WriteModel) -> None:
+    (pictures / "frame8.png").write_bytes(b"no picture")
+    model = write_model()
+    outcome = stream(str(pictures), lambda: open_engine(model), every_frame=True)
+    assert isinstance(outcome.error, SourceError)
+    assert outcome.summary.frames["processed"] <= 8
+
+
+def test_frames_of_another_size_are_resized_on_the_host_and_said_once(video: Path, write_model: WriteModel) -> None:
+    model = write_model(camera_size=Size(144, 256))
+    said: list[str] = []
+    outcome = run(
+        parse_source(str(video)), lambda: open_engine(model), LoopSettings(every_frame=True), threading.Event(),
+        notice=said.append,
+    )  # fmt: skip
+    assert outcome.summary.frames["processed"] == 30
+    assert len(said) == 1
+    assert "128x72" in said[0]
+    assert "256x144" in said[0]
+
+
+def test_overlay_video_holds_every_frame_in_the_camera_s_size(
+    video: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    model = write_model()
+    for name in ("overlay.mkv", "overlay.mp4", "overlay.avi"):
+        out = tmp_path / name
+        outcome = stream(str(video), lambda: open_engine(model), every_frame=True, outputs=(f"file://{out}",))
+        assert not outcome.failures
+        capture = cv2.VideoCapture(str(out))
+        drawn = []
+        while True:
+            ok, frame = capture.read()
+            if not ok:
+                break
+            drawn.append(frame)
+        assert len(drawn) == 30
+        assert drawn[0].shape == (*VIDEO_SIZE, 3)
+        assert drawn[0][36, 20].argmax() == 0  # left: blue, over a blue picture
+        assert drawn[0][36, 110].argmax() == 2
+
+
+def test_class_maps_are_written_as_png_named_by_frame(pictures: Path, write_model: WriteModel, tmp_path: Path) -> None:
+    model = write_model()
+    outcome = stream(str(pictures), lambda: open_engine(model), every_frame=True, outputs=(f"{tmp_path}/masks/",))
+    assert not outcome.failures
+    files = sorted((tmp_path / "masks").iterdir())
+    assert [path.name for path in files] == [f"{index:08d}.png" for index in range(12)]
+    class_map = cv2.imread(str(files[0]), cv2.IMREAD_UNCHANGED)
+    assert class_map is not None
+    assert class_map.shape == (32, 64)
+    assert set(np.unique(class_map)) == {0, 1, 2}
+
+
+def test_a_sink_that_fails_on_the_way_is_given_up_and_the_masks_go_on(
+    pictures: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(pictures / "frame4.png"), np.zeros((40, 40, 3), np.uint8))  # a video holds one size
+    model = write_model()
+    outcome = stream(
+        str(pictures), lambda: open_engine(model), every_frame=True,
+        outputs=(f"{tmp_path}/overlay.mkv", f"{tmp_path}/masks/"),
+    )  # fmt: skip
+    assert outcome.summary.frames["processed"] == 12
+    assert len(outcome.failures) == 1
+    assert "a video holds one size" in outcome.failures[0]
+    assert len(list((tmp_path / "masks").iterdir())) == 12
+
+
+@pytest.mark.parametrize("uri", ["display://", "overlay.gif", "http://127.0.0.1:1"])
+def test_an_output_that_makes_no_sense_is_wrong_usage(video: Path, write_model: WriteModel, uri: str) -> None:
+    model = write_model()
+    with pytest.raises(UsageError, match="output"):
+        stream(str(video), lambda: open_engine(model), outputs=(uri,))
+
+
+def test_a_slow_sink_never_slows_the_masks(video: Path, colour_spec: ModelSpec, tmp_path: Path) -> None:
+    from edgeseg.runtime.outputs import Outputs
+    from edgeseg.runtime.records import FrameRecord
+    from edgeseg.runtime.sinks import Delivery, Sink
+
+    class SlowSink(Sink):
+        def write(self, delivery: Delivery) -> None:
+            time.sleep(0.2)
+
+    released: list[int] = []
+    delivery = Delivery(FrameRecord(0, 0.0), np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8))
+    with Outputs([SlowSink("slow")]) as outputs:
+        began = time.monotonic()
+        for index in range(20):
+            outputs.deliver(delivery, done=lambda taken=index: released.append(taken))  # type: ignore[misc]
+        assert time.monotonic() - began < 0.15
+    assert sorted(released) == list(range(20))
+    assert outputs.states[0].written + outputs.states[0].dropped == 20
+    assert outputs.states[0].dropped > 0
+    assert outputs.ledger.frames["captured"] == 20

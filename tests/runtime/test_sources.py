@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import SourceError, UsageError
+from edgeseg.geometry import Size
+from edgeseg.runtime.sources import Source, image_paths, parse_source
+
+
+def test_a_plain_path_and_a_file_uri_name_the_same_video(video: Path) -> None:
+    assert parse_source(str(video)).location == parse_source(f"file://{video}").location == str(video)
+    assert parse_source(str(video)).kind == "video"
+
+
+def test_pictures_come_in_the_order_of_their_numbers(pictures: Path) -> None:
+    names = [path.name for path in image_paths(parse_source(str(pictures)))]
+    assert names == [f"frame{index}.png" for index in range(12)]
+
+
+def test_a_glob_takes_only_what_it_matches(pictures: Path) -> None:
+    assert len(image_paths(parse_source(f"{pictures}/frame1*.png"))) == 3  # 1, 10, 11
+
+
+def test_scenes_options_are_read() -> None:
+    source = parse_source("scenes://?seed=7&size=320x180&fps=12.5&frames=9")
+    assert (source.seed, source.size, source.fps, source.frames) == (7, Size(180, 320), 12.5, 9)
+
+
+def test_a_source_survives_its_way_to_the_capture_process() -> None:
+    source = parse_source("scenes://?size=320x180", fps=5, loop=True)
+    assert Source.from_json(source.to_json()) == source
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("0", "bare number"),
+        ("rtps://camera", "not supported"),
+        ("scenes://?sed=1", "did you mean seed"),
+        ("scenes://?frames=0", "positive whole number"),
+        ("scenes://?size=10", "WIDTHxHEIGHT"),
+        ("scenes://street", "expected scenes://"),
+        ("", "empty"),
+    ],
+)
+def test_nonsense_is_refused_with_what_was_expected(uri: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_source(uri)
+
+
+def test_what_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file or folder"):
+        parse_source(str(tmp_path / "missing.mp4"))
+    with pytest.raises(SourceError, match="no images found"):
+        parse_source(str(tmp_path))
