@@ -39,7 +39,7 @@ def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: boo
     tail = _tail(spec, with_confidence)
     graph = compose.merge_models(graph, tail, io_map=[(OUTPUT, "tail_logits")], outputs=outputs)
     graph.producer_name, graph.producer_version = "edgeseg", spec.versions.get("edgeseg", "")
-    graph.ir_version = IR_VERSION
+    _unite_opsets(graph)
     helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
     return graph
 
@@ -47,6 +47,13 @@ def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: boo
 def with_camera(spec: ModelSpec, camera_size: Size | None) -> ModelSpec:
     """Return the spec of a camera graph for frames of `camera_size`, by default of the network's own size."""
     return replace(spec, camera_size=camera_size or spec.input_size)
+
+
+def _unite_opsets(graph: onnx.ModelProto) -> None:
+    """Name each operator set once: merging models repeats them."""
+    versions = {each.domain: each.version for each in graph.opset_import}
+    del graph.opset_import[:]
+    graph.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
 
 
 class _Builder:

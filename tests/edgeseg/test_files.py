@@ -1,0 +1,80 @@
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import UsageError
+from edgeseg.files import check_writable, replace_whole, write_whole
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    write_whole(path, "old")
+
+    def fail(partial: Path) -> None:
+        partial.write_text("half")
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        replace_whole(path, fail)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    write_whole(path, "old")
+    program = f"""
+        import os, signal
+        from pathlib import Path
+        from edgeseg.files import replace_whole
+
+        def die(partial):
+            partial.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        replace_whole(Path({str(path)!r}), die)
+    """
+    died = subprocess.run([sys.executable, "-c", textwrap.dedent(program)])
+    assert died.returncode == -9
+    assert path.read_text() == "old"
+    write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_full_disk_is_an_error_that_keeps_the_old_file(tmp_path: Path) -> None:
+    """A limit on file size gives the same failure in the middle of writing as a full disk."""
+    path = tmp_path / "model.onnx"
+    write_whole(path, "old")
+    program = f"""
+        import resource, signal
+        from pathlib import Path
+        from edgeseg.errors import UsageError
+        from edgeseg.files import write_whole
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        try:
+            write_whole(Path({str(path)!r}), "x" * 10_000)
+        except UsageError as error:
+            raise SystemExit(str(error))
+    """
+    failed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert "cannot be written" in failed.stderr
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "folder" / "file")
+    (tmp_path / "file").write_text("kept")
+    check_writable(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "kept"
+    with pytest.raises(UsageError, match="is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(UsageError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "x")

@@ -1,0 +1,160 @@
+"""The export of real Keras models: small ones that were trained for a moment, so that their logits do not tie."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgeseg.errors import DataError, ModelError, UsageError
+from edgeseg.export import exporter, proof
+from edgeseg.export.camera_graph import with_camera
+from edgeseg.export.exporter import ExportSettings, export
+from edgeseg.export.network import onnx_from_keras
+from edgeseg.geometry import Crop, Size
+from edgeseg.models import load_model
+from edgeseg.runtime.engines import open_engine
+from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
+from edgeseg.train import train
+
+DATA = "scenes:train=8,val=4,test=4,size=128x64"
+UPSAMPLING = {"fcn8": {(4, 2): 2, (16, 8): 1}, "unet": {(4, 2): 3}}
+
+
+@pytest.fixture(scope="module", params=["fcn8", "unet"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp(request.param) / "run"
+    size = Size(64, 96)
+    train(TrainSettings(data=DATA, model=request.param, size=size, width=0.0625, epochs=3, batch=4), out)
+    return out
+
+
+def test_the_file_gives_the_model_s_masks_from_camera_frames(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    report = export(run, target, ExportSettings(camera_size=Size(180, 320)))
+    assert report.parity.frames == 4
+    assert report.parity.equal_pixels > 0.9999
+    assert target.with_name("model.onnx.spec.json").is_file()
+    spec = ModelSpec.read(target.with_name("model.onnx.spec.json"))
+    with open_engine(target) as engine:
+        assert engine.frame_size == Size(180, 320)
+        assert engine.spec == spec
+    assert spec.trained_on == DATA
+    assert {"edgeseg", "onnx", "tf2onnx", "tensorflow"} <= spec.versions.keys()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.spec.json"]
+
+
+def test_every_transposed_convolution_is_one_convtranspose_with_its_kernel(run: Path, tmp_path: Path) -> None:
+    spec = ModelSpec.read(run / "spec.json")
+    model = load_model(run / "model.keras")
+    network = onnx_from_keras(model, spec)
+    expected = UPSAMPLING[spec.architecture]
+    assert proof.check_upsampling(model, network) == sum(expected.values())
+    nodes = [node for node in network.graph.node if node.op_type == "ConvTranspose"]
+    attributes = [{a.name: list(a.ints) for a in node.attribute} for node in nodes]
+    assert Counter((a["kernel_shape"][0], a["strides"][0]) for a in attributes) == expected
+    weights = {each.name: onnx.numpy_helper.to_array(each) for each in network.graph.initializer}
+    layers = [layer for layer in model.layers if type(layer).__name__ == "Conv2DTranspose"]
+    for node, layer in zip(nodes, layers, strict=True):
+        # Keras: (height, width, out, in); ONNX: (in, out, height, width).
+        np.testing.assert_array_equal(weights[node.input[1]], layer.get_weights()[0].transpose(3, 2, 0, 1))
+    operators = {node.op_type for node in network.graph.node}
+    assert not operators & {"Resize", "Slice", "Pad", "Shape", "Upsample"}
+
+
+def test_crop_fit_and_confidence_are_in_the_graph(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    settings = ExportSettings(Size(180, 320), crop=Crop(0, 0.25, 1, 0.75), fit="pad", with_confidence=True)
+    assert export(run, target, settings).parity.equal_pixels > 0.9999
+    with open_engine(target) as engine:
+        result = engine.run(np.zeros((180, 320, 3), np.uint8))
+    assert result.confidence is not None
+    assert (engine.spec.crop, engine.spec.fit) == (Crop(0, 0.25, 1, 0.75), "pad")
+
+
+def broken(network: onnx.ModelProto, name: str, change: object) -> None:
+    for tensor in network.graph.initializer:
+        if tensor.name == name:
+            array = change(onnx.numpy_helper.to_array(tensor))  # type: ignore[operator]
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+
+
+def transposed_kernel(network: onnx.ModelProto) -> None:
+    node = next(node for node in network.graph.node if node.op_type == "Conv")
+    broken(network, node.input[1], lambda kernel: kernel.transpose(0, 1, 3, 2))
+
+
+def swapped_colours(network: onnx.ModelProto) -> None:
+    node = next(node for node in network.graph.node if node.op_type == "Conv")
+    broken(network, node.input[1], lambda kernel: kernel[:, ::-1])
+
+
+@pytest.mark.parametrize("fault", [transposed_kernel, swapped_colours])
+def test_a_conversion_that_changes_masks_is_refused_and_the_earlier_file_kept(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: object
+) -> None:
+    target = tmp_path / "model.onnx"
+    export(run, target, ExportSettings())
+    earlier = target.read_bytes()
+
+    def faulty(model: object, spec: ModelSpec) -> onnx.ModelProto:
+        network = onnx_from_keras(model, spec)
+        fault(network)  # type: ignore[operator]
+        return network
+
+    monkeypatch.setattr(exporter, "onnx_from_keras", faulty)
+    with pytest.raises(ModelError, match=r"\d% of the Keras model's pixels .* expected at least 99.9%"):
+        export(run, target, ExportSettings(camera_size=Size(180, 320)))
+    assert target.read_bytes() == earlier
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.spec.json"]
+
+
+def test_a_mean_left_out_of_the_head_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeseg.export.camera_graph import camera_graph
+
+    def without_mean(network: onnx.ModelProto, spec: ModelSpec, with_confidence: bool) -> onnx.ModelProto:
+        graph = camera_graph(network, spec, with_confidence)
+        broken(graph, "head_constant_mean", np.zeros_like)
+        return graph
+
+    monkeypatch.setattr(exporter, "camera_graph", without_mean)
+    with pytest.raises(ModelError, match="nothing was written"):
+        export(run, tmp_path / "model.onnx", ExportSettings())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resize_in_place_of_a_transposed_convolution_is_refused(run: Path) -> None:
+    spec = ModelSpec.read(run / "spec.json")
+    model = load_model(run / "model.keras")
+    network = onnx_from_keras(model, spec)
+    node = next(node for node in network.graph.node if node.op_type == "ConvTranspose")
+    node.op_type = "Resize"
+    with pytest.raises(ModelError, match="expected each to be one ConvTranspose"):
+        proof.check_upsampling(model, network)
+
+
+def test_what_the_user_can_get_wrong_is_said(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected a run directory"):
+        export(tmp_path / "none", tmp_path / "m.onnx", ExportSettings())
+    with pytest.raises(DataError, match="--check"):
+        export(run, tmp_path / "m.onnx", ExportSettings(check=f"camvid:{tmp_path}/none"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        export(run, tmp_path / "file" / "m.onnx", ExportSettings())
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "spec.json").write_text((run / "spec.json").read_text())
+    (half / "model.keras").write_bytes((run / "model.keras").read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"model\.keras"):
+        export(half, tmp_path / "m.onnx", ExportSettings())
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_camera_of_the_network_s_size_is_the_default(colour_spec: ModelSpec) -> None:
+    assert with_camera(colour_spec, None).camera_size == colour_spec.input_size
