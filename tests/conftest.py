@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Crop, Size
+from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 from edgeseg.spec import ModelSpec
 
@@ -18,45 +20,45 @@ COLOURS = ClassMap(("blue", "green", "red"), ((0, 0, 255), (0, 255, 0), (255, 0,
 VIDEO_SIZE = Size(72, 128)
 
 
+COLOUR_SPEC = ModelSpec(
+    name="colours",
+    architecture="foreign",
+    encoder="none",
+    input_size=Size(32, 64),
+    colour_order="bgr",
+    mean=(100.0, 100.0, 100.0),
+    scale=(0.02, 0.02, 0.02),
+    classes=COLOURS,
+)
+"""A network of 64x32 that says which channel of a pixel is strongest: what is right can be seen."""
+
+
 @pytest.fixture
 def colour_spec() -> ModelSpec:
-    """A network of 64x32 that says which channel of a pixel is strongest: what is right can be seen."""
-    return ModelSpec(
-        name="colours",
-        architecture="foreign",
-        encoder="none",
-        input_size=Size(32, 64),
-        colour_order="bgr",
-        mean=(100.0, 100.0, 100.0),
-        scale=(0.02, 0.02, 0.02),
-        classes=COLOURS,
-    )
+    return COLOUR_SPEC
 
 
 @pytest.fixture
-def write_model(tmp_path: Path, colour_spec: ModelSpec) -> Callable[..., Path]:
-    """Return a function that writes the colour network as a camera graph: (camera size, with_confidence, spec changes)."""
+def write_model(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes the colour network as a camera graph and returns its path."""
 
-    def write(
-        camera_size: Size | None = VIDEO_SIZE,
-        with_confidence: bool = False,
-        fit: str = "stretch",
-        crop: Crop | None = None,
-        colour_order: str = "bgr",
-    ) -> Path:
-        import dataclasses
-
-        import onnx
-
-        from edgeseg.export.camera_graph import camera_graph, with_camera
-
-        spec = dataclasses.replace(colour_spec, fit=fit, crop=crop, colour_order=colour_order)
-        spec = with_camera(spec, camera_size)
-        path = tmp_path / "colours.onnx"
-        onnx.save(camera_graph(colour_network(spec), spec, with_confidence), str(path))
-        return path
+    def write(camera_size: Size | None = VIDEO_SIZE, with_confidence: bool = False, **changes: Any) -> Path:
+        return write_colour_model(tmp_path / "colours.onnx", camera_size, with_confidence, **changes)
 
     return write
+
+
+def write_colour_model(
+    path: Path, camera_size: Size | None = VIDEO_SIZE, with_confidence: bool = False, **changes: Any
+) -> Path:
+    """Write the colour network as a camera graph; `changes` are to its spec."""
+    import onnx
+
+    from edgeseg.export.camera_graph import camera_graph, with_camera
+
+    spec = with_camera(dataclasses.replace(COLOUR_SPEC, **changes), camera_size)
+    onnx.save(camera_graph(colour_network(spec), spec, with_confidence), str(path))
+    return path
 
 
 def colour_network(spec: ModelSpec):  # type: ignore[no-untyped-def]

@@ -85,8 +85,8 @@ def light_of(seed: int) -> Light:
         fog_per_m=span(u[13] ** 2, *fog),
         wet=wet * span(u[14], 0.4, 1.0),
         gamma=span(u[15], 0.82, 1.2),
-        blur=span(u[16] ** 2, 0.0, 0.0025),
-        noise=span(u[17] ** 2, 1.0, 6.5),
+        blur=span(u[16] ** 2, 0.0, 0.002),
+        noise=span(u[17] ** 2, 1.0, 5.0),
     )
 
 

@@ -168,12 +168,12 @@ class World:
         for z, u in self._cells(Layer.POST, side, first, last, 27.0, 8):
             edges = self.street.edges_at(side, z)
             x, _ = self._at(z, side * (edges.road + 0.6))
-            if u[7] < 0.35:
+            if u[7] < 0.22:
                 yield Item(x, z, _later(things.post, np.array([x, 0.0, z]), side, u), 60.0)
         for z, u in self._cells(Layer.PEDESTRIAN, side, first, last, 9.0, 10):
             edges = self.street.edges_at(side, z)
             walk = edges.walk - edges.verge
-            if walk > 2.2 and u[9] < 0.16:
+            if walk > 2.2 and u[9] < 0.10:
                 x, _ = self._at(z, side * (edges.verge + walk * (0.3 + 0.5 * u[8])))
                 yield Item(x, z, _later(things.person, np.array([x, 0.0, z]), u), 45.0)
 

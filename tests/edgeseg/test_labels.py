@@ -22,7 +22,9 @@ def test_the_palette_gives_each_byte_its_colour() -> None:
         (("a", "b"), ((0, 0, 0), (1, 1, 1)), 1, "must not be a class id"),
     ],
 )
-def test_class_maps_that_cannot_be_are_refused(names: tuple, colours: tuple, ignore: int, said: str) -> None:
+def test_class_maps_that_cannot_be_are_refused(
+    names: tuple[str, ...], colours: tuple[tuple[int, int, int], ...], ignore: int, said: str
+) -> None:
     with pytest.raises(DataError, match=said):
         ClassMap(names, colours, ignore)
 

@@ -1,6 +1,6 @@
 import numpy as np
-
 from conftest import COLOURS
+
 from edgeseg.geometry import Crop, Size, place
 from edgeseg.overlay import colourise, enlarge, overlay
 

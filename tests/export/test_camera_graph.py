@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-
 from conftest import colour_network
+
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.geometry import Crop, Size
 from edgeseg.pixels import network_pixels
@@ -23,7 +23,7 @@ def head_output(spec: ModelSpec, frame: np.ndarray) -> np.ndarray:
     graph.graph.output.append(onnx.helper.make_tensor_value_info("head_pixels", onnx.TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     pixels: np.ndarray = session.run(["head_pixels"], {"frame": frame[np.newaxis]})[0]
-    return pixels[0].transpose(1, 2, 0)
+    return np.asarray(pixels[0].transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])

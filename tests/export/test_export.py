@@ -113,9 +113,7 @@ def test_a_conversion_that_changes_masks_is_refused_and_the_earlier_file_kept(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.spec.json"]
 
 
-def test_a_mean_left_out_of_the_head_is_refused(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mean_left_out_of_the_head_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgeseg.export.camera_graph import camera_graph
 
     def without_mean(network: onnx.ModelProto, spec: ModelSpec, with_confidence: bool) -> onnx.ModelProto:

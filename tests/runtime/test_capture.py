@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from conftest import VIDEO_SIZE, numbered_frame
+
 from edgeseg.errors import SourceError
 from edgeseg.geometry import Size
 from edgeseg.runtime.capture import Capture
@@ -34,6 +34,11 @@ def wait_until(condition, seconds: float = 5.0) -> bool:  # type: ignore[no-unty
             return True
         time.sleep(0.02)
     return False
+
+
+def drain(capture: Capture) -> None:
+    while frame := capture.next_frame(GO_ON):
+        capture.release(frame)
 
 
 def test_every_frame_arrives_once_in_order_and_unchanged(pictures: Path) -> None:
@@ -117,8 +122,7 @@ def test_a_broken_picture_in_mid_stream_is_named(pictures: Path) -> None:
         capture.wait_until_open(GO_ON)
         capture.start()
         with pytest.raises(SourceError, match=r"frame3\.png"):
-            while frame := capture.next_frame(GO_ON):
-                capture.release(frame)
+            drain(capture)
 
 
 def test_a_capture_process_killed_in_mid_stream_is_an_error_not_a_hang(video: Path) -> None:
@@ -130,8 +134,7 @@ def test_a_capture_process_killed_in_mid_stream_is_an_error_not_a_hang(video: Pa
         os.kill(capture.pid, signal.SIGKILL)
         began = time.monotonic()
         with pytest.raises(SourceError, match="ended by signal 9"):
-            while capture.next_frame(GO_ON):
-                pass
+            drain(capture)
         assert time.monotonic() - began < 2
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-
 from conftest import VIDEO_SIZE, numbered_frame
+
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.engines import open_engine
+from edgeseg.spec import ModelSpec
 
 WriteModel = Callable[..., Path]
 
@@ -73,12 +74,12 @@ def test_files_that_are_no_camera_graph_are_refused_with_a_reason(write_model: W
 
 
 def test_a_network_that_is_no_camera_graph_is_refused(
-    write_model: WriteModel, tmp_path: Path, colour_spec: object
+    write_model: WriteModel, tmp_path: Path, colour_spec: ModelSpec
 ) -> None:
     from conftest import colour_network
 
     network = colour_network(colour_spec)
-    onnx.helper.set_model_props(network, {"edgeseg": colour_spec.to_json()})  # type: ignore[attr-defined]
+    onnx.helper.set_model_props(network, {"edgeseg": colour_spec.to_json()})
     onnx.save(network, str(tmp_path / "network.onnx"))
     with pytest.raises(ModelError, match="expected a camera graph"):
         open_engine(tmp_path / "network.onnx")

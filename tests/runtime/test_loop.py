@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import VIDEO_SIZE
 from numpy.typing import NDArray
 
-from conftest import VIDEO_SIZE
 from edgeseg.errors import EngineError, SourceError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.engines import Engine, open_engine

@@ -1,0 +1,165 @@
+"""The training input: an endless stream of batches that is a pure function of the seed and the step.
+
+So a run repeats, and a resumed run goes on where it stopped. Reading, fitting and mirroring are NumPy and OpenCV on
+tf.data's threads; colour is changed a batch at a time by TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.data.augment import Augmentation, augment_shape
+from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.data.fit import PixelColour, fit_class_map, fit_image
+from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.geometry import Crop, Size, place
+from edgeseg.tf import tf
+
+MIB = 2**20
+SHARES_FROM = 500  # so many masks give the class shares well enough, however large the data set
+GREY = (0.114, 0.587, 0.299)  # BGR weights of ITU-R BT.601
+
+
+class FittedSamples:
+    """Samples at the network's size, kept in memory after their first reading if all of them fit.
+
+    Args:
+        samples: what to read.
+        size, fit, crop: see edgeseg.geometry.place.
+        padding: BGR colour of what a picture does not reach.
+        cache_bytes: what the pictures and masks may take in memory; more than that and none is kept.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        size: Size,
+        fit: str = "stretch",
+        crop: Crop | None = None,
+        padding: PixelColour = (0, 0, 0),
+        cache_bytes: int = 2048 * MIB,
+    ) -> None:
+        self.samples = samples
+        self.size, self.fit, self.crop, self.padding = size, fit, crop, padding
+        self.keeps = len(samples) * size.height * size.width * 4 <= cache_bytes
+        kept = len(samples) if self.keeps else 0
+        self._images = np.empty((kept, *size, 3), np.uint8)
+        self._class_maps = np.empty((kept, *size), np.uint8)
+        self._is_kept = np.zeros(len(samples), bool)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Image, Mask]:
+        """Return the picture (H, W, 3) and class map (H, W), both uint8. Raises DataError."""
+        if self._is_kept[index]:
+            return self._images[index], self._class_maps[index]
+        image, class_map = self._read(self.samples[index])
+        if self.keeps:
+            self._images[index], self._class_maps[index] = image, class_map
+            self._is_kept[index] = True  # last: other threads read as soon as they see it
+        return image, class_map
+
+    def class_shares(self, classes: int) -> NDArray[np.float64]:
+        """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
+        with ThreadPoolExecutor() as pool:
+            counts = sum(pool.map(lambda index: np.bincount(self[index][1].ravel(), minlength=256), chosen))
+        counted = np.asarray(counts, np.float64)[:classes]
+        shares: NDArray[np.float64] = counted / max(1.0, counted.sum())
+        return shares
+
+    def _read(self, sample: Sample) -> tuple[Image, Mask]:
+        image, class_map = sample.read()
+        placement = place(Size(*class_map.shape), self.size, self.fit, self.crop)
+        return (
+            fit_image(image, placement, self.padding),
+            fit_class_map(class_map, placement, sample.classes.ignore_index),
+        )
+
+
+class TrainingBatches:
+    """Batches for the training loop, from step `first_step` on.
+
+    Iterating yields, without end, ((B, H, W, 3) float32 BGR pixels of 0 to 255, (B, H, W) uint8 class maps).
+
+    Args:
+        samples: at network size.
+        batch: pictures a step; an epoch is `steps_per_epoch` full batches, what is left over is met in other epochs.
+        seed: decides order and augmentation.
+        augmentation: what happens to the pictures.
+    """
+
+    def __init__(self, samples: FittedSamples, batch: int, seed: int, augmentation: Augmentation) -> None:
+        if batch > len(samples):
+            raise UsageError(
+                f"batch {batch} with {len(samples)} training images; use a batch of at most {len(samples)}"
+            )
+        self.samples, self.batch, self.seed, self.augmentation = samples, batch, seed, augmentation
+        self.steps_per_epoch = len(samples) // batch
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._failure: EdgesegError | None = None
+
+    def iterate(self, first_step: int = 0) -> Iterator[tuple[Any, Any]]:
+        """Yield batches from `first_step` on. Raises DataError for a sample that cannot be read."""
+        stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
+        stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        stream = stream.batch(self.batch, drop_remainder=True)
+        stream = stream.enumerate(first_step).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
+        try:
+            yield from stream.prefetch(4)
+        except tf.errors.OpError:
+            if self._failure:
+                raise self._failure from None
+            raise
+
+    def index(self, position: int) -> int:
+        """Return the sample at a position of the stream; each epoch has its own order."""
+        epoch, place_in_epoch = divmod(position, self.steps_per_epoch * self.batch)
+        known, order = self._order
+        if known != epoch:
+            order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
+            self._order = (epoch, order)
+        return int(order[place_in_epoch])
+
+    def _read(self, position: NDArray[np.int64]) -> tuple[Image, Mask]:
+        try:
+            image, class_map = self.samples[self.index(int(position))]
+        except EdgesegError as error:  # tf.data would turn it into a text with a traceback
+            self._failure = self._failure or error
+            raise
+        random = np.random.default_rng((self.seed, 1, int(position)))
+        return augment_shape(image, class_map, self.augmentation, random)
+
+    def _sample(self, position: Any) -> tuple[Any, Any]:
+        image, class_map = tf.numpy_function(self._read, [position], [tf.uint8, tf.uint8])
+        return tf.ensure_shape(image, (*self.samples.size, 3)), tf.ensure_shape(class_map, self.samples.size)
+
+    def _finish(self, step: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+        images, class_maps = batch
+        pixels = tf.cast(images, tf.float32)
+        if self.augmentation.changes_colour:
+            pixels = jitter_colour(pixels, self.augmentation, tf.stack([self.seed, step]))
+        return pixels, class_maps
+
+
+def jitter_colour(pixels: Any, settings: Augmentation, seed: Any) -> Any:
+    """Change brightness, contrast and saturation of (B, H, W, 3) float32 BGR pixels of 0 to 255, each picture its own.
+
+    Written out over the batch: tf.image.stateless_random_saturation goes through HSV and takes ten times as long.
+    """
+    spread = tf.constant([settings.brightness, settings.contrast, settings.saturation], tf.float32)[
+        :, None, None, None, None
+    ]
+    shape = (3, tf.shape(pixels)[0], 1, 1, 1)
+    brightness, contrast, saturation = tf.unstack(1 + spread * tf.random.stateless_uniform(shape, seed, -1.0, 1.0))
+    mean = tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
+    grey = tf.reduce_sum(pixels * GREY, axis=-1, keepdims=True)
+    mean_grey = tf.reduce_sum(mean * GREY, axis=-1, keepdims=True)
+    coloured = grey + (pixels - grey) * saturation
+    return tf.clip_by_value(((coloured - mean_grey) * contrast + mean_grey) * brightness, 0.0, 255.0)

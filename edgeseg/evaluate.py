@@ -1,0 +1,76 @@
+"""How good a model is on labelled pictures: compared at the labels' own size, whatever size the network has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.errors import ModelError
+from edgeseg.geometry import Size
+from edgeseg.labels import ClassMap
+from edgeseg.metrics import ConfusionMatrix, Scores
+from edgeseg.overlay import enlarge
+from edgeseg.predictors import BATCH, Predictor, load_predictor
+
+__all__ = ["check_classes", "evaluate", "load_predictor"]
+
+
+def evaluate(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    classes: ClassMap,
+    on_progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Compare predictions with labels.
+
+    A class map is enlarged by nearest neighbour to the label's own size. Pixels that the network never saw (cut away
+    by a crop) and pixels labelled as ignored are not counted.
+
+    Args:
+        predictor: the model.
+        samples: labelled pictures, of any sizes.
+        classes: the data set's.
+        on_progress: called with the number of pictures done so far.
+
+    Raises:
+        ModelError: the model's classes are not the data's.
+        DataError: a sample cannot be read.
+    """
+    check_classes(predictor.spec.classes, classes)
+    matrix = ConfusionMatrix(classes)
+    for pairs in _read_ahead(samples):
+        class_maps = predictor.predict([image for image, _ in pairs])
+        for (_, truth), class_map in zip(pairs, class_maps, strict=True):
+            placement = predictor.placement(Size(*truth.shape))
+            x, y, width, height = placement.source
+            matrix.add(truth[y : y + height, x : x + width], enlarge(class_map, placement))
+        if on_progress:
+            on_progress(matrix.images)
+    return matrix.scores()
+
+
+def check_classes(model: ClassMap, data: ClassMap) -> None:
+    """Raise ModelError, with the difference, unless the class names are the same in the same order."""
+    if model.names == data.names:
+        return
+    only_model = [name for name in model.names if name not in data.names]
+    only_data = [name for name in data.names if name not in model.names]
+    difference = [f"only the model has {', '.join(only_model)}"] * bool(only_model)
+    difference += [f"only the data has {', '.join(only_data)}"] * bool(only_data)
+    raise ModelError(
+        f"the model knows {len(model)} classes, the data has {len(data)}: "
+        f"{'; '.join(difference) or 'their order differs'}; evaluate on data with the model's classes"
+    )
+
+
+def _read_ahead(samples: Sequence[Sample]) -> Iterator[list[tuple[Image, Mask]]]:
+    """Yield batches of pictures and labels, reading the next one while the last is worked on."""
+    batches = [samples[first : first + BATCH] for first in range(0, len(samples), BATCH)]
+    with ThreadPoolExecutor() as pool:
+        ahead = None
+        for batch in [*batches, []]:
+            reading = [pool.submit(sample.read) for sample in batch]
+            if ahead:
+                yield [future.result() for future in ahead]
+            ahead = reading

@@ -1,0 +1,154 @@
+"""Trained models as predictors: a run directory, a .keras file or an .onnx file, all asked the same way."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.data.base import Image, Mask
+from edgeseg.data.fit import fit_image
+from edgeseg.errors import ModelError
+from edgeseg.geometry import Box, Placement, Size, place
+from edgeseg.spec import ModelSpec
+
+BATCH = 8  # one traced shape; a last batch that is not full is filled up
+
+
+class Predictor(ABC):
+    """A model that gives class maps. A context manager: an engine owns resources."""
+
+    spec: ModelSpec
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free what the predictor owns."""
+
+    @abstractmethod
+    def placement(self, picture: Size) -> Placement:
+        """Return how a picture of this size is laid onto the network's input."""
+
+    @abstractmethod
+    def predict(self, images: Sequence[Image]) -> list[Mask]:
+        """Return one (h, w) uint8 class map at network size for each (H, W, 3) uint8 BGR picture of any size."""
+
+
+class KerasPredictor(Predictor):
+    """A Keras model with its spec."""
+
+    def __init__(self, model: Any, spec: ModelSpec) -> None:
+        from edgeseg.models.inputs import network_input, padding_colour
+        from edgeseg.tf import tf
+
+        self.spec = spec
+        self._padding = padding_colour(spec)
+
+        def class_maps(frames: Any) -> Any:
+            logits = model(network_input(frames, spec), training=False)
+            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+
+        frames = tf.TensorSpec((BATCH, *spec.input_size, 3), tf.uint8)
+        self._class_maps = tf.function(class_maps, input_signature=[frames])
+
+    def placement(self, picture: Size) -> Placement:
+        return place(picture, self.spec.input_size, self.spec.fit, self.spec.crop)
+
+    def predict(self, images: Sequence[Image]) -> list[Mask]:
+        class_maps: list[Mask] = []
+        for first in range(0, len(images), BATCH):
+            some = images[first : first + BATCH]
+            frames: NDArray[np.uint8] = np.zeros((BATCH, *self.spec.input_size, 3), np.uint8)
+            for frame, image in zip(frames, some, strict=False):
+                frame[:] = fit_image(image, self.placement(Size(*image.shape[:2])), self._padding)
+            class_maps.extend(self._class_maps(frames).numpy()[: len(some)])
+        return class_maps
+
+
+class EnginePredictor(Predictor):
+    """An exported camera graph in one of the runtime's engines: the same file and code as in the vehicle."""
+
+    def __init__(self, path: Path, backend: str = "auto") -> None:
+        from edgeseg.runtime.engines import open_engine
+
+        with ExitStack() as stack:
+            self._engine = stack.enter_context(open_engine(path, backend=backend))
+            self._owned = stack.pop_all()
+        self.spec = self._engine.spec
+
+    def close(self) -> None:
+        self._owned.close()
+
+    def placement(self, picture: Size) -> Placement:
+        frame = self._engine.frame_size
+        placement = place(frame, self.spec.input_size, self.spec.fit, self.spec.crop)
+        x_scale, y_scale = picture.width / frame.width, picture.height / frame.height
+        return dataclasses.replace(placement, picture=picture, source=_scaled(placement.source, x_scale, y_scale))
+
+    def predict(self, images: Sequence[Image]) -> list[Mask]:
+        return [np.array(self._engine.run(self._frame(image)).class_map) for image in images]
+
+    def _frame(self, image: Image) -> Image:
+        height, width = self._engine.frame_size
+        if image.shape[:2] != (height, width):
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        return np.ascontiguousarray(image)
+
+
+def load_predictor(path: Path, backend: str = "auto") -> Predictor:
+    """Open a run directory, a `.keras` file (with spec.json beside it) or an exported `.onnx` file.
+
+    Args:
+        path: what to open.
+        backend: the engine for an ONNX file, as in the runtime.
+
+    Raises:
+        ModelError: missing, half-written or without a spec.
+    """
+    if path.is_dir():
+        path = _model_of_run(path)
+    if not path.exists():
+        raise ModelError(f"{path}: no such model; expected a run directory, a .keras file or an .onnx file")
+    if path.suffix == ".onnx":
+        return EnginePredictor(path, backend)
+    if path.suffix == ".keras":
+        return _keras_predictor(path)
+    raise ModelError(f"{path}: {path.suffix or 'no suffix'}; expected a run directory, a .keras file or an .onnx file")
+
+
+def _model_of_run(path: Path) -> Path:
+    model = path / "model.keras"
+    if not model.is_file():
+        raise ModelError(f"{path}: no model.keras in it; expected a run directory of edgeseg train that ended an epoch")
+    return model
+
+
+def _keras_predictor(path: Path) -> KerasPredictor:
+    from edgeseg.models import load_model
+
+    spec = ModelSpec.read(path.with_name("spec.json"))
+    model = load_model(path)
+    expected = (None, *spec.input_size, len(spec.classes))
+    if tuple(model.output_shape) != expected:
+        raise ModelError(
+            f"{path}: output {model.output_shape}, but its spec.json says {expected}; "
+            f"keep a model beside its own spec.json"
+        )
+    return KerasPredictor(model, spec)
+
+
+def _scaled(box: Box, x_scale: float, y_scale: float) -> Box:
+    left, right = round(box.x * x_scale), round((box.x + box.width) * x_scale)
+    top, bottom = round(box.y * y_scale), round((box.y + box.height) * y_scale)
+    return Box(left, top, max(1, right - left), max(1, bottom - top))

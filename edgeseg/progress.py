@@ -1,0 +1,66 @@
+"""What a training run shows while it runs: a live bar on a terminal, one plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edgeseg.run_directory import Epoch
+
+
+class TrainingProgress:
+    """A context manager; `console` says where to, standard output by default."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int, first_step: int, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  mean IoU {task.fields[miou]}"),
+            TimeRemainingColumn(),
+            TextColumn("left {task.fields[doing]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(
+            "training",
+            total=epochs * steps_per_epoch,
+            completed=first_step,
+            epoch=first_step // steps_per_epoch + 1,
+            loss=math.nan,
+            miou="-",
+            doing="",
+        )
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def step(self, step: int, loss: float) -> None:
+        """Show that `step` steps are done."""
+        self._bar.update(self._task, completed=step, loss=loss, epoch=(step - 1) // self.steps_per_epoch + 1, doing="")
+
+    def doing(self, what: str) -> None:
+        """Show what is done beside training; the next step ends it."""
+        self._bar.update(self._task, doing=f"({what})")
+
+    def epoch(self, epoch: Epoch, is_best: bool) -> None:
+        """Show an epoch's result."""
+        self._bar.update(self._task, miou=f"{epoch.miou:.3f}")
+        self.say(
+            f"epoch {epoch.epoch}/{self.epochs}  step {epoch.step}  loss {epoch.loss:.4f}  "
+            f"val mean IoU {epoch.miou:.4f}  pixel accuracy {epoch.pixel_accuracy:.4f}  {epoch.seconds:.1f} s"
+            f"{'  best so far' if is_best else ''}"
+        )

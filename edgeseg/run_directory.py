@@ -1,0 +1,105 @@
+"""The run directory of `edgeseg train`: what lies where, and how it is written so that a kill leaves it whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.files import write_whole
+from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of history.csv: the state after an epoch. Losses are means a step; IoU is on the val split."""
+
+    epoch: int
+    step: int
+    loss: float
+    miou: float
+    pixel_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+class RunDirectory:
+    """Paths and files of one training run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = path / "model.keras"
+        self.spec = path / "spec.json"
+        self.config = path / "config.toml"
+        self.history = path / "history.csv"
+        self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
+        self.curves = path / "curves.png"
+        self.preview = path / "preview.png"
+
+    @classmethod
+    def prepare(cls, path: Path, settings: TrainSettings, resume: bool) -> RunDirectory:
+        """Check, before any work is done, that the run can be written. Nothing that is there is touched.
+
+        Raises:
+            UsageError: the directory holds something and `resume` is not set; `resume` is set and there is no run, or
+                one with other settings; it cannot be written.
+        """
+        run = cls(path)
+        if resume:
+            run._check_same(settings)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} exists and is not empty; choose another --out, or --resume to go on with it")
+        existing = next(place for place in (path, *path.absolute().parents) if place.exists())
+        try:
+            tempfile.TemporaryFile(dir=existing).close()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written ({error.strerror}); choose another --out") from error
+        return run
+
+    def begin(self, settings: TrainSettings, spec: ModelSpec) -> None:
+        """Create the directory with its settings; a spec that is there already is the one of the best model so far."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be made ({error.strerror}); choose another --out") from error
+        write_whole(self.config, settings.to_toml())
+        if not self.spec.exists():
+            self.write_spec(spec)
+
+    def _check_same(self, settings: TrainSettings) -> None:
+        if not self.config.is_file():
+            raise UsageError(f"{self.path} holds no run to resume (no {self.config.name}); train without --resume")
+        differences = TrainSettings.read(self.config).differences(settings)
+        if differences:
+            raise UsageError(
+                f"{self.path} was trained with {'; '.join(differences)}; resume it with its own settings, "
+                f"or start a new run with another --out"
+            )
+
+    def write_spec(self, spec: ModelSpec) -> None:
+        write_whole(self.spec, spec.to_json())
+
+    def write_history(self, epochs: list[Epoch]) -> None:
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(each.name for each in fields(Epoch))
+        table.writerows(astuple(epoch) for epoch in epochs)
+        write_whole(self.history, text.getvalue())
+
+    def read_history(self, until_step: int) -> list[Epoch]:
+        """Return the epochs up to a step: what was written after the checkpoint is trained, and written, again."""
+        if not self.history.is_file():
+            return []
+        try:
+            columns: dict[str, Any] = {each.name: int if each.type == "int" else float for each in fields(Epoch)}
+            rows = list(csv.DictReader(self.history.read_text().splitlines()))
+            epochs = [Epoch(**{name: read(row[name]) for name, read in columns.items()}) for row in rows]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EdgesegError(f"{self.history}: not a history of edgeseg ({error}); correct or remove it") from error
+        return [epoch for epoch in epochs if epoch.step <= until_step]

@@ -1,0 +1,188 @@
+"""Evaluation: known predictors, the labels' own size, what is refused; and the metrics behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from training_helpers import TWO_CLASSES, ArraySample
+
+from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.errors import ModelError
+from edgeseg.evaluate import evaluate
+from edgeseg.geometry import Crop, Placement, Size, place
+from edgeseg.labels import ClassMap
+from edgeseg.metrics import ConfusionMatrix
+from edgeseg.models import build_model
+from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
+from edgeseg.spec import ModelSpec
+from edgeseg.tf import keras
+
+
+def spec_of(size: Size, classes: ClassMap = TWO_CLASSES, fit: str = "stretch", crop: Crop | None = None) -> ModelSpec:
+    return ModelSpec("test", "unet", "unet", size, "bgr", (0, 0, 0), (1, 1, 1), classes, fit, crop)
+
+
+class Painter(Predictor):
+    """Predicts what a function makes of the picture at network size."""
+
+    def __init__(self, spec: ModelSpec, value: int | None = None) -> None:
+        self.spec = spec
+        self.value = value
+        self.asked: list[int] = []
+
+    def placement(self, picture: Size) -> Placement:
+        return place(picture, self.spec.input_size, self.spec.fit, self.spec.crop)
+
+    def predict(self, images: Sequence[Image]) -> list[Mask]:
+        self.asked.append(len(images))
+        return [self._one(image) for image in images]
+
+    def _one(self, image: Image) -> Mask:
+        if self.value is not None:
+            return np.full(self.spec.input_size, self.value, np.uint8)
+        return (image[::4, ::4, 0] > 127).astype(np.uint8)
+
+
+def sample(light_columns: int) -> Sample:
+    class_map = np.zeros((32, 64), np.uint8)
+    class_map[:, :light_columns] = 1
+    return ArraySample(np.repeat(class_map[..., None] * np.uint8(255), 3, axis=2), class_map)
+
+
+def test_a_perfect_predictor_scores_1_at_the_labels_own_size() -> None:
+    scores = evaluate(Painter(spec_of(Size(8, 16))), [sample(16), sample(32)], TWO_CLASSES)
+    assert scores.miou == 1
+    assert scores.pixel_accuracy == 1
+    assert scores.images == 2
+
+
+def test_a_known_wrong_predictor() -> None:
+    predictor = Painter(spec_of(Size(8, 16)), value=1)
+    scores = evaluate(predictor, [sample(16)] * (BATCH + 1), TWO_CLASSES)
+    assert predictor.asked == [BATCH, 1]
+    assert scores.iou == {"dark": 0, "light": pytest.approx(0.25)}
+    assert scores.miou == pytest.approx(0.125)
+    assert scores.pixel_accuracy == pytest.approx(0.25)
+
+
+def test_pixels_that_the_network_never_saw_are_not_counted() -> None:
+    predictor = Painter(spec_of(Size(8, 8), crop=Crop(0.5, 0.0, 0.5, 1.0)), value=0)
+    assert evaluate(predictor, [sample(32)], TWO_CLASSES).miou == 1  # the light half is cut away
+    whole = Painter(spec_of(Size(8, 8)), value=0)
+    assert evaluate(whole, [sample(32)], TWO_CLASSES).pixel_accuracy == 0.5
+
+
+def test_other_classes_are_refused_with_the_difference() -> None:
+    others = ClassMap(("dark", "blinding"), TWO_CLASSES.colours)
+    with pytest.raises(ModelError, match="only the model has light; only the data has blinding"):
+        evaluate(Painter(spec_of(Size(8, 16))), [sample(3)], others)
+    swapped = ClassMap(("light", "dark"), TWO_CLASSES.colours)
+    with pytest.raises(ModelError, match="their order differs"):
+        evaluate(Painter(spec_of(Size(8, 16))), [sample(3)], swapped)
+
+
+def test_a_keras_predictor_takes_pictures_of_any_size_and_number() -> None:
+    model = build_model("unet", Size(16, 24), 2, width=0.0625)
+    predictor = KerasPredictor(model, spec_of(Size(16, 24)))
+    images = [np.full((30 + i, 50, 3), 20 * i, np.uint8) for i in range(BATCH + 3)]
+    class_maps = predictor.predict(images)
+    assert [class_map.shape for class_map in class_maps] == [(16, 24)] * (BATCH + 3)
+    assert class_maps[0].dtype == np.uint8
+    one_by_one = [predictor.predict([image])[0] for image in images]
+    assert all(np.array_equal(a, b) for a, b in zip(class_maps, one_by_one, strict=True))
+
+
+def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = tmp_path / "run"
+    run.mkdir()
+    build_model("unet", Size(8, 8), 2, width=0.0625).save(run / "model.keras")
+    (tmp_path / "model.txt").write_text("")
+    for path, expected in [
+        (tmp_path / "nowhere", "no such model"),
+        (tmp_path / "empty", "no model.keras"),
+        (tmp_path / "model.txt", "expected a run directory"),
+        (run, r"spec\.json: no readable model spec"),
+    ]:
+        with pytest.raises(ModelError, match=expected) as caught:
+            load_predictor(path)
+        assert "\n" not in str(caught.value)
+    (run / "spec.json").write_text(spec_of(Size(16, 16)).to_json())
+    with pytest.raises(ModelError, match=r"output \(None, 8, 8, 2\), but its spec.json says \(None, 16, 16, 2\)"):
+        load_predictor(run)
+    (run / "spec.json").write_text(spec_of(Size(8, 8)).to_json())
+    assert load_predictor(run / "model.keras").spec.input_size == Size(8, 8)
+    (run / "model.keras").write_bytes(b"PK")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_predictor(run)
+
+
+THREE = ClassMap(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+
+
+def test_metrics_of_a_hand_worked_matrix_with_an_absent_class() -> None:
+    matrix = ConfusionMatrix(THREE)
+    matrix.add(np.array([[0, 0, 0, 1], [1, 255, 255, 0]], np.uint8), np.array([[0, 0, 1, 1], [0, 0, 2, 0]], np.uint8))
+    scores = matrix.scores()
+    # truth a: 3 right, 1 as b; truth b: 1 right, 1 as a; c occurs only where the truth is ignored.
+    assert matrix.counts.tolist() == [[3, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert scores.iou == {"a": pytest.approx(3 / 5), "b": pytest.approx(1 / 3), "c": None}
+    assert scores.miou == pytest.approx((3 / 5 + 1 / 3) / 2)
+    assert scores.pixel_accuracy == pytest.approx(4 / 6)
+
+
+def test_metrics_agree_with_keras() -> None:
+    random = np.random.default_rng(0)
+    truth = random.choice(np.array([0, 1, 2, 255], np.uint8), (3, 20, 30), p=[0.6, 0.2, 0.1, 0.1])
+    predicted = np.where(random.random(truth.shape) < 0.7, truth % 3, random.integers(0, 3, truth.shape))
+    matrix = ConfusionMatrix(THREE)
+    theirs = keras.metrics.MeanIoU(num_classes=3, ignore_class=255)
+    for one_truth, one_predicted in zip(truth, predicted.astype(np.uint8), strict=True):
+        matrix.add(one_truth, one_predicted)
+        theirs.update_state(one_truth, one_predicted)
+    assert matrix.scores().miou == pytest.approx(float(theirs.result()), abs=1e-6)
+    assert matrix.scores().images == 3
+
+
+class StubEngine:
+    """Stands for a runtime engine: a camera graph that takes 40x20 frames and calls what is brighter than 127 light."""
+
+    spec = spec_of(Size(8, 8), fit="crop")
+    frame_size = Size(20, 40)
+    closed = False
+
+    def __enter__(self) -> StubEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        StubEngine.closed = True
+
+    def run(self, frame: Image) -> SimpleNamespace:
+        assert frame.shape == (20, 40, 3)
+        assert frame.flags.c_contiguous
+        middle = frame[:, 10:30, 0]
+        return SimpleNamespace(class_map=(middle[1::5, 1::5] > 127).astype(np.uint8).repeat(2, 0).repeat(2, 1))
+
+
+def test_an_onnx_file_is_asked_through_the_runtime_s_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    opened = []
+
+    def open_engine(path: Path, backend: str) -> StubEngine:
+        opened.append((path.name, backend))
+        return StubEngine()
+
+    monkeypatch.setattr("edgeseg.runtime.engines.open_engine", open_engine)
+    class_map = np.zeros((40, 80), np.uint8)
+    class_map[:, 40:] = 1
+    class_map[:, :20] = class_map[:, 60:] = 255  # what `crop` cuts away would be wrong, if it were counted
+    half = ArraySample(np.repeat(np.uint8(255) * (class_map[..., None] == 1), 3, axis=2), class_map)
+    with load_predictor(tmp_path / "model.onnx", backend="onnxruntime-cpu") as predictor:
+        assert predictor.placement(Size(40, 80)).source == (20, 0, 40, 40)
+        assert evaluate(predictor, [half], TWO_CLASSES).miou == 1
+    assert opened == [("model.onnx", "onnxruntime-cpu")]
+    assert StubEngine.closed

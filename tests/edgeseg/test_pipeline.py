@@ -1,0 +1,152 @@
+"""The training input: geometry, augmentation, repeatability."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from training_helpers import TWO_CLASSES, ArraySample
+
+from edgeseg.data.augment import NONE, Augmentation, augment_shape
+from edgeseg.data.base import Sample
+from edgeseg.data.fit import fit_class_map, fit_image
+from edgeseg.data.pipeline import FittedSamples, TrainingBatches, jitter_colour
+from edgeseg.errors import DataError, UsageError
+from edgeseg.geometry import Size, place
+from edgeseg.tf import tf
+
+PICTURE = Size(30, 50)
+NETWORK = Size(32, 64)
+
+
+def samples(count: int = 6) -> list[Sample]:
+    random = np.random.default_rng(1)
+    return [
+        ArraySample(
+            random.integers(0, 256, (*PICTURE, 3), dtype=np.uint8), random.integers(0, 2, PICTURE, dtype=np.uint8)
+        )
+        for _ in range(count)
+    ]
+
+
+def taken(batches: TrainingBatches, steps: int, first_step: int = 0) -> list[tuple[Any, Any]]:
+    return [(x.numpy(), y.numpy()) for x, y in islice(batches.iterate(first_step), steps)]
+
+
+def test_images_resize_as_the_exported_graph_does() -> None:
+    image = samples(1)[0].read_image()
+    fitted = fit_image(image, place(PICTURE, NETWORK), (0, 0, 0))
+    assert np.array_equal(fitted, cv2.resize(image, (64, 32), interpolation=cv2.INTER_LINEAR))
+    graph = tf.image.resize(image, NETWORK, "bilinear", antialias=False).numpy()
+    assert np.abs(fitted - graph).max() <= 1  # rounding to whole grey levels
+    area = cv2.resize(cv2.resize(image, (25, 15), interpolation=cv2.INTER_AREA), (64, 32))
+    assert np.abs(fitted.astype(int) - area).max() > 20  # the test can tell
+
+
+def test_masks_resize_by_nearest_and_invent_no_class() -> None:
+    class_map = np.zeros((4, 4), np.uint8)
+    class_map[:, 2:] = 10
+    fitted = fit_class_map(class_map, place(Size(4, 4), Size(8, 8)), 255)
+    assert np.array_equal(fitted[0], [0, 0, 0, 0, 10, 10, 10, 10])
+    # Reduced 3 times: the centre of each 3x3 block, where the linear image looks too.
+    ids = np.arange(81, dtype=np.uint8).reshape(9, 9)
+    assert np.array_equal(fit_class_map(ids, place(Size(9, 9), Size(3, 3)), 255), ids[1::3, 1::3])
+
+
+def test_padding_is_the_mean_colour_and_ignored() -> None:
+    placement = place(Size(10, 10), Size(10, 20), "pad")
+    image = fit_image(np.zeros((10, 10, 3), np.uint8), placement, (104, 117, 124))
+    class_map = fit_class_map(np.zeros((10, 10), np.uint8), placement, 255)
+    assert np.array_equal(image[0, 0], (104, 117, 124))
+    assert np.array_equal(np.flatnonzero(class_map[0] == 255), [*range(5), *range(15, 20)])
+    assert not image[:, 5:15].any()
+
+
+def test_a_flip_moves_image_and_labels_together() -> None:
+    image, class_map = samples(1)[0].read()
+    random = np.random.default_rng(0)
+    flipped = augment_shape(image, class_map, Augmentation(flip=1), random)
+    assert np.array_equal(flipped[0], image[:, ::-1])
+    assert np.array_equal(flipped[1], class_map[:, ::-1])
+    assert augment_shape(image, class_map, NONE, random)[0] is image
+
+
+def test_colour_changes_stay_within_their_settings() -> None:
+    pixels = tf.constant(np.full((64, 4, 4, 3), 100, np.float32))
+    brighter = jitter_colour(pixels, Augmentation(0, 0.3, 0, 0), [1, 2]).numpy()
+    factors = brighter[:, 0, 0, 0] / 100
+    assert factors.min() >= 0.7
+    assert factors.max() <= 1.3
+    assert len(np.unique(factors)) > 32  # each picture its own
+    grey = jitter_colour(pixels, Augmentation(0, 0, 0.5, 0.5), [1, 2]).numpy()
+    np.testing.assert_allclose(grey, 100, atol=1e-3)  # contrast and saturation leave an even grey alone
+    colours = tf.constant(np.tile(np.array([0, 0, 200], np.float32), (8, 4, 4, 1)))
+    paler = jitter_colour(colours, Augmentation(0, 0, 0, 1), [1, 2]).numpy()
+    assert np.ptp(paler[:, 0, 0, 1]) > 5
+
+
+def test_without_augmentation_each_epoch_shows_each_sample_once() -> None:
+    source = samples(6)
+    fitted = FittedSamples(source, NETWORK)
+    batches = TrainingBatches(fitted, batch=2, seed=3, augmentation=NONE)
+    assert batches.steps_per_epoch == 3
+    shown = np.concatenate([x for x, _ in taken(batches, 3)])
+    labels = np.concatenate([y for _, y in taken(batches, 3)])
+    for index in range(6):
+        image, class_map = fitted[index]
+        hits = [np.array_equal(each, image) for each in shown]
+        assert sum(hits) == 1
+        assert np.array_equal(labels[hits.index(True)], class_map)
+
+
+def test_the_stream_repeats_under_a_seed_and_goes_on_where_it_stopped() -> None:
+    def fresh(seed: int) -> TrainingBatches:
+        return TrainingBatches(FittedSamples(samples(6), NETWORK), 2, seed, Augmentation())
+
+    first, again, other = taken(fresh(3), 7), taken(fresh(3), 7), taken(fresh(4), 7)
+    for (x, y), (x_again, y_again) in zip(first, again, strict=True):
+        assert np.array_equal(x, x_again)
+        assert np.array_equal(y, y_again)
+    assert not all(np.array_equal(x, x_other) for (x, _), (x_other, _) in zip(first, other, strict=True))
+    resumed = taken(fresh(3), 3, first_step=4)
+    for (x, y), (x_resumed, y_resumed) in zip(first[4:], resumed, strict=True):
+        assert np.array_equal(x, x_resumed)
+        assert np.array_equal(y, y_resumed)
+    assert not np.array_equal(first[0][0], first[3][0])  # the next epoch has another order
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 10**9])
+def test_samples_are_read_once_if_they_fit_in_memory(cache_bytes: int) -> None:
+    reads = []
+
+    class Counted(ArraySample):
+        def _image(self) -> Any:
+            reads.append(self.name)
+            return super()._image()
+
+    image, class_map = samples(1)[0].read()
+    fitted = FittedSamples([Counted(image, class_map)] * 2, NETWORK, cache_bytes=cache_bytes)
+    for _ in range(3):
+        assert fitted[0][0].shape == (*NETWORK, 3)
+    assert len(reads) == (1 if cache_bytes else 3)
+
+
+def test_class_shares_leave_ignored_pixels_out() -> None:
+    class_map = np.array([[0, 0, 0, 1], [255, 255, 255, 255]], np.uint8)
+    fitted = FittedSamples([ArraySample(np.zeros((2, 4, 3), np.uint8), class_map)], Size(2, 4))
+    np.testing.assert_allclose(fitted.class_shares(len(TWO_CLASSES)), [0.75, 0.25])
+
+
+def test_a_sample_that_cannot_be_read_is_the_error_of_the_stream() -> None:
+    broken = ArraySample(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3), np.uint8), name="broken.png")
+    batches = TrainingBatches(FittedSamples([broken], NETWORK), 1, 0, NONE)
+    with pytest.raises(DataError, match=r"broken\.png: the image is 2x2, its mask 3x2"):
+        taken(batches, 1)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    with pytest.raises(UsageError, match="batch 7 with 6 training images"):
+        TrainingBatches(FittedSamples(samples(6), NETWORK), 7, 0, NONE)

@@ -1,0 +1,246 @@
+"""Training: the run directory, and what happens when a run ends otherwise than planned."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+from training_helpers import tiny_settings, write_camvid
+
+import edgeseg.losses
+import edgeseg.train
+from edgeseg.data import open_dataset
+from edgeseg.errors import DataError, ModelError, UsageError
+from edgeseg.evaluate import evaluate, load_predictor
+from edgeseg.geometry import Size
+from edgeseg.models import load_model
+from edgeseg.run_directory import Epoch, RunDirectory
+from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
+from edgeseg.tf import tf
+from edgeseg.train import TrainResult, train
+
+STEPS_PER_EPOCH = 2
+
+
+@pytest.fixture(scope="module")
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("data") / "camvid")
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def history(run: Path) -> list[Epoch]:
+    return RunDirectory(run).read_history(until_step=10**9)
+
+
+@pytest.fixture(scope="module")
+def finished(camvid: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, str]:
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    console = quiet()
+    result = train(tiny_settings(camvid, epochs=12, learning_rate=1e-2), out, console=console)
+    return out, result, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
+    run, result, shown = finished
+    assert {path.name for path in run.iterdir()} == {
+        "model.keras",
+        "checkpoints",
+        "spec.json",
+        "config.toml",
+        "history.csv",
+        "curves.png",
+        "preview.png",
+        "tensorboard",
+    }
+    assert TrainSettings.read(run / "config.toml") == tiny_settings(camvid, epochs=12, learning_rate=1e-2)
+    epochs = history(run)
+    assert [epoch.step for epoch in epochs] == list(range(2, 25, 2))
+    assert result.steps == 24
+    assert result.miou == max(epoch.miou for epoch in epochs)
+    assert not result.stopped
+    assert len(shown.splitlines()) == 12  # no terminal: one plain line an epoch
+    assert all(line.startswith(f"epoch {i}/12") for i, line in enumerate(shown.splitlines(), start=1))
+    for name in ("curves.png", "preview.png"):
+        assert np.std(np.asarray(cv2.imread(str(run / name)))) > 10
+
+
+def test_the_loss_falls_and_the_network_learns(finished: tuple[Path, TrainResult, str]) -> None:
+    epochs = history(finished[0])
+    assert epochs[-1].loss < epochs[0].loss / 2
+    assert finished[1].miou > 0.5
+    assert epochs[-1].learning_rate == pytest.approx(0, abs=1e-6)
+
+
+def test_the_kept_model_reaches_what_its_spec_says(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
+    run, result, _ = finished
+    spec = ModelSpec.read(run / "spec.json")
+    assert spec.input_size == Size(64, 64)
+    assert spec.trained_on == f"camvid:{camvid}"
+    assert spec.metrics["miou"] == result.miou
+    assert set(spec.versions) == {"edgeseg", "tensorflow", "keras"}
+    dataset = open_dataset(f"camvid:{camvid}")
+    with load_predictor(run) as predictor:
+        assert predictor.spec == spec
+        scores = evaluate(predictor, dataset.split("val"), dataset.classes)
+    assert scores.miou == pytest.approx(result.miou, abs=1e-9)
+    assert scores.iou["Bicyclist"] is None
+
+
+def test_tensorboard_reads_the_scalars(finished: tuple[Path, TrainResult, str]) -> None:
+    (file,) = (finished[0] / "tensorboard").iterdir()
+    values = [
+        (event.step, value.tag, float(tf.make_ndarray(value.tensor)), value.metadata.plugin_data.plugin_name)
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    last = history(finished[0])[-1]
+    step, _, miou, plugin = next(value for value in reversed(values) if value[1] == "miou")
+    assert (step, plugin) == (last.step, "scalars")
+    assert miou == pytest.approx(last.miou, rel=1e-6)
+
+
+def test_a_finished_run_is_not_overwritten(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished[0].rglob("*")}
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        train(tiny_settings(camvid), finished[0])
+    with pytest.raises(UsageError, match=r"was trained with dropout: 0\.2, not 0\.5; batch: 4, not 2"):
+        train(tiny_settings(camvid, epochs=12, learning_rate=1e-2, batch=2, dropout=0.5), finished[0], resume=True)
+    assert {path: path.stat().st_mtime_ns for path in finished[0].rglob("*")} == before
+
+
+def test_resuming_a_finished_run_adds_nothing(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
+    again = train(tiny_settings(camvid, epochs=12, learning_rate=1e-2), finished[0], resume=True, console=quiet())
+    assert (again.steps, again.epochs, again.miou) == (24, 12, finished[1].miou)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "expected"),
+    [
+        ({"size": Size(64, 70)}, UsageError, "use 96x64"),
+        ({"model": "fcn9"}, UsageError, "did you mean fcn8"),
+        ({"data": "camvid:/nowhere"}, DataError, "no such folder"),
+        ({"batch": 9}, UsageError, "batch 9 with 8 training images"),
+    ],
+)
+def test_bad_settings_leave_nothing_behind(
+    changes: dict[str, Any], error: type[Exception], expected: str, camvid: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=expected):
+        train(tiny_settings(camvid, **changes), tmp_path / "run", console=quiet())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/run cannot be written \(Not a directory\)"):
+        train(tiny_settings(Path("/no/data")), tmp_path / "file" / "run")
+    with pytest.raises(UsageError, match="holds no run to resume"):
+        train(tiny_settings(Path("/no/data")), tmp_path / "absent", resume=True)
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        train(tiny_settings(Path("/no/data")), tmp_path / "file")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tf.Variable(0)
+    real = edgeseg.losses.cross_entropy
+
+    def fails_in_the_second_epoch(*arguments: Any) -> Any:
+        return tf.where(calls.assign_add(1) > STEPS_PER_EPOCH + 1, float("nan"), real(*arguments))
+
+    monkeypatch.setattr(edgeseg.train, "cross_entropy", fails_in_the_second_epoch)
+    with pytest.raises(ModelError, match=r"loss is nan at step 4.*learning rate \(0\.003\).*model\.keras") as caught:
+        train(tiny_settings(camvid, epochs=3), tmp_path / "run", console=quiet())
+    assert "\n" not in str(caught.value)
+    assert [epoch.epoch for epoch in history(tmp_path / "run")] == [1]
+    weights = load_predictor(tmp_path / "run").predict([np.zeros((64, 64, 3), np.uint8)])
+    assert weights[0].shape == (64, 64)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from training_helpers import tiny_settings
+from edgeseg.train import train
+result = train(tiny_settings(Path(sys.argv[1]), epochs=int(sys.argv[3])), Path(sys.argv[2]))
+print("result", result.stopped, result.steps)
+"""
+
+
+def start(camvid: Path, out: Path, epochs: int) -> subprocess.Popen[str]:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{Path(__file__).parent}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(camvid), str(out), str(epochs)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_epochs(process: subprocess.Popen[str], out: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / "history.csv").exists() and len((out / "history.csv").read_text().splitlines()) > count:
+            return
+        time.sleep(0.01)
+    process.kill()
+    raise AssertionError(f"no epoch {count}: {process.communicate()}")
+
+
+def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been(camvid: Path, tmp_path: Path) -> None:
+    epochs = 5
+    whole = train(tiny_settings(camvid, epochs=epochs), tmp_path / "whole", console=quiet())
+    process = start(camvid, tmp_path / "killed", epochs)
+    wait_for_epochs(process, tmp_path / "killed", 2)
+    process.kill()
+    process.communicate()
+    assert len(history(tmp_path / "killed")) < epochs
+    resumed = train(tiny_settings(camvid, epochs=epochs), tmp_path / "killed", resume=True, console=quiet())
+    assert resumed.steps == whole.steps == epochs * STEPS_PER_EPOCH
+    assert [epoch.epoch for epoch in history(tmp_path / "killed")] == list(range(1, epochs + 1))
+    np.testing.assert_allclose(
+        [epoch.loss for epoch in history(tmp_path / "killed")],
+        [epoch.loss for epoch in history(tmp_path / "whole")],
+        rtol=0.01,  # sums on several threads may differ in the last bits, and training enlarges that
+    )
+
+
+def test_sigterm_ends_a_run_cleanly_and_says_how_to_go_on(camvid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(camvid, out, 5000)
+    wait_for_epochs(process, out, 1)
+    process.send_signal(signal.SIGTERM)
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert errors == ""  # nor a word of TensorFlow's
+    assert "go on with --resume --out" in shown
+    steps = int(shown.split()[-1])
+    assert f"result True {steps}" in shown
+    assert list((out / "checkpoints").glob(f"ckpt-{steps}.index"))
+    assert (out / "preview.png").exists()
+    assert load_predictor(out).spec.metrics["miou"] > 0
+
+
+def test_mixed_precision_keeps_a_float32_model(camvid: Path, tmp_path: Path) -> None:
+    result = train(tiny_settings(camvid, epochs=1, precision="mixed_bfloat16"), tmp_path / "run", console=quiet())
+    assert result.epochs == 1
+    model = load_model(tmp_path / "run" / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}

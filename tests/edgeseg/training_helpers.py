@@ -1,0 +1,64 @@
+"""Small data sets and settings for the tests of the training side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.geometry import Size
+from edgeseg.labels import ClassMap
+from edgeseg.settings import TrainSettings
+
+TWO_CLASSES = ClassMap(("dark", "light"), ((10, 10, 10), (240, 240, 240)))
+PICTURE_SIZE = Size(72, 96)
+
+
+class ArraySample(Sample):
+    """A sample from arrays."""
+
+    def __init__(self, image: Image, class_map: Mask, classes: ClassMap = TWO_CLASSES, name: str = "array") -> None:
+        super().__init__(name, classes)
+        self.image = image
+        self.class_map = class_map
+
+    def _image(self) -> Image:
+        return self.image
+
+    def _class_map(self) -> Mask:
+        return self.class_map
+
+
+def write_camvid(root: Path, train: int = 8, val: int = 3) -> Path:
+    """Write CamVid-shaped folders whose classes can be told by colour, so that a tiny network learns them."""
+    random = np.random.default_rng(5)
+    for split, count in (("train", train), ("val", val)):
+        for folder in (root / split, root / f"{split}annot"):
+            folder.mkdir(parents=True)
+        for index in range(count):
+            ids = np.zeros(PICTURE_SIZE, np.uint8)
+            ids[int(random.integers(20, 50)) :] = 3
+            ids[:, : int(random.integers(5, 40))] = 1
+            ids[-4:] = 11
+            colours = np.array([(220, 180, 140), (40, 40, 160), (0, 0, 0), (90, 90, 90)] + [(0, 0, 0)] * 8, np.int16)
+            image = np.clip(colours[ids] + random.integers(-15, 16, (*PICTURE_SIZE, 3)), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(root / split / f"{index:03}.png"), image)
+            cv2.imwrite(str(root / f"{split}annot" / f"{index:03}.png"), ids)
+    return root
+
+
+def tiny_settings(root: Path, **changes: Any) -> TrainSettings:
+    """Return settings that train in seconds."""
+    values: dict[str, Any] = {
+        "data": f"camvid:{root}",
+        "size": Size(64, 64),
+        "width": 0.0625,
+        "epochs": 2,
+        "batch": 4,
+        "learning_rate": 3e-3,
+        **changes,
+    }
+    return TrainSettings(**values)
