@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edgeseg.console import SIZE, run_command
+from edgeseg.data.augment import Augmentation
 from edgeseg.geometry import Size
+from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
 
@@ -24,28 +27,28 @@ def cli() -> None:
     """
 
 
+def _training_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command one option for each training setting, named, typed and explained by the setting itself."""
+    for setting in reversed([*fields(TrainSettings), *fields(Augmentation)]):
+        if setting.name in ("crop", "augmentation"):
+            continue
+        kind = SIZE if isinstance(setting.default, Size) else type(setting.default)
+        option = f"--{setting.name.replace('_', '-')}"
+        text = setting.metadata["help"]
+        default = str(setting.default) if kind is SIZE else setting.default
+        command = click.option(option, type=kind, default=default, help=f"{text[0].upper()}{text[1:]}.")(command)
+    return command
+
+
 @cli.command()
-@click.option("--data", required=True, metavar="FORMAT:PATH", help="camvid:FOLDER, or scenes: (built in).")
-@click.option("--model", default="fcn8", help="fcn8 or unet.")
-@click.option("--size", type=SIZE, default="576x160", help="Of the network's input.")
 @click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume one of the same settings.")
-@click.option("--epochs", type=int, default=30, help="Passes over the train split.")
-@click.option("--batch", type=int, default=8, help="Pictures a step.")
-@click.option("--width", type=float, default=0.25, help="Multiplies the published numbers of filters.")
-@click.option("--dropout", type=float, default=0.2, help="Share of features dropped in training.")
-@click.option("--learning-rate", type=float, default=1e-3, help="The highest of the schedule.")
-@click.option("--weight-decay", type=float, default=1e-4, help="Of AdamW.")
-@click.option("--class-balance", default="log", help="log (rare classes weigh more, as in ENet) or none.")
-@click.option("--fit", default="stretch", help="How pictures of another shape meet the size: stretch, crop or pad.")
-@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
-@click.option("--precision", default="float32", help="float32, or mixed_bfloat16 where the hardware has it.")
-@click.option("--seed", type=int, default=0, help="Decides weights, order and augmentation.")
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
+@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
+@_training_options
 def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
     """Train a model on labelled pictures; leaves a run directory."""
-    from edgeseg.settings import TrainSettings
-
-    settings = TrainSettings(**options, crop=_crop_of_data(crop, options["data"]))
+    augmentation = Augmentation(**{each.name: options.pop(each.name) for each in fields(Augmentation)})
+    settings = TrainSettings(**options, crop=_crop_of_data(crop, options["data"]), augmentation=augmentation)
 
     from edgeseg.train import train as run_training
 
@@ -138,17 +141,18 @@ def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) 
     from edgeseg.files import check_writable, write_whole
     from edgeseg.runtime.benchmark import BenchmarkSettings, result_document
     from edgeseg.runtime.benchmark import benchmark as measure
-    from edgeseg.runtime.cli import stop_on_signals
     from edgeseg.runtime.report import StatusLine, table
     from edgeseg.runtime.sources import parse_source
+    from edgeseg.signals import StopRequest
 
     if json_path:
         check_writable(json_path)
     settings = BenchmarkSettings(**options)
     status = StatusLine()
-    outcome = measure(
-        model, parse_source(source), settings, stop_on_signals(), status, lambda text: click.echo(text, err=True)
-    )
+    with StopRequest() as stop:
+        outcome = measure(
+            model, parse_source(source), settings, stop.event, status, lambda text: click.echo(text, err=True)
+        )
     status.clear()
     click.echo(table(outcome.summary))
     if json_path:

@@ -13,8 +13,13 @@ from typing import Any
 
 from edgeseg.errors import EdgesegError, UsageError
 
-DATA = "scenes:train=480,val=32,test=64,size=256x128"
-TRAINING = ["--model", "fcn8", "--size", "256x128", "--width", "0.25", "--epochs", "8", "--batch", "8"]
+DATA = "scenes:train=900,val=60,test=100,size=256x128"
+# Tuned for two CPU cores and three minutes: a narrow network, small batches, a high learning rate, mild augmentation.
+TRAINING = (
+    *("--model", "fcn8", "--size", "256x128", "--width", "0.1875", "--dropout", "0", "--class-balance", "none"),
+    *("--epochs", "6", "--batch", "4", "--learning-rate", "0.003"),
+    *("--brightness", "0.1", "--contrast", "0.1", "--saturation", "0"),
+)
 CAMERA_SIZE = "1280x720"
 STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"
 

@@ -14,11 +14,6 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.errors import EdgesegError, UsageError, nearest
 from edgeseg.geometry import FITS, Crop, Size
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
-
 CLASS_BALANCES = ("log", "none")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -31,8 +26,13 @@ def _help(text: str) -> dict[str, str]:
 class TrainSettings:
     """Everything that decides what a training run does. Raises UsageError for a value out of range."""
 
-    data: str = field(default="scenes:", metadata=_help("data set, FORMAT:PATH; its splits train and val are used"))
-    model: str = field(default="fcn8", metadata=_help("architecture, see `edgeseg.models.ARCHITECTURES`"))
+    data: str = field(
+        default="scenes:",
+        metadata=_help(
+            "labelled pictures, FORMAT:PATH (camvid:FOLDER, or scenes: as built in); splits train and val are used"
+        ),
+    )
+    model: str = field(default="fcn8", metadata=_help("architecture: fcn8 or unet"))
     size: Size = field(default=Size(160, 576), metadata=_help("the network's input size, WIDTHxHEIGHT"))
     width: float = field(default=0.25, metadata=_help("multiplies the published numbers of filters"))
     dropout: float = field(default=0.2, metadata=_help("share of features dropped in training"))
@@ -97,6 +97,10 @@ class TrainSettings:
     @classmethod
     def from_toml(cls, text: str, where: str = "config.toml") -> TrainSettings:
         """Read what `to_toml` wrote, or a part of it. Raises UsageError, naming `where` and the key."""
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib  # an extra, so not imported before it is needed
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

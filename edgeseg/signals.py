@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop honours at the end of a step."""
+"""Ctrl-C and SIGTERM as a request that a loop honours at the end of a step or a frame."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Any
 
 
 class StopRequest:
-    """A context manager; `requested` becomes True at the first SIGINT or SIGTERM. A second one acts as usual."""
+    """A context manager; `event` is set at the first SIGINT or SIGTERM. A second one acts as usual."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.event = threading.Event()
         self._before: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        return self.event.is_set()
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
@@ -25,5 +29,5 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self.event.set()
         signal.signal(number, self._before[number])

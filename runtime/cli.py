@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import click
 
 from edgeseg.console import run_command
 from edgeseg.files import check_writable, write_whole
+from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
     from edgeseg.runtime.loop import Outcome
@@ -62,15 +61,16 @@ def camera(
         if path:
             check_writable(path)
     status = None if quiet else StatusLine()
-    outcome = run(
-        source,
-        lambda: open_engine(model, backend, threads),
-        settings,
-        stop_on_signals(),
-        watch=status,
-        notice=None if quiet else lambda text: click.echo(f"edgeseg-camera: {text}", err=True),
-        model=str(model),
-    )
+    with StopRequest() as stop:
+        outcome = run(
+            source,
+            lambda: open_engine(model, backend, threads),
+            settings,
+            stop.event,
+            watch=status,
+            notice=None if quiet else lambda text: click.echo(f"edgeseg-camera: {text}", err=True),
+            model=str(model),
+        )
     if status:
         status.clear()
     _finish(outcome, summary_path, quiet)
@@ -91,14 +91,6 @@ def _finish(outcome: Outcome, summary_path: Path | None, quiet: bool) -> None:
         raise outcome.error
     if outcome.failures:
         raise UsageError(f"{len(outcome.failures)} output(s) failed on the way; see above")
-
-
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set, so that the loop ends with its files closed and its summary out."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def main() -> None:

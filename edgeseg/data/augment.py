@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -12,19 +12,14 @@ from edgeseg.errors import UsageError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Settings; 0 switches one off.
+    """Settings; 0 switches one off."""
 
-    Attributes:
-        flip: probability of a mirror image (left and right).
-        brightness: the picture is multiplied by 1 - b to 1 + b.
-        contrast: distances from the picture's mean are multiplied by 1 - c to 1 + c.
-        saturation: distances from grey are multiplied by 1 - s to 1 + s.
-    """
-
-    flip: float = 0.5
-    brightness: float = 0.2
-    contrast: float = 0.2
-    saturation: float = 0.2
+    flip: float = field(default=0.5, metadata={"help": "probability of a mirror image, left and right"})
+    brightness: float = field(default=0.2, metadata={"help": "the picture is multiplied by 1 - b to 1 + b"})
+    contrast: float = field(
+        default=0.2, metadata={"help": "distances from the picture's mean are multiplied by 1 - c to 1 + c"}
+    )
+    saturation: float = field(default=0.2, metadata={"help": "distances from grey are multiplied by 1 - s to 1 + s"})
 
     def __post_init__(self) -> None:
         for setting in fields(self):
