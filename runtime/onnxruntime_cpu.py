@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,19 @@ def _session(path: Path, threads: int | None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no public base
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{path}: ONNX Runtime cannot load it ({reason}); export the model again") from error
+    _give_memory_back()
+    return session
+
+
+def _give_memory_back() -> None:
+    """Return what loading has freed to the system: for a 34 MB model, 50 of 250 MB that the C library would keep."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
 
 
 def _spec(session: Any, path: Path) -> ModelSpec:
