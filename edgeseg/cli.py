@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from edgeseg.console import SIZE, run_command
+from edgeseg.console import SIZE, run_command, say
 from edgeseg.data.augment import Augmentation
-from edgeseg.geometry import Size
+from edgeseg.geometry import FITS, Size
 from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
@@ -32,9 +32,10 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
     for setting in reversed([*fields(TrainSettings), *fields(Augmentation)]):
         if setting.name in ("crop", "augmentation"):
             continue
-        kind = SIZE if isinstance(setting.default, Size) else type(setting.default)
+        kind: Any = SIZE if isinstance(setting.default, Size) else type(setting.default)
         option = f"--{setting.name.replace('_', '-')}"
         text = setting.metadata["help"]
+        kind = click.Choice(FITS) if setting.name == "fit" else kind
         default = str(setting.default) if kind is SIZE else setting.default
         command = click.option(option, type=kind, default=default, help=f"{text[0].upper()}{text[1:]}.")(command)
     return command
@@ -54,7 +55,7 @@ def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
 
     result = run_training(settings, out, resume)
     if result.epochs:
-        click.echo(f"mean IoU {result.miou:.3f} on val after {result.epochs} epochs, {result.seconds:.0f} s: {out}")
+        say(f"mean IoU {result.miou:.3f} on val after {result.epochs} epochs, {result.seconds:.0f} s: {out}")
     return 130 if result.stopped else 0
 
 
@@ -88,9 +89,9 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
     samples = dataset.split(split)
     with load_predictor(model, backend) as predictor:
         scores = measure(predictor, samples, dataset.classes)
-    click.echo(f"mean IoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}, {scores.images} images")
+    say(f"mean IoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}, {scores.images} images")
     for name, value in scores.iou.items():
-        click.echo(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")
+        say(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")
     if json_path:
         write_whole(json_path, json.dumps(asdict(scores), indent=1) + "\n")
 
@@ -100,7 +101,11 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
 @click.option("--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json comes beside it.")
 @click.option("--camera-size", type=SIZE, help="Of the frames that the graph takes.  [default: network size]")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the frame, in its pixels.  [default: the run's]")
-@click.option("--fit", help="How the frame's shape meets the network's: stretch, crop or pad.  [default: the run's]")
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    help="How the frame's shape meets the network's: stretch, crop or pad.  [default: the run's]",
+)
 @click.option("--with-confidence", is_flag=True, help="Add the output confidence, 255 x the softmax maximum.")
 @click.option("--check", metavar="FORMAT:PATH", help="Frames for the proof.  [default: the run's data]")
 def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, **options: Any) -> None:
@@ -122,7 +127,7 @@ def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, 
 
     settings = ExportSettings(camera_size=camera_size, crop=cut, **options)
     report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
-    click.echo(
+    say(
         f"{report.onnx}: frames of {report.camera_size}, network {report.network_size}, "
         f"{report.transposed_convolutions} transposed convolutions, each one ConvTranspose; "
         f"{report.parity.equal_pixels:.3%} of pixels as the Keras model's over {report.parity.frames} frames"
@@ -136,7 +141,7 @@ def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, 
 @click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
 @click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
 @click.option("--json", "json_path", type=PATH, help="Write the result as JSON.")
-def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) -> None:
+def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) -> int:
     """Measure ms/frame of MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up."""
     from edgeseg.files import check_writable, write_whole
     from edgeseg.runtime.benchmark import BenchmarkSettings, result_document
@@ -154,9 +159,13 @@ def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) 
             model, parse_source(source), settings, stop.event, status, lambda text: click.echo(text, err=True)
         )
     status.clear()
-    click.echo(table(outcome.summary))
-    if json_path:
+    if json_path and not stop.requested:
         write_whole(json_path, json.dumps(result_document(outcome, settings), indent=1) + "\n")
+    say(table(outcome.summary))
+    if stop.requested:
+        click.echo("stopped before its time; no result was written", err=True)
+        return 130
+    return 0
 
 
 @cli.command()

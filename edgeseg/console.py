@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, NoReturn
@@ -41,9 +42,14 @@ SIZE = SizeType()
 
 def run_command(command: click.Command, program: str) -> NoReturn:
     """Run a click command as a program: one line for what a user can cause, and the documented exit codes."""
+    for name, value in (("OPENCV_FFMPEG_LOGLEVEL", "-8"), ("OPENCV_LOG_LEVEL", "SILENT")):
+        os.environ.setdefault(name, value)  # set before cv2 is imported: what goes wrong is said once, by our errors
     try:
         code = command.main(prog_name=program, standalone_mode=False)
     except click.ClickException as error:
+        if "\n" in error.format_message():  # the help that a group shows when no command was given
+            print(error.format_message(), file=sys.stderr)
+            sys.exit(2)
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else program
         _fail(program, f"{error.format_message().rstrip('.')}; see {where} --help", 2)
     except EdgesegError as error:
@@ -56,12 +62,24 @@ def run_command(command: click.Command, program: str) -> NoReturn:
         _fail(program, f"{package} is not installed and this command needs it: pip install 'edgeseg[{extra}]'", 2)
     except (click.Abort, KeyboardInterrupt):
         _fail(program, "stopped", 130)
-    except BrokenPipeError:  # the reader of our output has gone; Python must not fail again while flushing
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def say(text: str) -> None:
+    """Print to standard output. A reader that has gone, as in `| head`, is no error.
+
+    Raises:
+        UsageError: standard output cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not fail again at its exit
+        if not isinstance(error, BrokenPipeError):
+            raise UsageError(f"standard output cannot be written ({error.strerror}); redirect it elsewhere") from error
+
+
 def _fail(program: str, message: str, code: int) -> NoReturn:
-    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # standard error may be full or gone
+        print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgeseg.console import say
 from edgeseg.errors import EdgesegError, UsageError
 
 DATA = "scenes:train=900,val=60,test=100,size=256x128"
@@ -47,7 +48,7 @@ def run_demo(out: Path) -> None:
         "--output", f"file://{video}", "--stats", str(out / "frames.jsonl"), "--summary", str(streamed),
     )  # fmt: skip
     _call("edgeseg", "benchmark", str(model), "--seconds", BENCHMARK_SECONDS, "--json", str(measured))
-    print(_report(out, _read(scores), _read(streamed), _read(measured)["summary"], time.monotonic() - started))
+    say(_report(out, _read(scores), _read(streamed), _read(measured)["summary"], time.monotonic() - started))
 
 
 def _report(
@@ -76,7 +77,7 @@ def _prepare(out: Path) -> None:
 
 
 def _call(command: str, *arguments: str) -> None:
-    print(f"\n$ {shlex.join([command, *arguments])}", flush=True)
+    say(f"\n$ {shlex.join([command, *arguments])}")
     finished = subprocess.run([sys.executable, "-m", _MODULES[command], *arguments])
     if finished.returncode:
         error = EdgesegError(f"the demo ended at `{command} {arguments[0]}`, which said why above")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
     Raises:
         UsageError: it cannot be written. The file that was there is untouched, whatever `write` raises.
     """
+    path = _target(path)
+    if os.path.exists(path) and not os.path.isfile(path):  # a device such as /dev/null must stay one
+        return write(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,15 +43,25 @@ def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
         reason = error.strerror or str(error)
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is gone, or could never be made
+            partial.unlink()
+
+
+def _target(path: Path) -> Path:
+    """Follow links, so that the file they name is replaced and not the link."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise UsageError(f"{path}: cannot be written ({error}); choose another place") from error
 
 
 def check_writable(path: Path) -> None:
     """Make the folder of the file `path`, and raise UsageError, before any work is done, if it cannot be written."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; expected a file name")
-    probe = path.with_name(f".{path.name}.probe")
+    path = _target(path)
+    probe = path.with_name(f".{path.stem[:100]}.probe")
     try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; expected a file name")
         path.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from edgeseg.errors import UsageError
@@ -99,6 +99,24 @@ def place(picture: Size, network: Size, fit: str = "stretch", crop: Crop | None 
     elif fit == "pad":
         target = _largest_inside(network, Size(source.height, source.width))
     return Placement(picture, network, source, target)
+
+
+def place_through(
+    camera: Size, picture: Size, network: Size, fit: str = "stretch", crop: Crop | None = None
+) -> Placement:
+    """Lay a picture onto the network's input that is first stretched to a camera graph's frame size.
+
+    Args:
+        camera: the frame size that the graph was exported for.
+        picture: the picture's own size.
+        network, fit, crop: see `place`.
+    """
+    placement = place(camera, network, fit, crop)
+    x_scale, y_scale = picture.width / camera.width, picture.height / camera.height
+    left, top, width, height = placement.source
+    x, right = round(left * x_scale), round((left + width) * x_scale)
+    y, bottom = round(top * y_scale), round((top + height) * y_scale)
+    return replace(placement, picture=picture, source=Box(x, y, max(1, right - x), max(1, bottom - y)))
 
 
 def _pixels(crop: Crop, picture: Size) -> Box:

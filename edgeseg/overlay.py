@@ -45,6 +45,14 @@ def overlay(
     return np.asarray(blended, np.uint8)
 
 
+def mark_stale(picture: Picture) -> Picture:
+    """Draw a red frame into a (H, W, 3) uint8 BGR picture whose mask is not of now; returns the same picture."""
+    height, width = picture.shape[:2]
+    thickness = max(2, min(height, width) // 40)
+    cv2.rectangle(picture, (0, 0), (width - 1, height - 1), (0, 0, 255), thickness)
+    return picture
+
+
 def enlarge(class_map: Picture, placement: Placement) -> Picture:
     """Return the class of every picture pixel in `placement.source`: (source height, source width) uint8, nearest."""
     target = placement.target

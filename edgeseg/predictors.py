@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.fit import fit_image
 from edgeseg.errors import ModelError
-from edgeseg.geometry import Box, Placement, Size, place
+from edgeseg.geometry import Placement, Size, place, place_through
 from edgeseg.spec import ModelSpec
 
 BATCH = 8  # one traced shape; a last batch that is not full is filled up
@@ -91,10 +90,8 @@ class EnginePredictor(Predictor):
         self._owned.close()
 
     def placement(self, picture: Size) -> Placement:
-        frame = self._engine.frame_size
-        placement = place(frame, self.spec.input_size, self.spec.fit, self.spec.crop)
-        x_scale, y_scale = picture.width / frame.width, picture.height / frame.height
-        return dataclasses.replace(placement, picture=picture, source=_scaled(placement.source, x_scale, y_scale))
+        spec = self.spec
+        return place_through(self._engine.frame_size, picture, spec.input_size, spec.fit, spec.crop)
 
     def predict(self, images: Sequence[Image]) -> list[Mask]:
         return [np.array(self._engine.run(self._frame(image)).class_map) for image in images]
@@ -146,9 +143,3 @@ def _keras_predictor(path: Path) -> KerasPredictor:
             f"keep a model beside its own spec.json"
         )
     return KerasPredictor(model, spec)
-
-
-def _scaled(box: Box, x_scale: float, y_scale: float) -> Box:
-    left, right = round(box.x * x_scale), round((box.x + box.width) * x_scale)
-    top, bottom = round(box.y * y_scale), round((box.y + box.height) * y_scale)
-    return Box(left, top, max(1, right - left), max(1, bottom - top))

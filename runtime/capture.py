@@ -24,6 +24,7 @@ from edgeseg.runtime.sources import Source
 
 OPEN_TIMEOUT_S = 20.0  # a cold disk, a slow import; a camera's own time-outs end earlier
 STALL_TIMEOUT_S = 10.0  # between two frames, far beyond any rate that is of use
+_SLOW_PERIODS = 3  # a source of one frame in 20 s has not stalled after 10
 _POLL_S = 0.1  # how soon a request to stop is noticed while no frames come
 
 # The child finds modules where this process does, whatever the working folder holds.
@@ -71,18 +72,19 @@ class Capture:
         self._ring: Ring | None = None
         self._ended = False
         self._error: str | None = None
+        self._captured = 0
+        self._taken = 0
+        self._is_finished = False
         self.size: Size | None = None
         self.fps = 0.0
 
     def __enter__(self) -> Capture:
         self._channel, theirs = wire.socket_pair()
         arguments = [str(theirs.fileno()), str(os.getpid()), str(int(self._every_frame)), self._source.to_json()]
-        quiet = {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}  # the error that we raise says it
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD, json.dumps(sys.path), *arguments],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**quiet, **os.environ},
         )
         theirs.close()
         self._receiver = threading.Thread(target=self._receive, name="edgeseg-capture", daemon=True)
@@ -102,19 +104,19 @@ class Capture:
         """Process id of the capture process."""
         return self._process.pid
 
-    def wait_until_open(self, stop: threading.Event) -> Size:
-        """Return the frame size once the source has given its first frame.
+    def wait_until_open(self, stop: threading.Event) -> Size | None:
+        """Return the frame size once the source has given its first frame; None if `stop` was set before.
 
         Raises:
-            SourceError: it cannot be opened, gives no frame within OPEN_TIMEOUT_S, or `stop` was set.
+            SourceError: it cannot be opened, or gives no frame within OPEN_TIMEOUT_S.
         """
         deadline = time.monotonic() + OPEN_TIMEOUT_S
         with self._news:
             while self.size is None:
+                if stop.is_set():
+                    return None
                 if self._error:
                     raise SourceError(self._error)
-                if stop.is_set():
-                    raise SourceError(f"source {self._source.uri}: stopped before its first frame came")
                 if time.monotonic() > deadline:
                     raise SourceError(
                         f"source {self._source.uri}: no first frame within {OPEN_TIMEOUT_S:g} s; check that it delivers"
@@ -126,27 +128,41 @@ class Capture:
         """Let the frames come."""
         self._send(wire.START)
 
-    def next_frame(self, stop: threading.Event) -> CapturedFrame | None:
-        """Wait for a frame; None when the source has ended or `stop` is set.
+    def next_frame(self, stop: threading.Event, until: float | None = None) -> CapturedFrame | None:
+        """Wait for a frame; None when the source has ended, `stop` is set or the monotonic clock reaches `until`.
 
         Raises:
             SourceError: the source failed, its process died, or no frame came for STALL_TIMEOUT_S.
         """
-        deadline = time.monotonic() + STALL_TIMEOUT_S
+        patience_s = max(STALL_TIMEOUT_S, _SLOW_PERIODS / self.fps) if self.fps else STALL_TIMEOUT_S
+        deadline = time.monotonic() + patience_s
         with self._news:
             while not self._ready:
+                if stop.is_set():
+                    return None
                 if self._error:
                     raise SourceError(self._error)
-                if self._ended or stop.is_set():
+                if self._ended or (until is not None and time.monotonic() >= until):
                     return None
                 if time.monotonic() > deadline:
-                    raise SourceError(
-                        f"source {self._source.uri}: no frame for {STALL_TIMEOUT_S:g} s; check the source"
-                    )
+                    raise SourceError(f"source {self._source.uri}: no frame for {patience_s:g} s; check the source")
                 self._news.wait(_POLL_S)
             frame = self._ready.popleft()
             frame.skipped, self._skipped = self._skipped, []
+            self._taken += 1
             return frame
+
+    def finish(self) -> tuple[int, list[tuple[int, float]]]:
+        """Take no more frames. Return how many were captured, and (id, captured_at) of those that nobody was given.
+
+        With `every_frame`, frames that were only read ahead do not count.
+        """
+        with self._news:
+            self._is_finished = True
+            if self._every_frame:
+                return self._taken, []
+            left = self._skipped + [(frame.id, frame.captured_at) for frame in self._ready]
+            return self._captured, left
 
     def release(self, frame: CapturedFrame) -> None:
         """Give the frame's slot back; `frame.picture` must not be read any more."""
@@ -185,7 +201,10 @@ class Capture:
             self._error, self._ended = f"source {self._source.uri}: {self._epitaph()}", True
 
     def _add(self, message: wire.FrameMessage) -> None:
+        if self._is_finished:
+            return
         assert self._ring is not None
+        self._captured += 1
         picture = self._ring.frames[message.slot]
         picture.flags.writeable = False
         frame = CapturedFrame(

@@ -48,10 +48,13 @@ class Publisher:
         return slot
 
     def offer(self, frame: NDArray[np.uint8]) -> None:
-        """Announce the frame's size, if it is new, with a ring for it."""
+        """Announce the frame's size, if it is new, with a ring for it, once the ring before is free again."""
         size = Size(*frame.shape[:2])
-        if self._ring is not None and self._ring.size == size:
-            return
+        if self._ring is not None:
+            if self._ring.size == size:
+                return
+            while len(self._free) < SLOTS:  # else pictures of mixed sizes would pile up, a ring each
+                self._receive()
         fd = create_memory(size)
         self._ring = Ring(fd, size)
         self._generation = (self._generation + 1) % 256
@@ -106,6 +109,8 @@ def stream(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) 
         if frame is None and loop:
             reader.rewind()
             frame = reader.read(publisher.buffer())
+            if frame is None:
+                raise EdgesegError("it has no frame any more; expected to begin again")
 
 
 def _die_with_parent(parent: int) -> None:
@@ -117,7 +122,8 @@ def _die_with_parent(parent: int) -> None:
 def main() -> NoReturn:
     """Run with the arguments: socket descriptor, parent's process id, 0 or 1 for every frame, the source as JSON."""
     fd, parent, every_frame, source_json = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when to end
+    for number in (signal.SIGINT, signal.SIGTERM):  # both can reach the whole group; the parent decides when to end
+        signal.signal(number, signal.SIG_IGN)
     _die_with_parent(int(parent))
     channel = socket.socket(fileno=int(fd))
     source = Source.from_json(source_json)

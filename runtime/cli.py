@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import run_command
+from edgeseg.console import run_command, say
+from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import check_writable, write_whole
 from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.loop import Outcome
+    from edgeseg.runtime.loop import LoopSettings, Outcome
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -55,13 +57,11 @@ def camera(
     from edgeseg.runtime.report import StatusLine
     from edgeseg.runtime.sources import parse_source
 
-    source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
-    settings = LoopSettings(**options)
-    for path in (settings.stats, summary_path):
-        if path:
-            check_writable(path)
-    status = None if quiet else StatusLine()
     with StopRequest() as stop:
+        source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
+        settings = LoopSettings(**options)
+        _check_places(source.location, model, settings, summary_path)
+        status = None if quiet else StatusLine()
         outcome = run(
             source,
             lambda: open_engine(model, backend, threads),
@@ -77,20 +77,39 @@ def camera(
     return 0
 
 
+def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:
+    """Raise UsageError if an output cannot be written, or would be written over an input or another output."""
+    from edgeseg.runtime.sinks import sink_path
+
+    outputs = [sink_path(uri) for uri in settings.outputs]
+    files = [path for path in (settings.stats, summary) if path]
+    inputs = [model, Path(source) if Path(source).exists() else Path(source).parent] if source else [model]
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in (*outputs, *files):
+        real = os.path.realpath(path)
+        if real in taken and not path.is_char_device():
+            raise UsageError(f"{path} is an input or another output already; give each output a place of its own")
+        taken.add(real)
+    for path in files:
+        check_writable(path)
+
+
 def _finish(outcome: Outcome, summary_path: Path | None, quiet: bool) -> None:
-    from edgeseg.errors import UsageError
     from edgeseg.runtime.report import table
 
-    if not quiet:
-        click.echo(table(outcome.summary))
-    if summary_path:
-        write_whole(summary_path, json.dumps(outcome.summary.to_dict(), indent=1) + "\n")
-    for failure in outcome.failures:
-        click.echo(f"edgeseg-camera: {failure}", err=True)
-    if outcome.error:
-        raise outcome.error
-    if outcome.failures:
-        raise UsageError(f"{len(outcome.failures)} output(s) failed on the way; see above")
+    errors: list[EdgesegError] = [outcome.error] if outcome.error else []
+    try:
+        if summary_path:
+            write_whole(summary_path, json.dumps(outcome.summary.to_dict(), indent=1) + "\n")
+        if not quiet:
+            say(table(outcome.summary))
+    except UsageError as error:
+        errors.append(error)
+    errors += [UsageError(failure) for failure in outcome.failures]
+    for other in errors[1:]:
+        click.echo(f"edgeseg-camera: {other}", err=True)
+    if errors:
+        raise errors[0]
 
 
 def main() -> None:

@@ -83,25 +83,20 @@ def run(
     Raises:
         SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
     """
-    error: EdgesegError | None = None
     with Capture(source, settings.every_frame) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
         size = capture.wait_until_open(stop)
-        if size != engine.frame_size and notice:
-            notice(
-                f"frames of {size} are resized on the host to the model's {engine.frame_size}; "
-                f"export with --camera-size {size} to have it done in the graph"
-            )
+        if size and size != engine.frame_size and notice:
+            notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
-        sinks = [open_sink(uri, engine.spec, playback, settings.opacity) for uri in settings.outputs]
-        with Outputs(sinks, settings.stats, drop=not settings.every_frame) as outputs:
-            capture.start()
+        sinks = [open_sink(uri, engine.spec, engine.frame_size, playback, settings.opacity) for uri in settings.outputs]
+        with Outputs(sinks, settings.stats, drop=not settings.every_frame, stop=stop) as outputs:
             start = time.monotonic()
-            try:
-                _stream(capture, engine, outputs, settings, stop, watch)
-            except EdgesegError as failure:
-                error = failure
+            error = _stream(capture, engine, outputs, settings, stop, watch) if size else None
             seconds = time.monotonic() - start
+            captured, left = capture.finish()
+            for identity, captured_at in left:
+                outputs.record(FrameRecord(identity, captured_at, "skipped", "stopped"))
     summary = Summary(
         source=source.uri,
         mode="every-frame" if settings.every_frame else "newest",
@@ -109,9 +104,9 @@ def run(
         backend=engine.backend,
         device=engine.device,
         precision=engine.spec.precision,
-        camera_size=str(size),
+        camera_size=str(size) if size else "",
         network_size=str(engine.spec.input_size),
-        frames=outputs.ledger.frames,
+        frames={**outputs.ledger.frames, "captured": captured},
         warm_up_frames=settings.warm_up_frames,
         seconds=seconds,
         latency_ms=outputs.ledger.latency_ms(),
@@ -130,29 +125,44 @@ def _stream(
     settings: LoopSettings,
     stop: threading.Event,
     watch: Watcher | None,
-) -> None:
+) -> EdgesegError | None:
+    """Run the loop; return what ended it early."""
+    capture.start()
     start = time.monotonic()
+    until = None if settings.seconds is None else start + settings.seconds
     masks = 0
-    while not _limit_reached(settings, masks, time.monotonic() - start):
-        frame = capture.next_frame(stop)
-        if frame is None:
-            break
-        for identity, captured_at in frame.skipped:
-            outputs.record(FrameRecord(identity, captured_at, "skipped", "overtaken"))
-        try:
-            delivery = _segment(frame, engine, settings.deadline_ms)
-        except EngineError:
-            outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine"))
-            raise
-        outputs.deliver(delivery, done=partial(capture.release, frame))
-        masks += 1
-        if watch:
-            watch(outputs.ledger, time.monotonic() - start)
+    try:
+        while not stop.is_set() and not _limit_reached(settings, masks, until):
+            frame = capture.next_frame(stop, until)
+            if frame is None:
+                break
+            for identity, captured_at in frame.skipped:
+                outputs.record(FrameRecord(identity, captured_at, "skipped", "overtaken"))
+            try:
+                delivery = _segment(frame, engine, settings.deadline_ms)
+            except EngineError:
+                outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine"))
+                raise
+            outputs.deliver(delivery, done=partial(capture.release, frame))
+            masks += 1
+            if watch:
+                watch(outputs.ledger, time.monotonic() - start)
+    except EdgesegError as error:
+        return error
+    return None
 
 
-def _limit_reached(settings: LoopSettings, masks: int, seconds: float) -> bool:
+def _resize_notice(camera: Size, graph: Size) -> str:
+    distorted = "" if camera.width * graph.height == camera.height * graph.width else ", which changes their aspect"
+    return (
+        f"frames of {camera} are resized on the host to the model's {graph}{distorted}; "
+        f"export with --camera-size {camera} to have it done in the graph"
+    )
+
+
+def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> bool:
     return (settings.frames is not None and masks >= settings.frames) or (
-        settings.seconds is not None and seconds >= settings.seconds
+        until is not None and time.monotonic() >= until
     )
 
 
@@ -173,7 +183,7 @@ def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) ->
     record = FrameRecord(frame.id, frame.captured_at, ms=ms)
     if deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         record.status, record.reason = "stale", "deadline"
-    return Delivery(record, frame.picture, result.class_map)
+    return Delivery(record, frame.captured_monotonic, frame.picture, result.class_map)
 
 
 def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

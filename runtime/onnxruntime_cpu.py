@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class OnnxRuntimeCpu(Engine):
 
 
 def _session(path: Path, threads: int | None) -> Any:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise ModelError(f"{path}: no such file; expected an ONNX file from edgeseg export")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY

@@ -48,7 +48,7 @@ class VideoReader(Reader):
     """A video file, decoded by OpenCV's FFmpeg."""
 
     def __init__(self, source: Source) -> None:
-        self._location = source.location
+        self._uri, self._location = source.uri, source.location
         self._capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise SourceError(
@@ -63,7 +63,9 @@ class VideoReader(Reader):
         return np.asarray(frame, np.uint8) if ok else None
 
     def rewind(self) -> None:
-        self._capture.open(self._location, cv2.CAP_FFMPEG)  # seeking to frame 0 is not exact in every container
+        # Seeking to frame 0 is not exact in every container.
+        if not self._capture.open(self._location, cv2.CAP_FFMPEG):
+            raise SourceError(f"source {self._uri}: cannot be opened again; expected the file to stay where it is")
 
     def close(self) -> None:
         self._capture.release()
@@ -107,6 +109,30 @@ class ScenesReader(Reader):
         self._next = 0
 
 
+class KeptReader(Reader):
+    """The first frames of another reader, all read before the first is given and then repeated from memory.
+
+    So that what a source costs, a drawn one above all, is not measured with the engine.
+    """
+
+    def __init__(self, reader: Reader, count: int) -> None:
+        self.fps = reader.fps
+        self._frames: list[Frame] = []
+        while len(self._frames) < count and (frame := reader.read(None)) is not None:
+            self._frames.append(frame)
+        reader.close()
+        self._next = 0
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        if self._next >= len(self._frames):
+            return None
+        self._next += 1
+        return self._frames[self._next - 1]
+
+    def rewind(self) -> None:
+        self._next = 0
+
+
 def read_image(path: Path) -> Frame:
     """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
     try:
@@ -127,4 +153,5 @@ _READERS: dict[str, type[VideoReader] | type[ImageReader] | type[ScenesReader]] 
 
 def open_reader(source: Source) -> Reader:
     """Open a source. Raises SourceError."""
-    return _READERS[source.kind](source)
+    reader = _READERS[source.kind](source)
+    return reader if source.keep is None else KeptReader(reader, source.keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -36,18 +37,24 @@ class StatusLine:
         frames = ledger.frames
         age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
         text = (
-            f"{seconds:6.1f} s  {frames['processed'] + frames['stale']} masks  {cost.count / seconds:.1f} fps  "
-            f"ms/frame p50 {cost.percentile(50):.1f} p99 {cost.percentile(99):.1f}  "
-            f"capture to mask p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f}  skipped {frames['skipped']}"
+            f"{seconds:.0f} s  {cost.count / seconds:.1f} fps  ms/frame p50 {cost.percentile(50):.1f} "
+            f"p99 {cost.percentile(99):.1f}  age p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f} ms  "
+            f"skipped {frames['skipped']}"
         )
-        self._stream.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
-        self._stream.flush()
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be taken back
+        self._write(f"\r\x1b[2K{text[:width]}" if self._live else f"{text}\n")
 
     def clear(self) -> None:
         """Leave the terminal's line empty for what follows."""
         if self._live:
-            self._stream.write("\r\x1b[2K")
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except (OSError, ValueError):  # a log that is full or gone must not end the camera
+            self._interval = float("inf")
 
 
 def headline(summary: Summary) -> str:

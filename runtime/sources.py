@@ -33,6 +33,7 @@ class Source:
         seed: of the drive (`scenes`).
         frames: length of the drive (`scenes`); None for endless.
         loop: begin again at the end.
+        keep: read so many frames before the start and give them from memory; None to read as it goes.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Source:
     seed: int = 0
     frames: int | None = None
     loop: bool = False
+    keep: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -86,14 +88,20 @@ def parse_source(uri: str, fps: float | None = None, loop: bool = False) -> Sour
 
 
 def _files(uri: str, location: str, fps: float | None) -> Source:
-    path = Path(location).expanduser()
     if not location:
         raise UsageError(f"source {uri!r} is empty; expected {_EXPECTED}")
-    if path.is_file():
-        kind = "images" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
-        return Source(kind, uri, str(path), fps=fps)
+    # Absolute, since FFmpeg takes what stands before a colon in a relative name for a protocol.
+    path = Path(location).expanduser().absolute()
     source = Source("images", uri, str(path), fps=fps)
-    if not image_paths(source):
+    try:
+        str(path).encode()  # what is not UTF-8 cannot be handed to the capture process
+        is_file, found = path.is_file(), image_paths(source)
+    except (OSError, UnicodeEncodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SourceError(f"source {uri!r}: cannot be read ({reason}); expected {_EXPECTED}") from error
+    if is_file:
+        return source if path.suffix.lower() in IMAGE_SUFFIXES else replace(source, kind="video")
+    if not found:
         if path.is_dir() or glob.has_magic(location):
             raise SourceError(f"source {uri}: no images found; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
         raise SourceError(f"source {uri}: no such file or folder; expected {_EXPECTED}")
@@ -109,8 +117,8 @@ def image_paths(source: Source) -> list[Path]:
         found = list(path.iterdir())
     else:
         found = [Path(name) for name in glob.glob(source.location)]
-    pictures = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES]
-    return sorted(pictures, key=lambda p: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.name)])
+    pictures = [p for p in found if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    return sorted(pictures, key=lambda p: [int(s) if s.isdecimal() else s for s in re.split(r"([0-9]+)", p.name)])
 
 
 def _scenes(uri: str, fps: float | None) -> Source:

@@ -69,6 +69,25 @@ def test_a_full_disk_is_an_error_that_keeps_the_old_file(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == ["model.onnx"]
 
 
+def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_whole(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "text"
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "fifo", "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_a_name_that_is_too_long_is_said(tmp_path: Path) -> None:
+    for act in (check_writable, lambda path: write_whole(path, "x")):
+        with pytest.raises(UsageError, match="File name too long"):
+            act(tmp_path / ("x" * 300))
+
+
 def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "folder" / "file")
     (tmp_path / "file").write_text("kept")

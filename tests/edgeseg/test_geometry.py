@@ -1,7 +1,7 @@
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.geometry import Box, Crop, Size, place
+from edgeseg.geometry import Box, Crop, Size, place, place_through
 
 
 def test_sizes_are_written_width_first() -> None:
@@ -41,6 +41,22 @@ def test_a_crop_is_cut_first_and_the_fit_meets_what_is_left() -> None:
     assert placement.source == Box(0, 362, 1280, 356)
     half = place(Size(360, 640), Size(160, 576), "stretch", crop)
     assert half.source == Box(0, 180, 640, 180)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_a_picture_stretched_to_the_graph_s_size_keeps_the_graph_s_target(fit: str) -> None:
+    """A camera of another aspect is stretched on the host: the placement inside the graph stays the graph's."""
+    camera, picture, network = Size(720, 1280), Size(638, 1866), Size(160, 576)
+    inside = place(camera, network, fit)
+    seen = place_through(camera, picture, network, fit)
+    assert seen.target == inside.target
+    assert seen.picture == picture
+    x, y, width, height = inside.source
+    assert seen.source == Box(
+        round(x * 1866 / 1280), round(y * 638 / 720), round(width * 1866 / 1280),
+        round((y + height) * 638 / 720) - round(y * 638 / 720),
+    )  # fmt: skip
+    assert place_through(camera, camera, network, fit) == inside
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "0,0,0,10", "0,0,1281,10", "1270,0,20,10", "-1,0,5,5", "a,b,c,d"])

@@ -1,6 +1,7 @@
 """edgeseg-camera as its user runs it: in a process of its own."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import cv2
 import pytest
+
+from edgeseg.geometry import Size
 
 WriteModel = Callable[..., Path]
 
@@ -75,6 +78,96 @@ def test_a_signal_ends_it_cleanly_with_a_playable_recording(
     assert capture.read()[0]
 
 
+def started(stats: Path) -> bool:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if stats.exists() and stats.stat().st_size:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_supervisor_s_sigterm_to_the_whole_group_is_a_clean_stop(
+    video: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    stats = tmp_path / "stats.jsonl"
+    process = subprocess.Popen(
+        command(video, "--loop", "--model", write_model(), "--stats", stats),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert started(stats)
+    os.killpg(process.pid, signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
+    assert "captured" in stdout
+
+
+def test_a_stop_before_the_first_frame_is_a_clean_stop(write_model: WriteModel) -> None:
+    model = write_model()
+    process = subprocess.Popen(
+        command("scenes://?size=8000x8000", "--model", model), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(0.7)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
+
+
+def test_no_output_is_written_over_an_input_or_another_output(
+    video: Path, pictures: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    model = write_model()
+    before = video.read_bytes()
+    (tmp_path / "link.avi").symlink_to(video)
+    for arguments in (
+        (video, "--output", video),
+        (video, "--output", tmp_path / "link.avi"),
+        (video, "--summary", model),
+        (pictures, "--output", f"{pictures}/"),
+        (f"{pictures}/*.png", "--output", f"{pictures}/"),
+        (video, "--output", tmp_path / "o.mkv", "--output", f"file://{tmp_path}/o.mkv"),
+        (video, "--stats", tmp_path / "s", "--summary", tmp_path / "s"),
+    ):
+        done = call(*arguments, "--model", model, "--every-frame")
+        assert done.returncode == 2, arguments
+        assert_one_line(done.stderr, "a place of its own")
+    assert video.read_bytes() == before
+
+
+def test_a_recording_that_the_disk_does_not_take_is_a_failure(write_model: WriteModel, tmp_path: Path) -> None:
+    """A limit on file size stands for the full disk: OpenCV's writer reports neither."""
+    source = "scenes://?size=320x180&frames=150"
+    line = " ".join(
+        command(f"'{source}'", "--every-frame", "--model", write_model(Size(180, 320)), "--output", tmp_path / "o.avi")
+    )
+    done = subprocess.run(["bash", "-c", f"ulimit -f 1500; {line}"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert_one_line(done.stderr, "end of the recording could not be written")
+    assert "150 captured = 150 processed" in done.stdout
+
+
+def test_a_full_log_does_not_end_the_camera_and_a_full_stdout_is_said(
+    video: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.json"
+    camera = [*command(video, "--every-frame", "--model", write_model(), "--summary", summary)]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(camera, stderr=full, stdout=subprocess.DEVNULL).returncode == 0
+        assert json.loads(summary.read_text())["frames"]["processed"] == 30
+        summary.unlink()
+        done = subprocess.run(camera, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "standard output cannot be written")
+    assert json.loads(summary.read_text())["frames"]["processed"] == 30
+    summary.unlink()
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(camera, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(summary.read_text())["frames"]["processed"] == 30
+
+
 def test_a_killed_capture_process_ends_it_with_code_3_and_its_figures(
     video: Path, write_model: WriteModel, tmp_path: Path
 ) -> None:
@@ -83,9 +176,7 @@ def test_a_killed_capture_process_ends_it_with_code_3_and_its_figures(
         command(video, "--loop", "--source-rate", 500, "--model", write_model(), "--stats", stats),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    end = time.monotonic() + 30
-    while time.monotonic() < end and not (stats.exists() and stats.stat().st_size):
-        time.sleep(0.05)
+    assert started(stats)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) == 1
     subprocess.run(["kill", "-KILL", children[0]], check=True)

@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from conftest import VIDEO_SIZE, numbered_frame
 from edgeseg.errors import SourceError
 from edgeseg.geometry import Size
 from edgeseg.runtime.capture import Capture
+from edgeseg.runtime.ring import SLOTS
 from edgeseg.runtime.sources import parse_source
 
 GO_ON = threading.Event()  # never set
@@ -94,6 +96,53 @@ def test_pictures_of_another_size_in_mid_stream_arrive_whole(pictures: Path) -> 
             expected = numbered_frame(frame.id, other if frame.id == 5 else VIDEO_SIZE)
             np.testing.assert_array_equal(frame.picture, expected)
             capture.release(frame)
+
+
+def test_pictures_of_mixed_sizes_are_not_read_far_ahead(tmp_path: Path) -> None:
+    for index in range(40):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), numbered_frame(index, Size(40 + index % 2, 60)))
+    with Capture(parse_source(str(tmp_path)), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        time.sleep(0.5)
+        assert len(capture._ready) <= SLOTS
+        seen = 0
+        while frame := capture.next_frame(GO_ON):
+            seen += 1
+            capture.release(frame)
+    assert seen == 40
+
+
+def test_a_loop_whose_file_has_gone_is_an_error_not_an_end(video: Path) -> None:
+    with Capture(parse_source(str(video), loop=True), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        video.unlink()
+        with pytest.raises(SourceError, match="cannot be opened again"):
+            drain(capture)
+
+
+def test_kept_frames_are_repeated_from_memory(pictures: Path) -> None:
+    source = replace(parse_source(str(pictures), loop=True), keep=5)
+    with Capture(source, every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        for path in pictures.iterdir():
+            path.unlink()
+        capture.start()
+        for index in range(12):
+            frame = capture.next_frame(GO_ON)
+            assert frame is not None
+            np.testing.assert_array_equal(frame.picture, numbered_frame(index % 5))
+            capture.release(frame)
+
+
+def test_a_name_with_a_colon_is_a_file_not_a_protocol(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video.rename(tmp_path / "2026-11-20T10:15:00.avi")
+    monkeypatch.chdir(tmp_path)
+    with Capture(parse_source("2026-11-20T10:15:00.avi")) as capture:
+        assert capture.wait_until_open(GO_ON) == VIDEO_SIZE
 
 
 def test_a_loop_begins_again(pictures: Path) -> None:

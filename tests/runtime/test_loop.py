@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EngineError, SourceError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime import outputs as outputs_module
 from edgeseg.runtime.engines import Engine, open_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
+from edgeseg.runtime.outputs import Outputs
+from edgeseg.runtime.records import FrameRecord
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, open_sink
 from edgeseg.runtime.sources import parse_source
 from edgeseg.spec import ModelSpec
 
@@ -79,6 +83,46 @@ def test_with_a_slow_engine_every_captured_frame_is_accounted_for(
     lines = records(stats)
     assert sorted(line["frame"] for line in lines) == list(range(30))  # type: ignore[type-var]
     assert {line["reason"] for line in lines if line["status"] == "skipped"} == {"overtaken"}
+
+
+@pytest.mark.parametrize("every_frame", [False, True])
+def test_a_stop_request_ends_a_run_whose_engine_is_slower_than_its_source(
+    video: Path, colour_spec: ModelSpec, every_frame: bool
+) -> None:
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    settings = LoopSettings(every_frame=every_frame, seconds=20)
+    outcome = run(parse_source(str(video), loop=True, fps=100), lambda: SlowEngine(colour_spec, 0.05), settings, stop)
+    assert outcome.error is None
+    assert 0 < outcome.summary.seconds < 5
+
+
+def test_captured_counts_what_the_source_gave_not_what_became_of_it(
+    video: Path, colour_spec: ModelSpec, tmp_path: Path
+) -> None:
+    """The run ends while frames wait: each of them is in the statistics, and the ids leave no gap."""
+    stats = tmp_path / "stats.jsonl"
+    outcome = stream(str(video), lambda: SlowEngine(colour_spec, 0.1), fps=100, frames=3, stats=stats)
+    lines = records(stats)
+    frames = outcome.summary.frames
+    assert frames["captured"] == len(lines) > 10
+    assert sorted(line["frame"] for line in lines) == list(range(frames["captured"]))  # type: ignore[type-var]
+    assert frames["captured"] == frames["processed"] + frames["skipped"] + frames["stale"] + frames["failed"]
+    assert {line["reason"] for line in lines} == {None, "overtaken", "stopped"}
+
+
+def test_stale_masks_never_pass_for_good_ones(video: Path, write_model: WriteModel, tmp_path: Path) -> None:
+    model = write_model()
+    outcome = stream(
+        str(video), lambda: open_engine(model), every_frame=True, deadline_ms=1e-6,
+        outputs=(f"{tmp_path}/masks/", f"{tmp_path}/overlay.avi"),
+    )  # fmt: skip
+    assert outcome.summary.frames["stale"] == 30
+    assert not (tmp_path / "masks").exists() or not list((tmp_path / "masks").iterdir())
+    ok, drawn = cv2.VideoCapture(str(tmp_path / "overlay.avi")).read()
+    assert ok
+    blue, green, red = (int(channel) for channel in drawn[0, 64])
+    assert red > 180 > 80 > max(blue, green)
 
 
 def test_a_mask_older_than_the_deadline_is_stale_never_good(video: Path, colour_spec: ModelSpec) -> None:
@@ -155,6 +199,57 @@ def test_overlay_video_holds_every_frame_in_the_camera_s_size(
         assert drawn[0][36, 110].argmax() == 2
 
 
+def test_a_recording_holds_a_picture_until_the_next_was_captured(tmp_path: Path, colour_spec: ModelSpec) -> None:
+    sink = open_sink(f"{tmp_path}/o.avi", colour_spec, VIDEO_SIZE, Playback(10.0, keep_time=True), opacity=0.0)
+    for second, level in ((100.0, 40), (101.0, 120), (101.5, 200)):
+        picture = np.full((*VIDEO_SIZE, 3), level, np.uint8)
+        record = FrameRecord(0, captured_at=5000.0 - second)  # the wall clock runs backwards: it must not matter
+        sink.write(Delivery(record, second, picture, np.zeros(colour_spec.input_size, np.uint8)))
+    sink.close()
+    capture = cv2.VideoCapture(str(tmp_path / "o.avi"))
+    levels = []
+    while True:
+        ok, frame = capture.read()
+        if not ok:
+            break
+        levels.append(int(frame[36, 64, 0]))
+    assert len(levels) == 16
+    np.testing.assert_allclose(levels, [40] * 10 + [120] * 5 + [200], atol=4)
+
+
+def test_a_sink_that_hangs_for_ever_neither_hangs_the_end_nor_loses_the_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(outputs_module, "FINISH_TIMEOUT_S", 0.3)
+    hang = threading.Event()
+
+    class HangingSink(Sink):
+        def write(self, delivery: Delivery) -> None:
+            hang.wait(30)
+
+    def delivery(index: int) -> Delivery:
+        pixels = np.zeros((2, 2), np.uint8)
+        return Delivery(FrameRecord(index, 0.0), 0.0, np.zeros((2, 2, 3), np.uint8), pixels)
+
+    began = time.monotonic()
+    with Outputs([HangingSink("hangs")], stats=tmp_path / "s.jsonl") as outputs:
+        for index in range(5):
+            outputs.deliver(delivery(index), done=lambda: None)
+    assert time.monotonic() - began < 5
+    hang.set()
+    time.sleep(0.1)
+    assert outputs.ledger.frames["captured"] == 5
+    assert sorted(line["frame"] for line in records(tmp_path / "s.jsonl")) == [0, 1, 2, 3, 4]  # type: ignore[type-var]
+    assert "did not finish" in outputs.failures()[0]
+
+
+def test_a_stats_file_on_a_full_disk_is_said(video: Path, write_model: WriteModel) -> None:
+    model = write_model()
+    outcome = stream(str(video), lambda: open_engine(model), every_frame=True, stats=Path("/dev/full"))
+    assert outcome.summary.frames["processed"] == 30
+    assert outcome.failures == ["--stats was given up: /dev/full: No space left on device"]
+
+
 def test_class_maps_are_written_as_png_named_by_frame(pictures: Path, write_model: WriteModel, tmp_path: Path) -> None:
     model = write_model()
     outcome = stream(str(pictures), lambda: open_engine(model), every_frame=True, outputs=(f"{tmp_path}/masks/",))
@@ -190,16 +285,12 @@ def test_an_output_that_makes_no_sense_is_wrong_usage(video: Path, write_model: 
 
 
 def test_a_slow_sink_never_slows_the_masks(video: Path, colour_spec: ModelSpec, tmp_path: Path) -> None:
-    from edgeseg.runtime.outputs import Outputs
-    from edgeseg.runtime.records import FrameRecord
-    from edgeseg.runtime.sinks import Delivery, Sink
-
     class SlowSink(Sink):
         def write(self, delivery: Delivery) -> None:
             time.sleep(0.2)
 
     released: list[int] = []
-    delivery = Delivery(FrameRecord(0, 0.0), np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8))
+    delivery = Delivery(FrameRecord(0, 0.0), 0.0, np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8))
     with Outputs([SlowSink("slow")]) as outputs:
         began = time.monotonic()
         for index in range(20):

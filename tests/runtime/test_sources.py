@@ -48,6 +48,20 @@ def test_nonsense_is_refused_with_what_was_expected(uri: str, said: str) -> None
         parse_source(uri)
 
 
+def test_what_only_looks_like_a_picture_is_passed_over(pictures: Path) -> None:
+    (pictures / "._frame0.png").write_bytes(b"another system's leftovers")
+    (pictures / "folder.png").mkdir()
+    (pictures / "5\u00b27.png").write_bytes((pictures / "frame0.png").read_bytes())
+    assert len(image_paths(parse_source(str(pictures)))) == 13
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "broken\udce9.mp4"])
+def test_a_name_that_no_file_can_have_is_said(name: str) -> None:
+    with pytest.raises(SourceError, match="cannot be read") as caught:
+        parse_source(name)
+    assert str(caught.value).isprintable()
+
+
 def test_what_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file or folder"):
         parse_source(str(tmp_path / "missing.mp4"))
