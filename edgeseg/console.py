@@ -13,6 +13,7 @@ from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.geometry import Size
 
 _EXTRA_OF = {
+    "PIL": "train",
     "cv2": "camera",
     "matplotlib": "train",
     "onnx": "export",

@@ -43,6 +43,7 @@ class EngineError(EdgesegError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean X?)` for the known word closest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    """Return ` (did you mean X?)` for the known word closest to `word` but for its case, or an empty string."""
+    words = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(word.casefold(), list(words), n=1)
+    return f" (did you mean {words[close[0]]}?)" if close else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,13 @@ class Sample(ABC):
     Attributes:
         name: names the sample in messages; unique within its split.
         classes: what the mask's ids stand for.
+        problem: why it can never be read (its image or its labels are missing), or None.
     """
 
     def __init__(self, name: str, classes: ClassMap) -> None:
         self.name = name
         self.classes = classes
+        self.problem: DataError | None = None
 
     def read_image(self) -> Image:
         """Return the picture, (H, W, 3) uint8 BGR. Raises DataError."""
@@ -57,24 +60,54 @@ class Sample(ABC):
         """Decode the labels; ids are checked by the caller."""
 
 
+class BrokenSample(Sample):
+    """A sample that is known to be incomplete, so that a check can go on and list it."""
+
+    def __init__(self, name: str, classes: ClassMap, problem: DataError) -> None:
+        super().__init__(name, classes)
+        self.problem = problem
+
+    def _image(self) -> Image:
+        raise self.problem or DataError(self.name)
+
+    def _class_map(self) -> Mask:
+        raise self.problem or DataError(self.name)
+
+
 class Dataset(ABC):
     """Samples in splits, and the classes of their masks.
 
-    A format implements the constructor (from the text after `FORMAT:`), which sets `classes` and `splits`, and
-    `_samples`.
+    A format implements `_samples` and the constructor, which sets `classes` and `splits`. The constructor takes the
+    text between `FORMAT:` and `?`, and by name the options after it, each a text.
+
+    Attributes:
+        OPTIONS: what the options are called, and a line on each.
+        split_hint: what to do when a split that is asked for is not there.
     """
 
+    OPTIONS: ClassVar[Mapping[str, str]] = {}
     classes: ClassMap
     splits: tuple[str, ...]
+    split_hint: str = ""
 
-    def split(self, name: str) -> list[Sample]:
-        """Return the samples of a split in a fixed order; at least one. Raises DataError."""
+    @abstractmethod
+    def __init__(self, argument: str, **options: str) -> None: ...
+
+    def split(self, name: str, complete: bool = True) -> list[Sample]:
+        """Return the samples of a split in a fixed order; at least one.
+
+        With `complete`, a sample without its image or its labels is a DataError now; otherwise when it is read.
+        Raises DataError.
+        """
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise DataError(f"split {name!r}{nearest(name, self.splits)}; this data set has: {known}")
+            raise DataError(f"split {name!r}{nearest(name, self.splits)}; this data set has: {known}{self.split_hint}")
         samples = list(self._samples(name))
         if not samples:
             raise DataError(f"split {name!r} is empty; expected at least one image with a mask")
+        problem = next((sample.problem for sample in samples if sample.problem), None)
+        if complete and problem:
+            raise problem
         return samples
 
     @abstractmethod

@@ -1,0 +1,110 @@
+"""Merging classes, and the options of a data argument."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseg.data import merged, open_dataset
+from edgeseg.data.options import split_argument
+from edgeseg.errors import UsageError
+from edgeseg.labels import ClassMap, merge_classes
+from edgeseg.scenes import CLASSES
+
+STREET = ClassMap(("Road", "Parking", "Tree", "Sky"), ((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)))
+
+
+def test_a_rule_gives_names_order_colours_and_ids() -> None:
+    classes, table = merge_classes(STREET, "other=*;ground=PARKING, road")
+    assert classes.names == ("other", "ground")
+    assert classes.colours == ((3, 3, 3), (2, 2, 2))
+    assert table[:4].tolist() == [1, 1, 0, 0]
+    assert table[255] == 255
+
+
+def test_a_new_class_has_the_colour_of_its_namesake() -> None:
+    assert merge_classes(STREET, "road=parking,road")[0].colours == ((1, 1, 1),)
+
+
+def test_what_is_not_named_is_ignored_and_a_lone_name_keeps_a_class() -> None:
+    classes, table = merge_classes(STREET, "sky;road")
+    assert classes.names == ("sky", "road")
+    assert table[:4].tolist() == [1, 255, 255, 0]
+    classes, table = merge_classes(STREET, "ignore=tree;all=*")
+    assert classes.names == ("all",)
+    assert table[:4].tolist() == [0, 0, 255, 0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("road=raod", "did you mean Road"),
+        ("a=road;b=road", "'road' goes to 'a' and to 'b'"),
+        ("a=*;b=*", r"\* stands twice"),
+        ("a=road;A=sky", "'a' is made twice"),
+        ("a=road,", "NEW=OLD"),
+        ("=road", "NEW=OLD"),
+        ("road,sky", "NEW=OLD"),
+        ("", "no class"),
+        ("ignore=*", "no class"),
+    ],
+)
+def test_a_wrong_rule(rule: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        merge_classes(STREET, rule)
+
+
+@given(st.text(alphabet="ab=,;* RroadSky", max_size=30))
+def test_any_rule_is_a_class_map_or_one_line(rule: str) -> None:
+    try:
+        classes, table = merge_classes(STREET, rule)
+    except UsageError as error:
+        message = str(error)
+    else:
+        assert set(table[:4].tolist()) <= {*range(len(classes)), 255}
+        message = ""
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("rule", ["way=road,sidewalk;other=*", "way%3Droad%2Csidewalk%3Bother%3D%2A"])
+def test_the_option_merges_any_format(rule: str) -> None:
+    settings = "scenes:train=1,size=64x32"
+    plain = open_dataset(settings).split("train")[0]
+    dataset = open_dataset(f"{settings}?classes={rule}")
+    assert dataset.classes.names == ("way", "other")
+    image, class_map = dataset.split("train")[0].read()
+    before = plain.read()[1]
+    assert np.array_equal(image, plain.read_image())
+    assert np.array_equal(class_map, np.where(before == 255, 255, np.where(before < 2, 0, 1)))
+    assert np.array_equal(class_map, dataset.split("train")[0].read_class_map())
+
+
+def test_merged_takes_a_data_set() -> None:
+    dataset = merged(open_dataset("scenes:train=1"), "Road")
+    assert dataset.classes == ClassMap(("Road",), (CLASSES.colours[0],))
+    assert dataset.splits == ("train", "val", "test")
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("scenes:?clases=a", "did you mean classes"),
+        ("scenes:?classes", "KEY=VALUE"),
+        ("scenes:?classes=a&classes=b", "twice"),
+        ("nothing.at_all:Class", "cannot be imported"),
+        ("edgeseg.labels:ClassMap", "no data set"),
+    ],
+)
+def test_a_wrong_option_or_class(argument: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        open_dataset(argument)
+
+
+def test_options_are_taken_apart() -> None:
+    assert split_argument("voc-xml:a/b?unlabelled=ignore&classes=a=b;c=*&group=x%26y+") == (
+        "voc-xml:a/b",
+        {"unlabelled": "ignore", "classes": "a=b;c=*", "group": "x&y+"},
+    )
+    assert split_argument("camvid:a/b") == ("camvid:a/b", {})
