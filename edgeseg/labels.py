@@ -103,7 +103,8 @@ def merge_classes(classes: ClassMap, rule: str) -> tuple[ClassMap, NDArray[np.ui
         raise UsageError(f"classes {rule!r}: {repeated!r} is made twice; name all its sources in one part")
     groups = _resolved(classes, parts, rule)
     table = np.full(256, classes.ignore_index, np.uint8)
-    names, colours = [], []
+    names: list[str] = []
+    colours: list[Colour] = []
     for target, sources in groups:
         if folded(target) == IGNORED or not sources:
             continue

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.files import FileSample, paired
+from edgeseg.data.files import pair_samples
+from edgeseg.data.masks import IdMask
 from edgeseg.errors import DataError
 from edgeseg.labels import ClassMap
 
@@ -42,6 +43,7 @@ CLASSES = ClassMap(
     ),
 )
 UNLABELLED = 11
+DECODE = IdMask.of(CLASSES, void=(UNLABELLED,))
 
 
 class CamVid(Dataset):
@@ -57,5 +59,4 @@ class CamVid(Dataset):
             raise DataError(f"{self.root}: no split found; expected train/ and trainannot/, val/ and valannot/")
 
     def _samples(self, split: str) -> Sequence[Sample]:
-        pairs = paired(self.root / split, self.root / f"{split}annot")
-        return [FileSample(image, mask, self.classes, void_ids=(UNLABELLED,)) for image, mask in pairs]
+        return [*pair_samples(self.root / split, self.root / f"{split}annot", self.classes, DECODE).values()]

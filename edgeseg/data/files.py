@@ -1,80 +1,205 @@
-"""Pictures and masks from files, with errors that name the file."""
+"""Pictures from files, and pairs of picture and mask, with errors that name the file."""
 
 from __future__ import annotations
 
+import io
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
-from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.data.base import BrokenSample, Image, Mask, Sample
 from edgeseg.errors import DataError
+from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+MaskDecoder = Callable[[Path], Mask]
+"""Makes class ids of a mask file."""
+MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
+EXIF_ORIENTATION = 274
+
+
+class Picture(NamedTuple):
+    """What a picture file's header says: its size as stored, and its EXIF orientation (1: upright)."""
+
+    stored: Size
+    orientation: int
+
+    @property
+    def upright(self) -> Size:
+        """The size of what `read_image` returns."""
+        return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
 def read_image(path: Path) -> Image:
     """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag. Raises DataError."""
-    return _decode(path, cv2.IMREAD_COLOR)
+    encoded = read_bytes(path)
+    _header(encoded, path)
+    try:
+        # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
+    if decoded is None:
+        raise unreadable(path, encoded)
+    return decoded.astype(np.uint8, copy=False)
 
 
-def read_ids(path: Path) -> Mask:
-    """Return a mask file of class ids as (H, W) uint8, every id as it is in the file. Raises DataError."""
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)  # any other flag turns ids into grey levels or colours
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        channels = 1 if mask.ndim == 2 else mask.shape[2]
+def read_picture(path: Path) -> Picture:
+    """Return what the header says, without decoding the picture. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            return _header_of(file, path)
+    except OSError as error:
+        raise _not_opened(path, error) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content. Raises DataError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _not_opened(path, error) from error
+
+
+def read_text(path: Path) -> str:
+    """Return a UTF-8 text file's content. Raises DataError."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is not UTF-8; expected a text file in UTF-8") from error
+
+
+def unreadable(path: Path, encoded: bytes) -> DataError:
+    """Return the error for a file that is no whole picture."""
+    return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
+
+
+def _not_opened(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read ({error.strerror or error}); expected an image or label file")
+
+
+def _header(encoded: bytes, path: Path) -> Picture:
+    return _header_of(io.BytesIO(encoded), path)
+
+
+def _header_of(file: IO[bytes], path: Path) -> Picture:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
+            opened = PillowImage.open(file)
+        with opened:
+            width, height = opened.size
+            # Pillow turns TIFF sizes by itself, and would load a whole PNG to look for a tag behind its pixels.
+            tagged = "exif" in opened.info and opened.format != "TIFF"
+            orientation = opened.getexif().get(EXIF_ORIENTATION, 1) if tagged else 1
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: {error}; expected at most {MAX_PIXELS}: scale the picture down") from error
+    except Exception as error:  # Pillow's readers raise whatever a broken header leads them to
+        file.seek(0, io.SEEK_END)
         raise DataError(
-            f"{path}: a mask of {channels} channel(s) of {mask.dtype}; expected one channel of 8-bit class ids: "
-            f"write the ids as a greyscale PNG"
-        )
+            f"{path}: no readable image ({file.tell()} bytes); write the file again or remove the pair"
+        ) from error
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{path}: {width}x{height} pixels; expected at most {MAX_PIXELS} in all: scale it down")
+    return Picture(Size(height, width), orientation if orientation in range(1, 9) else 1)
+
+
+_TURNS: dict[int, Callable[[Mask], Mask]] = {
+    5: lambda mask: mask.T,
+    6: lambda mask: np.rot90(mask, -1),
+    7: lambda mask: np.rot90(mask, 2).T,
+    8: lambda mask: np.rot90(mask),
+}
+
+
+def agreeing(mask: Mask, image: Path) -> Mask:
+    """Turn a mask that was made on the stored pixels as `read_image` turns its picture by the EXIF tag.
+
+    A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.
+    """
+    picture = read_picture(image)
+    if mask.shape == picture.stored != picture.upright:
+        return np.ascontiguousarray(_TURNS[picture.orientation](mask))
     return mask
 
 
-def _decode(path: Path, flags: int) -> NDArray[Any]:
-    try:
-        # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
-        encoded = np.fromfile(path, np.uint8)
-        decoded = cv2.imdecode(encoded, flags) if encoded.size else None
-    except (OSError, cv2.error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not decodable"
-        raise DataError(f"{path}: cannot be read ({reason}); expected an image file") from error
-    if decoded is None:
-        raise DataError(f"{path}: no readable image ({encoded.size} bytes); write the file again or remove the pair")
-    return decoded
-
-
 class FileSample(Sample):
-    """A picture file and a mask file of class ids, some of which may mean ignore."""
+    """A picture file and a mask file; `decode` makes class ids of the mask file."""
 
-    def __init__(self, image: Path, mask: Path, classes: ClassMap, void_ids: tuple[int, ...] = ()) -> None:
+    def __init__(self, image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> None:
         super().__init__(str(mask), classes)
         self.image = image
         self.mask = mask
-        self.void_ids = void_ids
+        self._decode = decode
 
     def _image(self) -> Image:
         return read_image(self.image)
 
     def _class_map(self) -> Mask:
-        ids = read_ids(self.mask)
-        if self.void_ids:
-            ids[np.isin(ids, self.void_ids)] = self.classes.ignore_index
-        return ids
+        return agreeing(self._decode(self.mask), self.image)
 
 
-def paired(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Pair the picture files of one folder with the equally named PNG masks of another. Raises DataError."""
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the picture files of a folder and the folders in it, in a fixed order. Raises DataError."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected images in it")
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+
+
+def pair_samples(
+    images: Path, masks: Path, classes: ClassMap, decode: MaskDecoder, suffix: str = ".png"
+) -> dict[str, Sample]:
+    """Pair the pictures of one folder with the equally named masks of another; one without the other is broken.
+
+    Args:
+        suffix: what a mask's name has behind the picture's stem.
+
+    Returns:
+        The samples by their name within the folders, without suffix.
+
+    Raises:
+        DataError: a folder is not there.
+    """
     for folder in (images, masks):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; expected images in {images.name}/ and masks in {masks.name}/")
-    pairs = []
-    for image in sorted(images.iterdir()):
-        if image.suffix.lower() in IMAGE_SUFFIXES and not image.name.startswith("."):
-            mask = masks / f"{image.stem}.png"
-            if not mask.is_file():
-                raise DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
-            pairs.append((image, mask))
-    return pairs
+    samples: dict[str, Sample] = {}
+    wanted = set()
+    for image in pictures_in(images):
+        name = image.relative_to(images).with_suffix("").as_posix()
+        mask = masks / f"{name}{suffix}"
+        wanted.add(mask)
+        samples[name] = sample_of(image, mask, classes, decode)
+    for mask in sorted(set(masks.rglob(f"*{suffix}")) - wanted):
+        name = mask.relative_to(masks).as_posix().removesuffix(suffix)
+        samples[name] = lonely(mask, classes, images)
+    return samples
+
+
+def sample_of(image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> Sample:
+    """Return the pair as a sample, broken if its mask is missing."""
+    if mask.is_file():
+        return FileSample(image, mask, classes, decode)
+    problem = DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
+    return BrokenSample(str(image), classes, problem)
+
+
+def lonely(mask: Path, classes: ClassMap, images: Path) -> Sample:
+    """Return the broken sample of a mask whose picture is missing."""
+    problem = DataError(f"{mask}: no image; expected one of this name in {images}: add it or remove the mask")
+    return BrokenSample(str(mask), classes, problem)
+
+
+def data_folder(argument: str, example: str) -> Path:
+    """Return the folder that a data argument names. Raises DataError, with `example` as what was expected."""
+    folder = Path(argument).expanduser()
+    if not argument or not folder.is_dir():
+        raise DataError(f"{argument or 'no path'}: no such folder; expected {example}")
+    return folder

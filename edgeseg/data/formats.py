@@ -35,6 +35,14 @@ class Format(NamedTuple):
 FORMATS = {
     "camvid": Format("edgeseg.data.camvid:CamVid", "CamVid as SegNet split it: train/ with trainannot/"),
     "scenes": Format("edgeseg.data.scenes:Scenes", "road scenes drawn as they are asked for; needs no data"),
+    "voc-xml": Format("edgeseg.data.voc_xml:VocXml", "PASCAL VOC XML with polygons, as Labelbox exports it"),
+    "voc-masks": Format("edgeseg.data.voc_masks:VocMasks", "SegmentationClass/ with labelmap.txt, as CVAT exports it"),
+    "folder": Format("edgeseg.data.folder:Folder", "images/ and masks/ of ids or colours, with classes.txt"),
+    "kitti-road": Format("edgeseg.data.kitti_road:KittiRoad", "KITTI's road benchmark: road and not road"),
+    "kitti-semantic": Format(
+        "edgeseg.data.kitti_semantic:KittiSemantic", "KITTI's semantic benchmark, Cityscapes' ids"
+    ),
+    "cityscapes": Format("edgeseg.data.cityscapes:Cityscapes", "Cityscapes, fine annotations: 19, 20 or 34 classes"),
 }
 DECLARED = "dataset.toml"
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")

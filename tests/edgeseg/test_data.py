@@ -55,11 +55,15 @@ def coloured(camvid: Path) -> None:
 
 
 def sixteen_bit(camvid: Path) -> None:
-    cv2.imwrite(str(mask(camvid)), np.zeros((72, 96), np.uint16))
+    cv2.imwrite(str(mask(camvid)), np.full((72, 96), 300, np.uint16))
 
 
 def zero_bytes(camvid: Path) -> None:
     mask(camvid).write_bytes(b"")
+
+
+def half_written(camvid: Path) -> None:
+    mask(camvid).write_bytes(mask(camvid).read_bytes()[:-40])
 
 
 def no_image_at_all(camvid: Path) -> None:
@@ -72,8 +76,9 @@ def no_image_at_all(camvid: Path) -> None:
         (unknown_id, "class id 77"),
         (other_size, "96x70"),
         (coloured, "3 channel"),
-        (sixteen_bit, "uint16"),
+        (sixteen_bit, "class id 300 found at x 0, y 0"),
         (zero_bytes, "0 bytes"),
+        (half_written, "no readable image"),
         (no_image_at_all, "no readable image"),
     ],
 )
@@ -101,8 +106,8 @@ def test_an_image_without_a_mask(camvid: Path) -> None:
 
 
 def test_an_empty_split(camvid: Path) -> None:
-    for image in (camvid / "val").iterdir():
-        image.unlink()
+    for file in (*(camvid / "val").iterdir(), *(camvid / "valannot").iterdir()):
+        file.unlink()
     with pytest.raises(DataError, match="'val' is empty"):
         open_dataset(f"camvid:{camvid}").split("val")
 

@@ -1,0 +1,33 @@
+"""Split files: `ImageSets/Segmentation/train.txt` of PASCAL VOC, a name a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.files import read_text
+from edgeseg.errors import DataError
+from edgeseg.labels import ClassMap
+
+SPLITS = ("train", "val", "test")
+
+
+def read_image_sets(root: Path, samples: Mapping[str, Sample], classes: ClassMap) -> dict[str, list[Sample]]:
+    """Return the splits that `ImageSets/Segmentation` or `ImageSets/Main` names, or none. Raises DataError."""
+    for folder in (root / "ImageSets" / "Segmentation", root / "ImageSets" / "Main"):
+        lists = {split: folder / f"{split}.txt" for split in SPLITS if (folder / f"{split}.txt").is_file()}
+        if lists:
+            return {split: read_list(path, samples, classes) for split, path in lists.items()}
+    return {}
+
+
+def read_list(path: Path, samples: Mapping[str, Sample], classes: ClassMap) -> list[Sample]:
+    """Return the samples that a split file names; a name that has none is a broken sample. Raises DataError."""
+    listed = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        name = line.partition(" ")[0].strip()  # VOC's Main lists have a column of -1, 0 and 1 behind the name
+        if name:
+            problem = DataError(f"{path}: line {number}: {name!r} is no sample of this data; correct the name")
+            listed.append(samples.get(name) or BrokenSample(f"{path}:{number}", classes, problem))
+    return listed

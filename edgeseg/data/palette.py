@@ -1,0 +1,89 @@
+"""Class lists in text files: `labelmap.txt` of CVAT and `classes.txt` of a folder of masks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeseg.data.files import read_text
+from edgeseg.data.masks import ColourMask, IdMask
+from edgeseg.data.shapes import distinct_colours
+from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.labels import IGNORE_INDEX, IGNORED, ClassMap, Colour, folded
+
+LINE = re.compile(r"(?P<name>[^:]*?)\s*(?:[:\s,]\s*(?P<rgb>\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3})\s*(?::.*)?)?$")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Lines of a class list: name and colour, in the order of their ids. The name `ignore` is no class."""
+
+    lines: tuple[tuple[str, Colour], ...]
+    has_colours: bool
+
+    @property
+    def classes(self) -> ClassMap:
+        kept = [(name, colour) for name, colour in self.lines if folded(name) != IGNORED]
+        return ClassMap(tuple(name for name, _ in kept), tuple(colour for _, colour in kept))
+
+    def with_ignored(self, ignored: str, where: Path) -> Palette:
+        """Return the palette with a class that is ignored; none if the name is empty. Raises UsageError."""
+        known = [name for name, _ in self.lines]
+        if ignored and folded(ignored) not in map(folded, known):
+            raise UsageError(f"option ignore={ignored}{nearest(ignored, known)}; {where} has: {', '.join(known)}")
+        lines = [(IGNORED if folded(name) == folded(ignored) else name, colour) for name, colour in self.lines]
+        return Palette(tuple(lines), self.has_colours)
+
+    def decode_ids(self) -> IdMask:
+        """Return what makes classes of a file whose ids are line numbers, from 0."""
+        pairs, index = {IGNORE_INDEX: IGNORE_INDEX}, 0
+        for file_id, (name, _) in enumerate(self.lines):
+            kept = folded(name) != IGNORED
+            pairs[file_id] = index if kept else IGNORE_INDEX
+            index += kept
+        return IdMask(tuple(pairs.items()))
+
+    def decode_colours(self, where: Path) -> ColourMask:
+        """Return what makes classes of a file of these colours. Raises DataError, naming `where`."""
+        if not self.has_colours:
+            raise DataError(f"{where}: names without colours, but the masks are colours; expected lines NAME R G B")
+        try:
+            return ColourMask.of(self.classes, tuple(colour for name, colour in self.lines if folded(name) == IGNORED))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+
+
+def read_palette(path: Path) -> Palette:
+    """Read a class list: a class a line, `NAME`, `NAME R G B`, `NAME,R,G,B` or CVAT's `name:r,g,b:parts:actions`.
+
+    A `#` begins a comment. Raises DataError, naming the line.
+    """
+    lines: list[tuple[str, Colour | None]] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            lines.append(_line(text, f"{path}: line {number}"))
+    own = [colour for _, colour in lines if colour is not None]
+    others = distinct_colours(len(lines), avoid=own)
+    try:
+        palette = Palette(
+            tuple((name, next(others) if colour is None else colour) for name, colour in lines),
+            has_colours=len(own) == len(lines),
+        )
+        _ = palette.classes  # checks the names and their number
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return palette
+
+
+def _line(text: str, where: str) -> tuple[str, Colour | None]:
+    match = LINE.match(text.removesuffix("::"))
+    if not match or not match["name"]:
+        raise DataError(f"{where}: {text!r}; expected a class as NAME, NAME R G B or name:r,g,b::")
+    if not match["rgb"]:
+        return match["name"], None
+    red, green, blue = (int(channel) for channel in re.split(r"[\s,]+", match["rgb"].strip()))
+    if max(red, green, blue) > 255:
+        raise DataError(f"{where}: colour ({red}, {green}, {blue}); expected three numbers from 0 to 255")
+    return match["name"], (red, green, blue)

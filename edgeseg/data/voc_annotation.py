@@ -1,0 +1,117 @@
+"""PASCAL VOC annotation XML, with the polygons that Labelbox and others add to it.
+
+`<object><name>Road</name><polygon><x1>3.5</x1><y1>7</y1><x2>...` or `<bndbox>` with xmin, ymin, xmax and ymax.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from edgeseg.data.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.errors import DataError
+from edgeseg.geometry import Size
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+POINT = re.compile(r"([xy])([0-9]{1,9})$")
+
+
+@dataclass(frozen=True)
+class VocAnnotation:
+    """One file.
+
+    Attributes:
+        paths: what it says of its picture's name, the most exact first; hints, not to be trusted.
+        annotation: size and shapes.
+    """
+
+    paths: tuple[str, ...]
+    annotation: Annotation
+
+
+def parse_voc(text: bytes, where: str) -> VocAnnotation:
+    """Read an annotation file. Raises DataError, naming `where` and the line or the object."""
+    root = _parsed(text, where)
+    if root.tag != "annotation":
+        raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
+    shapes = [
+        shape
+        for number, each in enumerate(root.iter("object"), 1)
+        for shape in _shapes(each, f"{where}: object {number}")
+    ]
+    paths = tuple(filter(None, (_text(root, "filename"), _text(root, "path"))))
+    return VocAnnotation(paths, Annotation(_size(root), shapes))
+
+
+def _parsed(text: bytes, where: str) -> Element:
+    """Parse XML with the standard library's expat and refuse any DTD.
+
+    Entity bombs and external entities need a DTD, and no exporter writes one; so nothing is ever expanded or fetched,
+    and no further package is needed.
+    """
+    builder = TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def refuse(*_: object) -> None:
+        raise DataError(
+            f"{where}: line {parser.CurrentLineNumber}: a document type (DTD); expected plain PASCAL VOC XML: remove it"
+        )
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(text, True)
+        return builder.close()
+    except expat.ExpatError as error:
+        problem = f"line {error.lineno}: {expat.ErrorString(error.code)}"
+        raise DataError(f"{where}: {problem}; expected whole PASCAL VOC XML: export the file again") from error
+    except (LookupError, ValueError) as error:  # encodings that expat does not know
+        raise DataError(f"{where}: {error}; expected PASCAL VOC XML in UTF-8") from error
+
+
+def _text(element: Element, tag: str) -> str:
+    return (element.findtext(tag) or "").strip()
+
+
+def _size(root: Element) -> Size | None:
+    values = [_text(root, f"size/{tag}") for tag in ("height", "width")]
+    if not all(re.fullmatch(r"[0-9]{1,6}", value) for value in values):
+        return None  # a hint only: the picture itself says its size
+    return Size(*(int(value) for value in values))
+
+
+def _shapes(element: Element, place: str) -> list[Shape]:
+    name = _text(element, "name")
+    if not name:
+        raise DataError(f"{place} has no <name>; expected the class it is of")
+    place = f"{place} ({name})"
+    polygons = [_polygon(each, place) for each in element.findall("polygon") if len(each)]
+    if not polygons:
+        box = element.find("bndbox")
+        if box is None:
+            raise DataError(f"{place} has neither <polygon> nor <bndbox>; expected one of them: label it or remove it")
+        polygons = [rectangle(points_from((_text(box, tag) for tag in CORNERS), place))]
+    return [Shape(name, place, points) for points in polygons]
+
+
+def _polygon(element: Element, place: str) -> Points:
+    """Return the points in the order of their numbers, which is not always the order they are written in."""
+    values: dict[tuple[int, str], str] = {}
+    for child in element:
+        match = POINT.match(child.tag)
+        if match:
+            values[int(match[2]), match[1]] = child.text or ""
+        elif child.tag == "pt":  # as LabelMe's web tool and its offspring write points
+            number = len(values)
+            values[number, "x"], values[number, "y"] = _text(child, "x"), _text(child, "y")
+    numbers = {number for number, _ in values}
+    for number in numbers:
+        for axis in "xy":
+            if (number, axis) not in values:
+                raise DataError(f"{place}: <{axis}{number}> is missing; expected an x and a y for every point")
+    return points_from((values[key] for key in sorted(values)), place)

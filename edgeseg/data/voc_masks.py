@@ -1,0 +1,62 @@
+"""`voc-masks:PATH`: PASCAL VOC segmentation masks, as the VOC challenge and CVAT ('Segmentation mask') write them.
+
+Layout: `JPEGImages/*.jpg` with `SegmentationClass/*.png`; `labelmap.txt` (`name:r,g,b::`) has the colours. Without one,
+the masks are palette PNGs with the 21 ids of VOC, 255 = border. `ImageSets/Segmentation/*.txt` are the splits if they
+are there; otherwise whole drives are chosen (`edgeseg.data.splits`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgeseg.data.base import Sample
+from edgeseg.data.files import MaskDecoder, data_folder, lonely, sample_of
+from edgeseg.data.image_sets import read_image_sets
+from edgeseg.data.lookup import find_image
+from edgeseg.data.masks import IdMask
+from edgeseg.data.palette import read_palette
+from edgeseg.data.shapes import distinct_colours
+from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
+from edgeseg.errors import DataError
+from edgeseg.labels import ClassMap
+
+VOC_NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+VOC_CLASSES = ClassMap(VOC_NAMES, ((0, 0, 0), *distinct_colours(len(VOC_NAMES) - 1)))
+
+
+class VocMasks(ListedDataset):
+    """Masks without a picture are listed as broken; pictures without a mask are not labelled, and left out."""
+
+    OPTIONS: ClassVar = {
+        "images": "the folder of the pictures, if it is none of JPEGImages and images",
+        "ignore": "a class of labelmap.txt that is no class but ignored, such as background",
+        **SPLIT_OPTIONS,
+    }
+
+    def __init__(self, argument: str, *, images: str = "", ignore: str = "", **split: str) -> None:
+        root = data_folder(argument, "a folder with SegmentationClass/*.png and JPEGImages/ in it")
+        masks = sorted((root / "SegmentationClass").rglob("*.png"))
+        if not masks:
+            raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
+        labelmap = root / "labelmap.txt"
+        if labelmap.is_file():
+            palette = read_palette(labelmap).with_ignored(ignore, labelmap)
+            self.classes = palette.classes
+            decode: MaskDecoder = palette.decode_colours(labelmap)
+        else:
+            self.classes, decode = VOC_CLASSES, IdMask.of(VOC_CLASSES)
+        folders = [root / images] if images else [root / name for name in ("JPEGImages", "images", ".")]
+        samples: dict[str, Sample] = {}
+        for mask in masks:
+            stem = mask.relative_to(root / "SegmentationClass").with_suffix("").as_posix()
+            image = find_image(root, folders, (), stem)
+            found = sample_of(image, mask, self.classes, decode) if image else None
+            samples[stem] = found or lonely(mask, self.classes, folders[0])
+        sets = read_image_sets(root, samples, self.classes)
+        if sets:
+            self._list(sets)
+        else:
+            self._divide(list(samples.values()), list(samples), SplitRule.parse(split))

@@ -1,0 +1,94 @@
+"""`voc-xml:PATH`: PASCAL VOC XML with polygons or rectangles, drawn into masks in file order.
+
+Layout: `Annotations/*.xml` (or the XML files in PATH itself) with pictures in `JPEGImages/`, `images/`, beside the XML,
+or in the folder that the option `images` names. `ImageSets/Segmentation/train.txt`, `val.txt` and `test.txt` are the
+splits if they are there, or folders `train/`, `val/` and `test/`; otherwise whole drives are chosen
+(`edgeseg.data.splits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.files import data_folder, read_bytes
+from edgeseg.data.image_sets import read_image_sets
+from edgeseg.data.lookup import find_image
+from edgeseg.data.shapes import DRAWN_OPTIONS, Annotation, DrawnSample, drawn_classes
+from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
+from edgeseg.data.voc_annotation import VocAnnotation, parse_voc
+from edgeseg.errors import DataError
+from edgeseg.labels import ClassMap
+
+
+def read_voc(path: Path) -> VocAnnotation:
+    """Read an annotation file. Raises DataError."""
+    return parse_voc(read_bytes(path), str(path))
+
+
+class VocXmlSample(DrawnSample):
+    """A picture and its XML file."""
+
+    def __init__(self, path: Path, image: Path, classes: ClassMap, unlabelled: int) -> None:
+        super().__init__(str(path), image, classes, unlabelled)
+        self.path = path
+
+    def _annotation(self) -> Annotation:
+        return read_voc(self.path).annotation
+
+
+class VocXml(ListedDataset):
+    """The classes are the names in the files: the founding label set first, then the others by name."""
+
+    OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
+
+    def __init__(
+        self, argument: str, *, names: str = "", unlabelled: str = "ignore", images: str = "", **split: str
+    ) -> None:
+        self.root = data_folder(argument, "a folder with Annotations/*.xml and JPEGImages/ in it")
+        annotations = self.root / "Annotations" if (self.root / "Annotations").is_dir() else self.root
+        paths = sorted(path for path in annotations.rglob("*.xml") if not path.name.startswith("."))
+        if not paths:
+            raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
+        try:
+            self.classes, self._unlabelled = drawn_classes(_names(paths), names, unlabelled)
+        except DataError as error:
+            raise DataError(f"{annotations}: {error}") from error
+        self._images = self.root / images if images else None
+        samples = {path.relative_to(annotations).with_suffix("").as_posix(): self._sample(path) for path in paths}
+        sets = read_image_sets(self.root, samples, self.classes)
+        if sets:
+            self._list(sets)
+        else:
+            self._divide(list(samples.values()), list(samples), SplitRule.parse(split))
+
+    def _sample(self, path: Path) -> Sample:
+        folders = [
+            path.parent,
+            *(up / name for up in (path.parent.parent, self.root) for name in ("JPEGImages", "images")),
+        ]
+        if self._images:
+            folders = [self._images]
+        try:
+            # The XML's own name first: it needs no reading of the file, and exporters write odd names inside.
+            image = find_image(self.root, folders, (), path.stem) or find_image(
+                self.root, folders, read_voc(path).paths
+            )
+        except DataError as error:
+            return BrokenSample(str(path), self.classes, error)
+        if image is None:
+            places = ", ".join(str(folder) for folder in dict.fromkeys(folders))
+            problem = DataError(f"{path}: no image of this name; looked in {places}: add it, or say images=FOLDER")
+            return BrokenSample(str(path), self.classes, problem)
+        return VocXmlSample(path, image, self.classes, self._unlabelled)
+
+
+def _names(paths: Sequence[Path]) -> Iterator[str]:
+    """Yield the class names of all files; one that cannot be read says so when its sample is read."""
+    for path in paths:
+        try:
+            yield from (shape.label or "" for shape in read_voc(path).annotation.shapes)
+        except DataError:
+            continue
