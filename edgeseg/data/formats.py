@@ -37,6 +37,8 @@ FORMATS = {
     "scenes": Format("edgeseg.data.scenes:Scenes", "road scenes drawn as they are asked for; needs no data"),
     "voc-xml": Format("edgeseg.data.voc_xml:VocXml", "PASCAL VOC XML with polygons, as Labelbox exports it"),
     "voc-masks": Format("edgeseg.data.voc_masks:VocMasks", "SegmentationClass/ with labelmap.txt, as CVAT exports it"),
+    "coco": Format("edgeseg.data.coco:Coco", "COCO JSON with polygons and run lengths"),
+    "labelme": Format("edgeseg.data.labelme:LabelMe", "LabelMe JSON beside each picture"),
     "folder": Format("edgeseg.data.folder:Folder", "images/ and masks/ of ids or colours, with classes.txt"),
     "kitti-road": Format("edgeseg.data.kitti_road:KittiRoad", "KITTI's road benchmark: road and not road"),
     "kitti-semantic": Format(

@@ -32,6 +32,7 @@ class Shape:
     Attributes:
         label: the class's name; None is ignore.
         place: names the object in messages.
+        whole: the region is as large as the picture.
     """
 
     label: str | None
@@ -39,6 +40,7 @@ class Shape:
     points: Points | None = None
     region: NDArray[np.bool_] | None = None
     origin: tuple[int, int] = (0, 0)
+    whole: bool = False
 
 
 class Annotation(NamedTuple):
@@ -80,6 +82,9 @@ def draw(shapes: Iterable[Shape], size: Size, classes: ClassMap, unlabelled: int
             if len(corners):  # a polygon may lie outside altogether
                 cv2.fillPoly(canvas, [corners], class_id)
         if shape.region is not None:
+            if shape.whole and shape.region.shape != size:
+                found = Size(*shape.region.shape)
+                raise DataError(f"{shape.place}: RLE of {found}; expected the picture's {size}: label it at its size")
             _paint(canvas, shape.region, shape.origin, class_id)
     return canvas
 

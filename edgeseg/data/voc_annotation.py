@@ -86,7 +86,7 @@ def _size(root: Element) -> Size | None:
 
 
 def _shapes(element: Element, place: str) -> list[Shape]:
-    name = _text(element, "name")
+    name = " ".join(_text(element, "name").split())
     if not name:
         raise DataError(f"{place} has no <name>; expected the class it is of")
     place = f"{place} ({name})"

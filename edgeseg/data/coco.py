@@ -1,0 +1,172 @@
+"""`coco:PATH`: COCO JSON (Lin et al. 2014) with polygons and both forms of RLE, drawn into masks in file order.
+
+PATH is one JSON file, or a folder with `annotations/*.json` or `*/_annotations.coco.json` (Roboflow). Pictures lie
+beside the JSON, in `images/`, in a folder of the JSON's split (`train2017/`), or in that of the option `images`. JSON
+files whose names tell a split (`instances_val2017.json`) are the splits; otherwise whole drives are chosen
+(`edgeseg.data.splits`).
+
+The classes are the categories in the order of the file. `iscrowd` is ignored. An annotation without a segmentation is
+drawn as its box.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.json_files import field, read_json
+from edgeseg.data.lookup import find_image
+from edgeseg.data.rle import mask_from_rle
+from edgeseg.data.shapes import DRAWN_OPTIONS, Annotation, DrawnSample, Shape, drawn_classes, points_from, rectangle
+from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
+from edgeseg.errors import DataError
+from edgeseg.geometry import Size
+from edgeseg.labels import ClassMap
+
+EXPECTED = "COCO JSON with images, annotations and categories"
+
+
+class CocoFile:
+    """One JSON file: its categories, and the annotations of each picture."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        document = read_json(path, EXPECTED)
+        self.images = field(document, "images", list, str(path))
+        self.categories: dict[Any, str] = {}
+        for number, each in enumerate(field(document, "categories", list, str(path)), 1):
+            where = f"{path}: category {number}"
+            self.categories[field(each, "id", int, where)] = " ".join(field(each, "name", str, where).split())
+        self.annotations: dict[int, list[tuple[int, Any]]] = {}
+        for number, each in enumerate(field(document, "annotations", list, str(path)), 1):
+            image = field(each, "image_id", int, f"{path}: annotation {number}")
+            self.annotations.setdefault(image, []).append((number, each))
+
+
+class CocoSample(DrawnSample):
+    """A picture and its annotations."""
+
+    def __init__(self, image: Path, entry: Any, file: CocoFile, classes: ClassMap, unlabelled: int) -> None:
+        super().__init__(f"{file.path}: {image.name}", image, classes, unlabelled)
+        sides = [entry.get(key) for key in ("height", "width")]
+        self.size = Size(*sides) if all(type(side) is int and 0 < side < 1 << 20 for side in sides) else None
+        self.categories = file.categories
+        self.annotations = [
+            (f"{file.path}: annotation {number}", each) for number, each in file.annotations.get(entry["id"], [])
+        ]
+
+    def _annotation(self) -> Annotation:
+        shapes = [shape for place, each in self.annotations for shape in self._shapes(each, place)]
+        return Annotation(self.size, shapes)
+
+    def _shapes(self, entry: Any, place: str) -> list[Shape]:
+        category = field(entry, "category_id", int, place)
+        if category not in self.categories:
+            raise DataError(f"{place}: category {category} is not declared; expected one of the file's categories")
+        label = None if entry.get("iscrowd") else self.categories[category]
+        place = f"{place} ({self.categories[category]})"
+        segmentation = entry.get("segmentation")
+        if isinstance(segmentation, dict):
+            return [Shape(label, place, region=_region(segmentation, place), whole=True)]
+        if isinstance(segmentation, list) and segmentation:
+            # A flat list of numbers is one polygon: some exporters leave out the outer list.
+            parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
+            return [Shape(label, place, points_from(_numbers(part, place), place)) for part in parts]
+        left, top, width, height = points_from(_box(entry, place), place).ravel()
+        corners = points_from((left, top, left + width - 1, top + height - 1), place)
+        return [Shape(label, place, rectangle(corners))]
+
+
+def _numbers(part: Any, place: str) -> list[Any]:
+    if not isinstance(part, list):
+        raise DataError(f"{place}: a polygon is a {type(part).__name__}; expected a list x, y, x, y ...")
+    return part
+
+
+def _box(entry: Any, place: str) -> list[Any]:
+    box = field(entry, "bbox", list, f"{place}: no segmentation, and")
+    if len(box) != 4:
+        raise DataError(f"{place}: a bbox of {len(box)} numbers; expected x, y, width, height")
+    return box
+
+
+def _region(rle: Any, place: str) -> Any:
+    sides = field(rle, "size", list, place)
+    if len(sides) != 2 or not all(type(side) is int and 0 < side < 1 << 15 for side in sides):
+        raise DataError(f"{place}: RLE size {sides}; expected height and width")
+    return mask_from_rle(rle.get("counts"), Size(*sides), place)
+
+
+class Coco(ListedDataset):
+    """The annotations are held in memory, the pictures are not."""
+
+    OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
+
+    def __init__(
+        self, argument: str, *, names: str = "", unlabelled: str = "ignore", images: str = "", **split: str
+    ) -> None:
+        path = Path(argument).expanduser()
+        self._images = images
+        self.root = path if path.is_dir() else path.parent
+        files = [CocoFile(each) for each in _json_files(path, argument)]
+        found = [name for file in files for name in file.categories.values()]
+        try:
+            self.classes, self._unlabelled = drawn_classes(found, names, unlabelled, in_order=True)
+        except DataError as error:
+            raise DataError(f"{files[0].path}: {error}") from error
+        samples = [(_split_of(file.path, self.root), self._samples_of(file)) for file in files]
+        if len(files) > 1 and all(name for name, _ in samples):
+            listed: dict[str, list[Sample]] = {name: [] for name in ("train", "val", "test")}
+            for name, part in samples:
+                listed[name] += part.values()
+            self._list({name: part for name, part in listed.items() if part})
+            return
+        joined = {name: sample for _, part in samples for name, sample in part.items()}
+        self._divide(list(joined.values()), list(joined), SplitRule.parse(split))
+
+    def _samples_of(self, file: CocoFile) -> dict[str, Sample]:
+        samples: dict[str, Sample] = {}
+        for number, entry in enumerate(file.images, 1):
+            where = f"{file.path}: image {number}"
+            try:
+                field(entry, "id", int, where)
+                name = field(entry, "file_name", str, where)
+                samples[name.rpartition(".")[0] or where] = self._sample(file, entry, name, where)
+            except DataError as error:
+                samples[where] = BrokenSample(where, self.classes, error)
+        return samples
+
+    def _sample(self, file: CocoFile, entry: Any, name: str, where: str) -> Sample:
+        stem = re.sub(r"^(instances|annotations|person_keypoints)_", "", file.path.stem)
+        bases = list(dict.fromkeys((file.path.parent, self.root, file.path.parent.parent)))
+        folders = [folder for base in bases for folder in (base, base / "images", base / stem, base / "images" / stem)]
+        if self._images:
+            folders = [self.root / self._images]
+        image = find_image(self.root, folders, [name])
+        if image is None:
+            raise DataError(f"{where}: no image {name!r} in {folders[0]} and the usual places; say images=FOLDER")
+        return CocoSample(image, entry, file, self.classes, self._unlabelled)
+
+
+def _json_files(path: Path, argument: str) -> Sequence[Path]:
+    """Return the files, those of train first, so that its order of the categories is that of the classes."""
+    if path.is_file():
+        return [path]
+    found = sorted({*path.glob("annotations/*.json"), *path.glob("*/_annotations.coco.json"), *path.glob("*.json")})
+    if not found:
+        raise DataError(
+            f"{argument or 'no path'}: no JSON file; expected {EXPECTED}, or annotations/*.json in a folder"
+        )
+    return sorted(found, key=lambda each: _split_of(each, path) != "train")
+
+
+def _split_of(path: Path, root: Path) -> str:
+    """Return the split that a file's name, or its folder's, tells, or an empty text."""
+    for name in (path.stem, path.parent.name if path.parent != root else ""):
+        match = re.search(r"(?<![a-z])(train|validation|valid|val|test)(?![a-z])", name.lower())
+        if match:
+            return FOLDER_SPLITS[match[1]]
+    return ""

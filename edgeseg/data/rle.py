@@ -1,0 +1,48 @@
+"""COCO's run-length encoding of masks: runs of 0 and 1 by turns, down the columns (pycocotools, maskApi.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import DataError
+from edgeseg.geometry import Size
+
+
+def mask_from_rle(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:
+    """Return the (H, W) mask of run lengths: a list (uncompressed) or a text (compressed).
+
+    Raises DataError, naming `where`, for what is neither or does not cover the mask exactly.
+    """
+    if isinstance(counts, str):
+        counts = _decompressed(counts, where)
+    if not isinstance(counts, list) or not all(type(run) is int and run >= 0 for run in counts):
+        raise DataError(f"{where}: RLE counts are no run lengths; expected whole numbers from 0 or a compressed text")
+    if sum(counts) != size.height * size.width:
+        raise DataError(f"{where}: RLE covers {sum(counts)} pixels; expected {size.height * size.width}, {size}")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, counts).reshape(size.width, size.height).T)
+
+
+def _decompressed(text: str, where: str) -> list[int]:
+    """Undo the compression: 5 bits a character from `0` on, the sixth says that more follow; from the fourth run on,
+    the difference to the run before the last.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise DataError(f"{where}: RLE holds {character!r}; expected the compressed text of COCO's mask API")
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if not bits & 0x20:
+            if bits & 0x10:
+                value -= 1 << shift
+            runs.append(value + runs[-2] if len(runs) > 2 else value)
+            value = shift = 0
+    if shift:
+        raise DataError(f"{where}: RLE ends within a number; expected the whole compressed text")
+    return runs

@@ -1,0 +1,266 @@
+"""COCO and LabelMe JSON: shapes, run lengths, and what bad files say."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from data_helpers import write_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edgeseg.data import open_dataset
+from edgeseg.data.coco import CocoFile
+from edgeseg.data.labelme import read_labelme
+from edgeseg.data.rle import mask_from_rle
+from edgeseg.errors import DataError, EdgesegError
+from edgeseg.geometry import Size
+
+CATEGORIES = [{"id": 7, "name": "Sky"}, {"id": 3, "name": "road"}, {"id": 4, "name": "Car"}]
+SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def annotation(category: int, segmentation: Any, **more: Any) -> dict[str, Any]:
+    return {"image_id": 5, "category_id": category, "segmentation": segmentation, **more}
+
+
+def coco(
+    root: Path, *annotations: Any, file_name: str = "a.png", name: str = "annotations/instances_default.json"
+) -> Path:
+    write_picture(root / "images" / "a.png")
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"id": 5, "file_name": file_name, "width": 30, "height": 20}]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": CATEGORIES}))
+    return path
+
+
+def test_coco_shapes_are_drawn_in_file_order(tmp_path: Path) -> None:
+    runs = {"size": [20, 30], "counts": [20 * 10, 20 * 2, 20 * 18]}
+    coco(
+        tmp_path,
+        annotation(7, [[0, 0, 29, 0, 29, 9, 0, 9]]),
+        annotation(3, [SQUARE, [20, 15, 25, 15, 25, 18]]),
+        annotation(4, runs),
+        annotation(4, [], bbox=[0, 15, 3, 2]),
+        annotation(4, [[27, 12, 29, 12, 29, 19, 27, 19]], iscrowd=1),
+    )
+    dataset = open_dataset(f"coco:{tmp_path}?unlabelled=ROAD")
+    assert dataset.classes.names == ("Sky", "road", "Car")
+    assert dataset.classes.colours[1] == (128, 64, 128)
+    ids = dataset.split("train")[0].read()[1]
+    assert (ids[2:7, 2:7] == 1).all()
+    assert (ids[:, 10:12] == 2).all()
+    assert (ids[15:17, 0:3] == 2).all()
+    assert (ids[17, 0:3] == 1).all()
+    assert (ids[12:, 27:] == 255).all()
+    assert ids[0, 0] == 0
+
+
+def test_coco_files_are_splits_and_merge(tmp_path: Path) -> None:
+    for name in ("train2017", "val2017"):
+        coco(tmp_path, annotation(3, [SQUARE]), name=f"annotations/instances_{name}.json")
+    dataset = open_dataset(f"coco:{tmp_path}?classes=ROAD;other=*")
+    assert dataset.splits == ("train", "val")
+    assert dataset.classes.names == ("ROAD", "other")
+    assert open_dataset(f"coco:{tmp_path}/annotations/instances_val2017.json").splits == ("train",)
+
+
+def compressed(counts: list[int]) -> str:
+    """COCO's compression, as rleToString in maskApi.c writes it."""
+    text = ""
+    for index, count in enumerate(counts):
+        value = count - counts[index - 2] if index > 2 else count
+        more = True
+        while more:
+            bits = value & 0x1F
+            value >>= 5
+            more = value != -1 if bits & 0x10 else value != 0
+            text += chr(bits + (0x20 if more else 0) + 48)
+    return text
+
+
+def test_run_lengths_by_hand() -> None:
+    expected = [[0, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert mask_from_rle([2, 3, 4], Size(3, 3), "x").astype(int).tolist() == expected
+    assert mask_from_rle("234", Size(3, 3), "x").astype(int).tolist() == expected
+    # 100 = 3 * 32 + 4: '4' with the sign that more follow is chr(4 + 32 + 48) = 'T', then '3'
+    assert mask_from_rle("T300", Size(10, 10), "x").sum() == 0
+    # the fourth run is given as its difference to the second: 1, 2, 1, then 2 - 2 = '0'
+    assert mask_from_rle("1210", Size(2, 3), "x").T.ravel().astype(int).tolist() == [0, 1, 1, 0, 1, 1]
+
+
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_both_forms_of_run_lengths_agree(counts: list[int]) -> None:
+    size = Size(1, max(sum(counts), 1))
+    counts[-1] += size.width - sum(counts)
+    assert np.array_equal(mask_from_rle(compressed(counts), size, "x"), mask_from_rle(counts, size, "x"))
+
+
+@given(st.text(max_size=20) | JSON_VALUES)
+@settings(max_examples=100, deadline=None)
+def test_any_run_lengths_are_a_mask_or_one_line(counts: Any) -> None:
+    message = "x:"
+    try:
+        assert mask_from_rle(counts, Size(2, 3), "x").shape == (2, 3)
+    except DataError as error:
+        message = str(error)
+    assert message.startswith("x:")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (annotation(3, [[1, 2, float("nan"), 4]]), r"annotation 1 \(road\): coordinate nan"),
+        (annotation(3, [[1, 2, 3]]), "3 coordinates"),
+        (annotation(99, [SQUARE]), "category 99 is not declared"),
+        (annotation(3, {"size": [20, 30], "counts": [5]}), "RLE covers 5 pixels; expected 600"),
+        (annotation(3, {"size": [40, 30], "counts": [1200]}), "RLE of 30x40; expected the picture's 30x20"),
+        (annotation(3, {"size": [20, 30], "counts": "\x7f"}), "RLE holds"),
+        (annotation(3, []), "'bbox' is missing"),
+        ({"image_id": 5, "segmentation": [SQUARE]}, "'category_id' is missing"),
+    ],
+)
+def test_a_bad_coco_annotation_is_named(tmp_path: Path, entry: Any, expected: str) -> None:
+    path = coco(tmp_path, entry)
+    sample = open_dataset(f"coco:{path}").split("train")[0]
+    with pytest.raises(DataError, match=expected) as caught:
+        sample.read()
+    assert str(caught.value).startswith(f"{path}: annotation 1")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "../secret.png", "/etc/passwd", "../data2/secret.png"])
+def test_a_coco_path_is_never_followed_out_of_the_data(tmp_path: Path, name: str) -> None:
+    write_picture(tmp_path / "secret.png")
+    write_picture(tmp_path / "data2" / "secret.png")
+    coco(tmp_path / "data", annotation(3, [SQUARE]), file_name=name)
+    with pytest.raises(DataError, match="image 1: no image"):
+        open_dataset(f"coco:{tmp_path / 'data'}").split("train")
+
+
+@given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
+@settings(max_examples=100, deadline=None)
+def test_any_coco_json_is_read_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, images: Any, annotations: Any, segmentation: Any
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-coco"
+    path = coco(root)
+    document = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+    path.write_text(json.dumps(document))
+    messages = []
+    for write in (lambda: None, lambda: coco(root, annotation(3, segmentation, bbox=segmentation))):
+        write()
+        try:
+            CocoFile(path)
+            open_dataset(f"coco:{path}").split("train")[0].read()
+        except EdgesegError as error:
+            messages.append(str(error))
+    assert all("\n" not in message for message in messages)
+
+
+def labelme(root: Path, *shapes: Any, stem: str = "a", **more: Any) -> Path:
+    path = root / f"{stem}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"shapes": shapes, "imageHeight": 20, "imageWidth": 30, **more}))
+    return path
+
+
+def shape(label: str, points: Any, kind: str = "polygon", **more: Any) -> dict[str, Any]:
+    return {"label": label, "points": points, "shape_type": kind, **more}
+
+
+def test_labelme_shapes(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    stream = io.BytesIO()
+    Image.fromarray(np.eye(4, dtype=np.uint8) * 255).save(stream, "PNG")
+    labelme(
+        tmp_path,
+        shape("road", [[0, 10], [29, 10], [29, 19], [0, 19]]),
+        shape("Car", [[8, 14], [4, 12]], "rectangle"),
+        shape("sign", [[20, 5], [23, 5]], "circle"),
+        shape("pole", [[-1, 0], [2, 3]], "mask", mask=base64.b64encode(stream.getvalue()).decode()),
+        shape("lane", [[0, 0], [29, 19]], "line"),
+    )
+    dataset = open_dataset(f"labelme:{tmp_path}")
+    assert dataset.classes.names == ("Road", "Car", "pole", "sign")
+    ids = dataset.split("train")[0].read()[1]
+    assert (ids[12:15, 4:9] == 1).all()
+    assert (ids[5, 17:24] == 3).all()
+    assert (ids[2, 17], ids[9, 0]) == (255, 255)
+    assert [ids[1, 0], ids[2, 1], ids[3, 2], ids[0, 0]] == [2, 2, 2, 255]
+
+
+def test_labelme_pictures_and_splits(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        labelme(tmp_path / split, shape("a", [[0, 0], [5, 5], [0, 5]]), imagePath="..\\pictures\\other.png")
+    write_picture(tmp_path / "pictures" / "other.png")
+    dataset = open_dataset(f"labelme:{tmp_path}")
+    assert dataset.splits == ("train", "val")
+    dataset.split("val")[0].read()
+    write_picture(tmp_path / "secret.png")
+    labelme(tmp_path / "x", shape("a", [[0, 0]]), imagePath="../secret.png")
+    with pytest.raises(DataError, match="no image"):
+        open_dataset(f"labelme:{tmp_path / 'x'}").split("train")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (shape("a", [[1, 2], [float("nan"), 3]]), r"shape 1 \(a\): coordinate nan"),
+        (shape("a", [[1, 2], [3]]), "expected \\[x, y\\]"),
+        (shape("a", [[1, 2]], "polygn"), "did you mean polygon"),
+        (shape("a", [[1, 2]], "circle"), "circle of 1 points"),
+        (shape("a", [[1, 2]], "mask", mask="////"), "PNG in base64"),
+        ({"points": []}, "'label' is missing"),
+    ],
+)
+def test_a_bad_labelme_shape_is_named(tmp_path: Path, entry: Any, expected: str) -> None:
+    path = labelme(tmp_path, entry)
+    with pytest.raises(DataError, match=expected) as caught:
+        read_labelme(path)
+    assert str(caught.value).startswith(f"{path}: shape 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("{", "line 1: "), ("[]", "a list is outermost"), ("[" * 100_000, "expected"), ("\xff", "UTF-8")],
+)
+def test_a_file_that_is_no_labelme_json(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=rf"a\.json: .*{expected}"):
+        read_labelme(path)
+
+
+@given(JSON_VALUES)
+@settings(max_examples=100, deadline=None)
+def test_any_labelme_json_is_read_or_one_line(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    for text in (
+        json.dumps(value),
+        json.dumps({"shapes": value, "imageHeight": value}),
+        json.dumps({"shapes": [shape("a", value)]}),
+        json.dumps({"shapes": [shape("a", [[0, value]], "circle")]}),
+    ):
+        path.write_text(text)
+        message = str(path)
+        try:
+            read_labelme(path)
+        except DataError as error:
+            message = str(error)
+        assert message.startswith(str(path))
+        assert "\n" not in message
