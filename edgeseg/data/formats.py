@@ -64,6 +64,8 @@ def open_dataset(argument: str) -> Dataset:
         dataset = _open(name, FORMATS[name].load(), rest, options)
     elif colon and PYTHON_CLASS.match(name):
         dataset = _open_class(name, rest, options)
+    elif location.endswith(".toml"):
+        dataset = _open(DECLARED, Format("edgeseg.data.declared:Declared", "").load(), location, options)
     else:
         raise _unknown(location)
     return dataset if rule is None else merged(dataset, rule)
