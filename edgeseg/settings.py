@@ -29,7 +29,7 @@ class TrainSettings:
     data: str = field(
         default="scenes:",
         metadata=_help(
-            "labelled pictures, FORMAT:PATH (camvid:FOLDER, or scenes: as built in); splits train and val are used"
+            "labelled pictures, FORMAT:PATH (docs/data.md; scenes: is built in); splits train and val are used"
         ),
     )
     model: str = field(default="fcn8", metadata=_help("architecture: fcn8 or unet"))
