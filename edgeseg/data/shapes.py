@@ -22,7 +22,7 @@ from edgeseg.scenes import CLASSES as FOUNDING
 Points = NDArray[np.float64]
 """(N, 2) x and y in pixels."""
 FARTHEST = 1e9  # beyond this a coordinate says no more than 'outside'
-MARGIN = 2  # the edges that clipping makes must lie outside the picture: cv2.fillPoly draws its outline too
+MARGIN = 1 << 14  # cv2.fillPoly is exact up to here; a corner cut so far outside and rounded turns no edge that is seen
 
 
 @dataclass(frozen=True)
