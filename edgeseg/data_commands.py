@@ -1,0 +1,74 @@
+"""`edgeseg data`: look at a data set and check it before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+DATA = click.argument("data", metavar="FORMAT:PATH")
+NOT_GOOD = 3  # the exit code of a DataError
+
+
+@click.group()
+def data() -> None:
+    """List the data formats, check a data set."""
+
+
+@data.command()
+def formats() -> None:
+    """List the formats of FORMAT:PATH, one line each."""
+    from edgeseg.data import FORMATS
+
+    width = max(map(len, FORMATS)) + 1
+    for name in FORMATS:
+        click.echo(f"{name + ':':<{width}}  {_description(name)}")
+
+
+def _description(name: str) -> str:
+    """Return a format's one line: the first of its module's docstring."""
+    from edgeseg.data import FORMATS
+
+    module = import_module(FORMATS[name].partition(":")[0])
+    first = (module.__doc__ or "").strip().partition("\n")[0]
+    return re.sub(r"^`[^`]*`:? *", "", first)  # the name stands before it already
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, default=".", help="Folder for check.json and check.png.")
+def check(data: str, out: Path) -> int:
+    """Prove that every picture and every label of a data set is right; exit code 3 if not.
+
+    All errors are listed, one line each. check.json has all that was found, check.png shows the labels over their
+    pictures, the rarest classes first.
+    """
+    from edgeseg.data import open_dataset
+    from edgeseg.data.check import check_dataset
+    from edgeseg.files import check_writable, replace_whole, write_whole
+    from edgeseg.progress import SampleProgress
+    from edgeseg.quiet import stderr_held_back
+
+    document, picture = out / "check.json", out / "check.png"
+    for path in (document, picture):
+        check_writable(path)
+    dataset = open_dataset(data)
+    started = time.perf_counter()
+    with SampleProgress("checking") as progress, stderr_held_back():  # decoders write about broken files there
+        report = check_dataset(dataset, progress.start, progress.step, progress.say)
+    seconds = time.perf_counter() - started
+
+    from edgeseg.data_pictures import draw_check
+
+    write_whole(document, json.dumps(report.document(data), indent=1) + "\n")
+    replace_whole(picture, lambda partial: draw_check(report, partial))
+    samples = report.total.samples
+    click.echo("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
+    click.echo(f"{samples} samples in {seconds:.1f} s, {samples / seconds:.0f} a second; see {document} and {picture}")
+    click.echo(report.verdict)
+    return NOT_GOOD if report.errors else 0
