@@ -1,4 +1,4 @@
-"""`edgeseg data`: look at a data set and check it before anything is trained on it."""
+"""`edgeseg data`: look at a data set, check it, convert its labels, before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_GOOD = 3  # the exit code of a DataError
 
 @click.group()
 def data() -> None:
-    """List the data formats, check a data set."""
+    """List the data formats, check a data set, write its masks."""
 
 
 @data.command()
@@ -72,3 +72,21 @@ def check(data: str, out: Path) -> int:
     click.echo(f"{samples} samples in {seconds:.1f} s, {samples / seconds:.0f} a second; see {document} and {picture}")
     click.echo(report.verdict)
     return NOT_GOOD if report.errors else 0
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, required=True, help="Folder for <split>/<name>.png: new or empty.")
+@click.option("--colour", is_flag=True, help="Also write masks in the classes' colours, under colour/.")
+def masks(data: str, out: Path, colour: bool) -> None:
+    """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
+    from edgeseg.data import open_dataset
+    from edgeseg.data.masks import check_free, write_masks
+    from edgeseg.progress import SampleProgress
+    from edgeseg.quiet import stderr_held_back
+
+    check_free(out)
+    dataset = open_dataset(data)
+    with SampleProgress("writing") as progress, stderr_held_back():
+        count = write_masks(dataset, out, colour, progress.start, progress.step)
+    click.echo(f"{count} masks and classes.json: {out}")
