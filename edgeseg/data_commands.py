@@ -10,14 +10,19 @@ from pathlib import Path
 
 import click
 
+from edgeseg.console import SIZE
+from edgeseg.geometry import FITS, Size
+from edgeseg.settings import TrainSettings
+
 PATH = click.Path(path_type=Path)
 DATA = click.argument("data", metavar="FORMAT:PATH")
 NOT_GOOD = 3  # the exit code of a DataError
+DRAWS = 4
 
 
 @click.group()
 def data() -> None:
-    """List the data formats, check a data set, write its masks."""
+    """List the data formats, check a data set, write its masks, preview what a network will see."""
 
 
 @data.command()
@@ -90,3 +95,39 @@ def masks(data: str, out: Path, colour: bool) -> None:
     with SampleProgress("writing") as progress, stderr_held_back():
         count = write_masks(dataset, out, colour, progress.start, progress.step)
     click.echo(f"{count} masks and classes.json: {out}")
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, default="preview.png", help="The picture to write.")
+@click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
+@click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
+@click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
+@click.option("--split", default="train", help="Of the data set.")
+@click.option("--count", type=click.IntRange(1, 100), default=4, help="Pictures, evenly spread over the split.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Decides the augmentation.")
+def preview(data: str, out: Path, augment: bool, size: Size, fit: str, split: str, count: int, seed: int) -> None:
+    """Draw what a network will see: pictures at its size, labels laid over, augmented as in training.
+
+    They come through the code that feeds the training loop, so what does not match here would not match there.
+    """
+    from edgeseg.data import open_dataset
+    from edgeseg.files import check_writable, replace_whole
+    from edgeseg.geometry import place
+
+    check_writable(out)
+    place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
+    dataset = open_dataset(data)
+    samples = dataset.split(split)
+
+    from edgeseg.data.augment import Augmentation
+    from edgeseg.data.pipeline import FittedSamples
+    from edgeseg.data.preview import network_views, spread
+    from edgeseg.data_pictures import draw_views
+    from edgeseg.models import preprocessing
+
+    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
+    fitted = FittedSamples(spread(samples, count), size, fit, padding=(blue, green, red))
+    views = network_views(fitted, Augmentation() if augment else None, DRAWS, seed)
+    replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
+    click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")

@@ -1,9 +1,10 @@
-"""Pictures of a data set: check.png, which shows its labels."""
+"""Pictures of a data set: check.png, which shows its labels, and preview.png, which shows what a network sees of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,12 +19,17 @@ from edgeseg.labels import ClassMap
 from edgeseg.overlay import overlay
 from edgeseg.plots import DOTS_PER_INCH
 
+if TYPE_CHECKING:
+    from edgeseg.data.preview import View  # not in earnest: it brings TensorFlow
+
 CHECK_COLUMNS = 3
 CHECK_COLUMN_INCHES = 5.2
+PREVIEW_COLUMN_INCHES = (2.5, 4.8)  # the network's width within these
 LEGEND_COLUMN_INCHES = 2.4
 LEGEND_ROW_INCHES = 0.24
 TITLE_INCHES = 0.45
 CHECK_OPACITY = 0.55
+PREVIEW_OPACITY = 0.45  # lower: what augmentation does to the colours must stay visible
 NOT_LABELLED = "not labelled"
 
 
@@ -46,6 +52,31 @@ def draw_check(report: Report, path: Path) -> None:
         name = Path(candidate.sample.name).name
         _show(axes, tile, f"{report.classes.names[index]}, {share:.2%} of the picture: {candidate.split}, {name}")
     figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def draw_views(views: Sequence[View], classes: ClassMap, path: Path) -> None:
+    """Write a PNG of what a network sees, each picture alone and with its labels over it.
+
+    Draws of the augmentation stand beside the picture, their labels below them.
+    """
+    rows = [_view_row(view, classes) for view in views]
+    height, width = rows[0][0][1].shape[:2]
+    column_inches = min(max(width / DOTS_PER_INCH, PREVIEW_COLUMN_INCHES[0]), PREVIEW_COLUMN_INCHES[1])
+    figure, grid = _figure(len(rows), len(rows[0]), column_inches, height / width, _legend(classes))
+    for axes, (title, picture) in zip(grid, (cell for row in rows for cell in row), strict=True):
+        _show(axes, picture, title)
+    figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def _view_row(view: View, classes: ClassMap) -> list[tuple[str, Image]]:
+    name = Path(view.name).name
+    pairs = [
+        (image, _blend(image, class_map, classes, PREVIEW_OPACITY)) for image, class_map in (view.plain, *view.draws)
+    ]
+    if not view.draws:
+        return [(name, pairs[0][0]), ("with its labels", pairs[0][1])]
+    titles = [name, *(f"augmented, draw {number}" for number in range(1, len(pairs)))]
+    return [(title, np.vstack(pair)) for title, pair in zip(titles, pairs, strict=True)]
 
 
 def _blend(image: Image, class_map: Mask, classes: ClassMap, opacity: float) -> Image:
