@@ -86,7 +86,7 @@ def check(data: str, out: Path) -> int:
 def masks(data: str, out: Path, colour: bool) -> None:
     """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
     from edgeseg.data import open_dataset
-    from edgeseg.data.masks import check_free, write_masks
+    from edgeseg.data.mask_files import check_free, write_masks
     from edgeseg.progress import SampleProgress
     from edgeseg.quiet import stderr_held_back
 

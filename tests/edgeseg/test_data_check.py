@@ -23,9 +23,8 @@ from edgeseg.cli import cli
 from edgeseg.data import Dataset, Sample, open_dataset
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.check import check_dataset, sequence_of
-from edgeseg.data.files import read_ids
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.report import Report
+from edgeseg.data.report import PICTURES, Report
 from edgeseg.data_pictures import CHECK_OPACITY, draw_check
 from edgeseg.labels import ClassMap
 
@@ -69,7 +68,9 @@ def test_a_good_data_set_is_counted_pixel_by_pixel(camvid: Path, tmp_path: Path)
     assert result.output.strip().splitlines()[-1].startswith("good: train 5, val 3: 0 errors")
     assert document["good"] is True
     assert document["errors"] == []
-    ids = np.stack([read_ids(path) for path in (camvid / "trainannot").iterdir()])
+    ids = np.stack(
+        [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in (camvid / "trainannot").iterdir()]
+    )
     train = document["splits"]["train"]
     assert (train["samples"], train["readable"], train["sizes"]) == (5, 5, ["96x72", "96x72"])
     assert train["ignored_share"] == pytest.approx((ids == 11).mean())
@@ -266,6 +267,12 @@ def test_the_pictures_show_the_rarest_classes_first_and_every_class_that_occurs(
     assert len({candidate.sample.name for _, candidate in chosen}) == len(chosen)
 
 
+def test_classes_that_are_seen_in_others_pictures_have_none_of_their_own_beyond_a_dozen() -> None:
+    samples = [showing({index: 50 if index == seed else 20 for index in range(30)}, seed) for seed in range(30)]
+    report = check_dataset(Listed({"train": samples}, many_classes(60)))
+    assert len(report.showcase()) == PICTURES
+
+
 def test_the_picture_blends_labels_in_their_colours_with_the_image(tmp_path: Path) -> None:
     image = np.full((100, 200, 3), (40, 120, 200), np.uint8)
     ids = np.zeros((100, 200), np.uint8)
@@ -275,10 +282,16 @@ def test_the_picture_blends_labels_in_their_colours_with_the_image(tmp_path: Pat
     draw_check(report, tmp_path / "check.png")
     drawn = cv2.imread(str(tmp_path / "check.png"))
     assert drawn is not None
+    edges, rows = [], []
     for picture_bgr, colour_bgr in (((40, 120, 200), (50, 150, 250)), ((40, 120, 200), (200, 0, 0))):
         blend = np.array(picture_bgr) * (1 - CHECK_OPACITY) + np.array(colour_bgr) * CHECK_OPACITY
-        near = (np.abs(drawn.astype(int) - blend) <= 2).all(axis=2)
+        near = np.asarray((np.abs(drawn.astype(int) - blend) <= 2).all(axis=2))
         assert near.sum() > 2000, blend
+        edges.append(int(np.flatnonzero(near.any(axis=0))[0]))
+        rows.append(int(np.median(np.flatnonzero(near.any(axis=1)))))
+    outline = drawn[rows[0], edges[0] - 12 : edges[0]]  # left of the rarest class, within the other
+    assert edges[0] > edges[1] + 20
+    assert (outline >= 250).all(axis=1).any()
 
 
 def test_the_place_is_tried_before_the_work(camvid: Path, tmp_path: Path) -> None:

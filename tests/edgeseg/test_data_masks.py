@@ -1,4 +1,4 @@
-"""`edgeseg data masks` and `edgeseg data formats`."""
+"""`edgeseg.data.mask_files` and `edgeseg data formats`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training_helpers import ArraySample, write_camvid
 
 from edgeseg.cli import cli
 from edgeseg.data import FORMATS, Dataset, open_dataset
-from edgeseg.data.masks import file_names, write_masks
+from edgeseg.data.mask_files import file_names, write_masks
 from edgeseg.errors import DataError, EdgesegError
 from edgeseg.labels import ClassMap
 
@@ -137,7 +137,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(camvid: Path, tmp_path: Path
 def test_a_killed_run_leaves_no_folder_of_that_name_and_the_next_run_succeeds(camvid: Path, tmp_path: Path) -> None:
     program = (
         "import os, signal\nfrom pathlib import Path\nfrom edgeseg.data import open_dataset\n"
-        "from edgeseg.data.masks import write_masks\n"
+        "from edgeseg.data.mask_files import write_masks\n"
         f"write_masks(open_dataset('camvid:{camvid}'), Path({str(tmp_path / 'out')!r}),"
         " on_sample=lambda: os.kill(os.getpid(), signal.SIGKILL))"
     )
