@@ -106,7 +106,7 @@ def test_everything_that_is_wrong_is_listed_and_the_rest_is_counted(camvid: Path
         r"trainannot/000\.png: no readable image \(0 bytes\)",
         r"train/001\.png: no readable image \(0 bytes\)",
         r"trainannot/002\.png: the image is 96x72, its mask 96x70",
-        r"trainannot/003\.png: class id 77 in 2 pixel\(s\), the first at x 7, y 5",
+        r"trainannot/003\.png: class id 77 .*x 7, y 5",
         r"valannot/copy\.png: the picture is in val and, pixel for pixel, in train \(.*trainannot/004\.png\)",
         r"valannot/shown\.png: the picture is in val and, pixel for pixel, in train \(.*trainannot/003\.png\)",
     )
@@ -122,8 +122,8 @@ def missing_mask(camvid: Path) -> None:
 
 
 def no_picture(camvid: Path) -> None:
-    for image in (camvid / "train").iterdir():
-        image.unlink()
+    for file in (*(camvid / "train").iterdir(), *(camvid / "trainannot").iterdir()):
+        file.unlink()
 
 
 def no_mask_folder(camvid: Path) -> None:

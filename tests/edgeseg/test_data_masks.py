@@ -62,6 +62,9 @@ class Odd(Dataset):
     classes = ClassMap(("a", "b"), ((1, 1, 1), (2, 2, 2)), ignore_index=2)
     splits = ("train",)
 
+    def __init__(self) -> None:
+        pass
+
     def _samples(self, split: str) -> list[ArraySample]:
         ids = np.array([[0, 1, 2]], np.uint8)
         return [ArraySample(np.zeros((1, 3, 3), np.uint8), ids, self.classes, f"{city}/x.png") for city in "pq"]
