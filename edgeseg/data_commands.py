@@ -55,6 +55,7 @@ def check(data: str, out: Path) -> int:
     """
     from edgeseg.data import open_dataset
     from edgeseg.data.check import check_dataset
+    from edgeseg.data.report import number
     from edgeseg.files import check_writable, replace_whole, write_whole
     from edgeseg.progress import SampleProgress
     from edgeseg.quiet import stderr_held_back
@@ -74,7 +75,8 @@ def check(data: str, out: Path) -> int:
     replace_whole(picture, lambda partial: draw_check(report, partial))
     samples = report.total.samples
     click.echo("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
-    click.echo(f"{samples} samples in {seconds:.1f} s, {samples / seconds:.0f} a second; see {document} and {picture}")
+    speed = f"{number(samples, 'sample')} in {seconds:.1f} s, {samples / seconds:.0f} a second"
+    click.echo(f"{speed}; see {document} and {picture}")
     click.echo(report.verdict)
     return NOT_GOOD if report.errors else 0
 
