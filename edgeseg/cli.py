@@ -12,6 +12,7 @@ import click
 
 from edgeseg.console import SIZE, run_command, say
 from edgeseg.data.augment import Augmentation
+from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
 from edgeseg.settings import TrainSettings
 
@@ -94,6 +95,9 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
         say(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")
     if json_path:
         write_whole(json_path, json.dumps(asdict(scores), indent=1) + "\n")
+
+
+cli.add_command(data)
 
 
 @cli.command()

@@ -66,8 +66,11 @@ class ClassMap:
         present = np.flatnonzero(np.bincount(class_map.ravel(), minlength=256))
         unknown = [int(i) for i in present if i >= len(self) and i != self.ignore_index]
         if unknown:
+            rows, columns = np.nonzero(class_map == unknown[0])
+            also = f", and {len(unknown) - 1} more unknown ids" if len(unknown) > 1 else ""
             raise DataError(
-                f"{where}: class id {unknown[0]} found; expected 0 to {len(self) - 1} or {self.ignore_index} (ignore); "
+                f"{where}: class id {unknown[0]} in {len(rows)} pixel(s), the first at x {columns[0]}, y {rows[0]}"
+                f"{also}; expected 0 to {len(self) - 1} or {self.ignore_index} (ignore); "
                 f"correct the mask or the class list"
             )
 

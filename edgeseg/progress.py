@@ -1,4 +1,4 @@
-"""What a training run shows while it runs: a live bar on a terminal, one plain line an epoch elsewhere."""
+"""What a long command shows while it runs: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -64,3 +64,39 @@ class TrainingProgress:
             f"val mean IoU {epoch.miou:.4f}  pixel accuracy {epoch.pixel_accuracy:.4f}  {epoch.seconds:.1f} s"
             f"{'  best so far' if is_best else ''}"
         )
+
+
+class SampleProgress:
+    """A bar over the samples of a data set; a context manager. Silent but for `say` where there is no terminal."""
+
+    def __init__(self, what: str, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._bar = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> SampleProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def start(self, samples: int) -> None:
+        """Tell how many samples there are."""
+        self._bar.update(self._task, total=samples)
+
+    def step(self) -> None:
+        """Show one more sample as done."""
+        self._bar.advance(self._task)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,182 @@
+"""Prove a data set's labels right before a training run is wasted on them.
+
+Every picture and mask of every split is decoded by the code that training reads with. What is found is counted and
+passed on; of the pixels nothing is kept, so memory does not grow with the number of pictures (their names aside).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.data.base import Dataset, Image, Sample
+from edgeseg.data.parallel import map_in_order
+from edgeseg.data.report import Report, SplitCount, number
+from edgeseg.errors import EdgesegError
+from edgeseg.geometry import Size
+
+DIGEST_BYTES = 16
+_SEQUENCE = re.compile(r"(.*\d.*)_[A-Za-z]?\d+(?:_[A-Za-z]\w*)?")
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one thread has to say about one sample. Pixels are counted only if nothing is wrong."""
+
+    errors: tuple[str, ...] = ()
+    digest: bytes = b""
+    pixels: NDArray[np.int64] | None = None
+    size: Size | None = None
+
+
+def check_dataset(
+    dataset: Dataset,
+    on_start: Callable[[int], None] = lambda samples: None,
+    on_sample: Callable[[], None] = lambda: None,
+    on_error: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Read every sample of every split, count, and go on after each error.
+
+    Args:
+        dataset: what to check.
+        on_start: told the number of samples.
+        on_sample: called after each sample.
+        on_error: told each error when it is found.
+    """
+    report = Report(dataset.classes, {name: SplitCount() for name in dataset.splits})
+
+    def fail(line: str) -> None:
+        report.errors.append(" ".join(line.split()))
+        on_error(report.errors[-1])
+
+    everything = []
+    for split in dataset.splits:
+        try:
+            listed = dataset.split(split)
+        except EdgesegError as error:
+            fail(f"{split}: {error}")
+            continue
+        report.splits[split].samples = len(listed)
+        everything += [(split, sample) for sample in listed]
+    on_start(len(everything))
+
+    seen = _Seen()
+    findings = map_in_order(lambda pair: _inspect(pair[1]), everything)
+    for (split, sample), finding in zip(everything, findings, strict=True):
+        for line in (*finding.errors, *seen.in_another_split(finding.digest, split, sample.name)):
+            fail(line)
+        if finding.pixels is not None and finding.size is not None:
+            report.add(split, sample, finding.pixels, finding.size)
+        on_sample()
+    report.warnings += [*seen.repeated_within_splits(), *_class_warnings(report)]
+    report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
+    return report
+
+
+def _inspect(sample: Sample) -> _Finding:
+    try:
+        image, class_map = sample.read()
+    except Exception as error:  # a data set class may be the user's own: whatever it raises, the check goes on
+        return _explain(sample, error)
+    pixels = np.bincount(class_map.ravel(), minlength=256)
+    return _Finding((), _digest(image), pixels, Size(*class_map.shape))
+
+
+def _explain(sample: Sample, error: Exception) -> _Finding:
+    """Read picture and mask one by one: both may be wrong, and a picture that is right may stand in two splits."""
+    errors, digest = [], b""
+    try:
+        digest = _digest(sample.read_image())
+    except Exception as image_error:
+        errors.append(_line(sample, image_error))
+    try:
+        sample.read_class_map()
+    except Exception as mask_error:
+        errors.append(_line(sample, mask_error))
+    return _Finding(tuple(dict.fromkeys(errors)) or (_line(sample, error),), digest)
+
+
+def _line(sample: Sample, error: Exception) -> str:
+    if isinstance(error, EdgesegError):
+        return str(error)
+    return f"{sample.name}: cannot be read ({type(error).__name__}: {error}); mend the file or the class that reads it"
+
+
+def _digest(image: Image) -> bytes:
+    """Of the decoded picture: the same one is found however it was compressed or named, whatever the format."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.digest()[:DIGEST_BYTES]
+
+
+class _Seen:
+    """Which pictures have been met: 16 bytes a picture, and its name."""
+
+    def __init__(self) -> None:
+        self._first: dict[bytes, tuple[str, str]] = {}
+        self._repeats: Counter[str] = Counter()
+        self._example: dict[str, tuple[str, str]] = {}
+
+    def in_another_split(self, digest: bytes, split: str, name: str) -> Iterator[str]:
+        """Remember a picture; yield an error if it was met in another split."""
+        if not digest:
+            return
+        first_split, first_name = self._first.setdefault(digest, (split, name))
+        if first_split != split:
+            yield (
+                f"{name}: the picture is in {split} and, pixel for pixel, in {first_split} ({first_name}); "
+                f"expected each picture in one split: remove it from one of them"
+            )
+        elif first_name != name:
+            self._repeats[split] += 1
+            self._example.setdefault(split, (first_name, name))
+
+    def repeated_within_splits(self) -> Iterator[str]:
+        for split, count in self._repeats.items():
+            first, second = self._example[split]
+            yield f"{split}: {number(count, 'picture')} there more than once, as {first} and {second}"
+
+
+def _class_warnings(report: Report) -> Iterator[str]:
+    counted = {name: split for name, split in report.splits.items() if split.readable}
+    for index, name in enumerate(report.classes.names):
+        lacking = [split for split, count in counted.items() if not count.images[index]]
+        if counted and len(lacking) == len(counted):
+            yield f"class {name} never occurs; label it or leave it out"
+        else:
+            yield from (f"class {name} does not occur in {split}, but elsewhere" for split in lacking)
+    for split, count in counted.items():
+        if count.unlabelled:
+            yield f"{split}: {number(count.unlabelled, 'picture')} without a single labelled pixel"
+
+
+def sequence_of(name: str) -> str | None:
+    """Return the drive that a sample's name says it was cut from, or None.
+
+    It is the leading part of a file name that ends in a frame number, if it has a digit itself: 0016E5 of
+    0016E5_00390.png, aachen_000000 of aachen_000000_000019_gtFine_labelIds.png; img_0001.png names no drive.
+    """
+    match = _SEQUENCE.fullmatch(Path(name).stem)
+    return match[1] if match else None
+
+
+def shared_sequences(samples: Iterator[tuple[str, str]]) -> Iterator[str]:
+    """Yield a warning for each sequence in several splits; `samples` are pairs of split and sample name.
+
+    Neighbours in time are nearly the same picture, so scores on such a split flatter.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for split, name in samples:
+        if sequence := sequence_of(name):
+            counts.setdefault(sequence, Counter())[split] += 1
+    for sequence, in_splits in counts.items():
+        if len(in_splits) > 1:
+            shared = " and ".join(f"{split} ({number(count, 'picture')})" for split, count in in_splits.items())
+            yield f"sequence {sequence} is in {shared}: neighbours in time are alike, scores will flatter"

@@ -1,0 +1,135 @@
+"""`edgeseg data`: look at a data set, check it, convert its labels, before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from edgeseg.console import SIZE
+from edgeseg.geometry import FITS, Size
+from edgeseg.settings import TrainSettings
+
+PATH = click.Path(path_type=Path)
+DATA = click.argument("data", metavar="FORMAT:PATH")
+NOT_GOOD = 3  # the exit code of a DataError
+DRAWS = 4
+
+
+@click.group()
+def data() -> None:
+    """List the data formats, check a data set, write its masks, preview what a network will see."""
+
+
+@data.command()
+def formats() -> None:
+    """List the formats of FORMAT:PATH, one line each."""
+    from edgeseg.data import FORMATS
+
+    width = max(map(len, FORMATS)) + 1
+    for name in FORMATS:
+        click.echo(f"{name + ':':<{width}}  {_description(name)}")
+
+
+def _description(name: str) -> str:
+    """Return a format's one line: the first of its module's docstring."""
+    from edgeseg.data import FORMATS
+
+    module = import_module(FORMATS[name].partition(":")[0])
+    first = (module.__doc__ or "").strip().partition("\n")[0]
+    return re.sub(r"^`[^`]*`:? *", "", first)  # the name stands before it already
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, default=".", help="Folder for check.json and check.png.")
+def check(data: str, out: Path) -> int:
+    """Prove that every picture and every label of a data set is right; exit code 3 if not.
+
+    All errors are listed, one line each. check.json has all that was found, check.png shows the labels over their
+    pictures, the rarest classes first.
+    """
+    from edgeseg.data import open_dataset
+    from edgeseg.data.check import check_dataset
+    from edgeseg.data.report import number
+    from edgeseg.files import check_writable, replace_whole, write_whole
+    from edgeseg.progress import SampleProgress
+    from edgeseg.quiet import stderr_held_back
+
+    document, picture = out / "check.json", out / "check.png"
+    for path in (document, picture):
+        check_writable(path)
+    dataset = open_dataset(data)
+    started = time.perf_counter()
+    with SampleProgress("checking") as progress, stderr_held_back():  # decoders write about broken files there
+        report = check_dataset(dataset, progress.start, progress.step, progress.say)
+    seconds = time.perf_counter() - started
+
+    from edgeseg.data_pictures import draw_check
+
+    write_whole(document, json.dumps(report.document(data), indent=1) + "\n")
+    replace_whole(picture, lambda partial: draw_check(report, partial))
+    samples = report.total.samples
+    click.echo("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
+    speed = f"{number(samples, 'sample')} in {seconds:.1f} s, {samples / seconds:.0f} a second"
+    click.echo(f"{speed}; see {document} and {picture}")
+    click.echo(report.verdict)
+    return NOT_GOOD if report.errors else 0
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, required=True, help="Folder for <split>/<name>.png: new or empty.")
+@click.option("--colour", is_flag=True, help="Also write masks in the classes' colours, under colour/.")
+def masks(data: str, out: Path, colour: bool) -> None:
+    """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
+    from edgeseg.data import open_dataset
+    from edgeseg.data.mask_files import check_free, write_masks
+    from edgeseg.progress import SampleProgress
+    from edgeseg.quiet import stderr_held_back
+
+    check_free(out)
+    dataset = open_dataset(data)
+    with SampleProgress("writing") as progress, stderr_held_back():
+        count = write_masks(dataset, out, colour, progress.start, progress.step)
+    click.echo(f"{count} masks and classes.json: {out}")
+
+
+@data.command()
+@DATA
+@click.option("--out", type=PATH, default="preview.png", help="The picture to write.")
+@click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
+@click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
+@click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
+@click.option("--split", default="train", help="Of the data set.")
+@click.option("--count", type=click.IntRange(1, 100), default=4, help="Pictures, evenly spread over the split.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Decides the augmentation.")
+def preview(data: str, out: Path, augment: bool, size: Size, fit: str, split: str, count: int, seed: int) -> None:
+    """Draw what a network will see: pictures at its size, labels laid over, augmented as in training.
+
+    They come through the code that feeds the training loop, so what does not match here would not match there.
+    """
+    from edgeseg.data import open_dataset
+    from edgeseg.files import check_writable, replace_whole
+    from edgeseg.geometry import place
+
+    check_writable(out)
+    place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
+    dataset = open_dataset(data)
+    samples = dataset.split(split)
+
+    from edgeseg.data.augment import Augmentation
+    from edgeseg.data.pipeline import FittedSamples
+    from edgeseg.data.preview import network_views, spread
+    from edgeseg.data_pictures import draw_views
+    from edgeseg.models import preprocessing
+
+    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
+    fitted = FittedSamples(spread(samples, count), size, fit, padding=(blue, green, red))
+    views = network_views(fitted, Augmentation() if augment else None, DRAWS, seed)
+    replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
+    click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")

@@ -1,0 +1,99 @@
+"""`edgeseg data preview`: what is shown is what training is fed with, and picture and labels move together."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from training_helpers import ArraySample, write_camvid
+
+from edgeseg.cli import cli
+from edgeseg.data.augment import Augmentation
+from edgeseg.data.pipeline import FittedSamples, TrainingBatches
+from edgeseg.data.preview import network_views, spread
+from edgeseg.errors import DataError, EdgesegError, UsageError
+from edgeseg.geometry import Size
+
+SHAPE_ONLY = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0}
+
+
+def samples(count: int) -> list[ArraySample]:
+    """Return samples whose picture says which class each pixel is: light where the class is light."""
+    random = np.random.default_rng(3)
+    masks = [random.integers(0, 2, (24, 40), dtype=np.uint8) for _ in range(count)]
+    return [
+        ArraySample(np.repeat(mask[:, :, None] * 100 + 20 * n, 3, axis=2).astype(np.uint8), mask, name=f"s{n}")
+        for n, mask in enumerate(masks)
+    ]
+
+
+def test_pictures_and_labels_move_together_and_the_draws_differ() -> None:
+    fitted = FittedSamples(samples(3), Size(24, 40))
+    views = network_views(fitted, Augmentation(**SHAPE_ONLY), draws=6, seed=0)
+    assert [view.name for view in views] == ["s0", "s1", "s2"]
+    for n, view in enumerate(views):
+        assert len(view.draws) == 6
+        for image, class_map in (view.plain, *view.draws):
+            np.testing.assert_array_equal(image[:, :, 0], class_map * 100 + 20 * n)  # each draw in its picture's row
+        assert len({class_map.tobytes() for _, class_map in view.draws}) > 1
+
+
+def test_the_draws_are_those_of_a_training_run_and_repeat() -> None:
+    fitted = FittedSamples(samples(2), Size(16, 32))
+    views = network_views(fitted, Augmentation(), draws=3, seed=5)
+    batches = TrainingBatches(fitted, 1, 5, Augmentation())
+    trained: list[tuple[Any, Any]] = [(x.numpy()[0], y.numpy()[0]) for x, y in islice(batches.iterate(), 6)]
+    for position, (pixels, class_map) in enumerate(trained):
+        image, shown = views[batches.index(position)].draws[position // 2]
+        np.testing.assert_allclose(image, pixels, atol=0.51)
+        np.testing.assert_array_equal(shown, class_map)
+    assert not np.array_equal(views[0].draws[0][0], views[0].plain[0])
+
+
+def test_without_augmentation_a_picture_is_only_fitted() -> None:
+    fitted = FittedSamples(samples(1), Size(12, 20))
+    (view,) = network_views(fitted, None, draws=4, seed=0)
+    assert view.draws == []
+    np.testing.assert_array_equal(view.plain[0], fitted[0][0])
+
+
+def test_pictures_are_spread_over_the_split() -> None:
+    listed = samples(9)
+    assert [each.name for each in spread(listed, 3)] == ["s0", "s4", "s8"]
+    assert len(spread(listed, 100)) == 9
+    assert [each.name for each in spread(listed, 1)] == ["s0"]
+
+
+@pytest.mark.parametrize("options", [(), ("--augment",), ("--fit", "pad", "--count", "1", "--split", "val")])
+def test_the_command_writes_a_picture(tmp_path: Path, options: tuple[str, ...]) -> None:
+    camvid = write_camvid(tmp_path / "camvid", train=3, val=2)
+    out = tmp_path / "new" / "preview.png"
+    command = ["data", "preview", f"camvid:{camvid}", "--out", str(out), "--size", "64x32", "--count", "2", *options]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert result.exception is None, result.exception
+    drawn = cv2.imread(str(out))
+    assert drawn is not None
+    assert drawn.std() > 20
+    assert [path.name for path in out.parent.iterdir()] == ["preview.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        (("--split", "trian"), DataError, "did you mean train"),
+        (("--fit", "squeeze"), UsageError, "expected one of stretch"),
+        (("--out", "."), UsageError, "is a folder"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, options: tuple[str, ...], kind: type[EdgesegError], said: str) -> None:
+    camvid = write_camvid(tmp_path / "camvid", train=2, val=1)
+    command = ["data", "preview", f"camvid:{camvid}", "--out", str(tmp_path / "p.png"), *options]
+    error = CliRunner().invoke(cli, command, standalone_mode=False).exception
+    assert isinstance(error, kind)
+    assert said in str(error)
+    assert not (tmp_path / "p.png").exists()
