@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -31,17 +29,8 @@ def formats() -> None:
     from edgeseg.data import FORMATS
 
     width = max(map(len, FORMATS)) + 1
-    for name in FORMATS:
-        click.echo(f"{name + ':':<{width}}  {_description(name)}")
-
-
-def _description(name: str) -> str:
-    """Return a format's one line: the first of its module's docstring."""
-    from edgeseg.data import FORMATS
-
-    module = import_module(FORMATS[name].partition(":")[0])
-    first = (module.__doc__ or "").strip().partition("\n")[0]
-    return re.sub(r"^`[^`]*`:? *", "", first)  # the name stands before it already
+    for name, each in FORMATS.items():
+        click.echo(f"{name + ':':<{width}}  {each.description}")
 
 
 @data.command()

@@ -391,3 +391,17 @@ def test_the_real_camvid_if_it_is_there(tmp_path: Path) -> None:
     ]
     shares = report.splits["train"].shares(report.classes)
     assert shares[[3, 10]] == pytest.approx([0.3296, 0.0030], abs=1e-4)
+
+
+def test_every_picture_without_mask_and_every_mask_without_picture_is_listed(camvid: Path, tmp_path: Path) -> None:
+    for lost in ("trainannot/001.png", "trainannot/003.png", "val/002.png"):
+        (camvid / lost).unlink()
+    result, document = check(camvid, tmp_path)
+    assert result.return_value == 3
+    found = [re.search(r"(\w+/\d+\.png): (no \w+)", line) for line in document["errors"]]
+    assert [match and match.groups() for match in found] == [
+        ("train/001.png", "no mask"),
+        ("train/003.png", "no mask"),
+        ("valannot/002.png", "no image"),
+    ]
+    assert (document["splits"]["train"]["readable"], document["splits"]["val"]["readable"]) == (3, 2)
