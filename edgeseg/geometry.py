@@ -9,6 +9,7 @@ from typing import NamedTuple
 from edgeseg.errors import UsageError
 
 FITS = ("stretch", "crop", "pad")
+ROUNDING = 1e-6  # by so much shares may add up to more than 1
 
 
 class Size(NamedTuple):
@@ -38,13 +39,29 @@ class Box(NamedTuple):
     height: int
 
 
-class Crop(NamedTuple):
-    """A rectangle as shares (0 to 1) of a picture's width and height, so that it holds for every picture size."""
-
+class _Shares(NamedTuple):
     x: float
     y: float
     width: float
     height: float
+
+
+class Crop(_Shares):
+    """A rectangle as shares (0 to 1) of a picture's width and height, so that it holds for every picture size.
+
+    Raises UsageError for one that is empty or not inside the picture.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, x: float, y: float, width: float, height: float) -> Crop:
+        crop = super().__new__(cls, x, y, width, height)
+        inside = 0 <= x < 1 and 0 <= y < 1 and x + width <= 1 + ROUNDING and y + height <= 1 + ROUNDING
+        if not (inside and width > 0 and height > 0):  # so written, nan is refused too
+            raise UsageError(
+                f"crop {list(crop)}; expected shares of the picture, x, y, width, height, that lie within 0 to 1"
+            )
+        return crop
 
     @classmethod
     def parse(cls, text: str, picture: Size) -> Crop:
@@ -120,9 +137,15 @@ def place_through(
 
 
 def _pixels(crop: Crop, picture: Size) -> Box:
-    left, right = (round(share * picture.width) for share in (crop.x, crop.x + crop.width))
-    top, bottom = (round(share * picture.height) for share in (crop.y, crop.y + crop.height))
-    return Box(left, top, max(1, right - left), max(1, bottom - top))
+    left, width = _span(crop.x, crop.width, picture.width)
+    top, height = _span(crop.y, crop.height, picture.height)
+    return Box(left, top, width, height)
+
+
+def _span(start: float, share: float, side: int) -> tuple[int, int]:
+    """Return first pixel and length, at least one pixel, of a share of a side."""
+    first = min(round(start * side), side - 1)
+    return first, max(1, min(round((start + share) * side), side) - first)
 
 
 def _largest_inside(outer: Size, aspect: Size) -> Box:

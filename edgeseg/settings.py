@@ -16,6 +16,8 @@ from edgeseg.geometry import FITS, Crop, Size
 
 CLASS_BALANCES = ("log", "none")
 PRECISIONS = ("float32", "mixed_bfloat16")
+NUMBERS = (int, float)  # and no bool, which is an int to isinstance
+CHANGE_NOTHING = ("cache_mb",)  # may differ when a run is resumed: results are the same
 
 
 def _help(text: str) -> dict[str, str]:
@@ -52,12 +54,14 @@ class TrainSettings:
         default=1e-4, metadata=_help("decoupled weight decay of AdamW, as a share of the learning rate")
     )
     class_balance: str = field(
-        default="log", metadata=_help("log: class weights 1 / ln(1.10 + share), as in ENet; or none")
+        default="log",
+        metadata=_help("log: class weights 1 / ln(1.10 + share), as in ENet with a milder constant; or none"),
     )
     precision: str = field(default="float32", metadata=_help("float32, or mixed_bfloat16 on hardware that has it"))
     seed: int = field(default=0, metadata=_help("decides weights, order and augmentation"))
     cache_mb: int = field(
-        default=2048, metadata=_help("train pictures are kept in memory at network size if they fit in so many MiB")
+        default=2048,
+        metadata=_help("pictures are kept in memory if they fit in so many MiB: train, then val in what train leaves"),
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -73,13 +77,20 @@ class TrainSettings:
             ("seed", 0, 2**31 - 1),
             ("cache_mb", 0, 2**30),
         ):
-            value = getattr(self, key)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise UsageError(f"{key} = {value}; expected a number from {low:g} to {high:g}")
+            value, whole = getattr(self, key), isinstance(getattr(type(self), key), int)
+            if type(value) not in ((int,) if whole else NUMBERS) or not (math.isfinite(value) and low <= value <= high):
+                kind = "whole number" if whole else "number"
+                raise UsageError(f"{key} = {value}; expected a {kind} from {low:g} to {high:g}")
         for key, known in (("fit", FITS), ("class_balance", CLASS_BALANCES), ("precision", PRECISIONS)):
             value = getattr(self, key)
             if value not in known:
                 raise UsageError(f"{key} = {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}")
+        try:
+            self.data.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
+            ) from error
 
     def to_toml(self) -> str:
         """Return the settings as TOML with their explanations."""
@@ -118,14 +129,18 @@ class TrainSettings:
     def read(cls, path: Path) -> TrainSettings:
         """Read a settings file. Raises UsageError."""
         try:
-            return cls.from_toml(path.read_text(), str(path))
+            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: cannot be read ({error}); expected a config.toml of a run") from error
 
     def differences(self, other: TrainSettings) -> list[str]:
-        """Return `name: own value, not other's` for every setting in which `other` differs."""
+        """Return `name: own value, not other's` for each difference that may change a result."""
         own, others = (dict(_flat(settings)) for settings in (self, other))
-        return [f"{key}: {own[key]}, not {others[key]}" for key in own if own[key] != others[key]]
+        return [
+            f"{key}: {own[key]}, not {others[key]}"
+            for key in own
+            if key not in CHANGE_NOTHING and own[key] != others[key]
+        ]
 
 
 def _flat(settings: TrainSettings) -> list[tuple[str, Any]]:
@@ -157,9 +172,9 @@ def _checked(document: Mapping[str, Any], kind: type, where: str) -> dict[str, A
 def _converted(key: str, value: Any, default: Any, where: str) -> Any:
     if isinstance(default, Size) and isinstance(value, str):
         return Size.parse(value)
-    if key == "crop" and isinstance(value, list) and len(value) == 4:
+    if key == "crop" and isinstance(value, list) and len(value) == 4 and all(type(share) in NUMBERS for share in value):
         return Crop(*(float(share) for share in value))
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(default, float) and type(value) in NUMBERS:
         return float(value)
     if type(value) is type(default):
         return value

@@ -105,7 +105,7 @@ class ModelSpec:
             return cls(**_decoded(document))
         except EdgesegError as error:
             raise ModelError(f"{where}: {error}") from error
-        except (TypeError, ValueError, KeyError) as error:
+        except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ModelError(f"{where}: not a complete model spec ({error}); export the model again") from error
 
     @classmethod
@@ -126,9 +126,9 @@ def _decoded(document: dict[str, Any]) -> dict[str, Any]:
         tuple((int(r), int(g), int(b)) for r, g, b in (entry["colour"] for entry in classes)),
         int(ignore_index),
     )
-    values["input_size"] = Size.parse(values["input_size"])
+    values["input_size"] = Size.parse(str(values["input_size"]))
     if values.get("camera_size"):
-        values["camera_size"] = Size.parse(values["camera_size"])
+        values["camera_size"] = Size.parse(str(values["camera_size"]))
     if values.get("crop"):
         values["crop"] = Crop(*(float(share) for share in values["crop"]))
     for key in ("mean", "scale"):

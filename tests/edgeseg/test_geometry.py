@@ -79,3 +79,15 @@ def test_boxes_stay_inside_for_extreme_aspects(fit: str) -> None:
             assert box.height >= 1
             assert 0 <= box.x <= size.width - box.width
             assert 0 <= box.y <= size.height - box.height
+
+
+@pytest.mark.parametrize(
+    "shares", [(-0.1, 0, 1, 1), (0, 0, 1.1, 1), (0, 0, 0, 1), (1, 0, 0.1, 1), (0, float("nan"), 1, 1), (0, 0, 1, 1e9)]
+)
+def test_shares_outside_the_picture_are_no_crop(shares: tuple[float, float, float, float]) -> None:
+    with pytest.raises(UsageError, match="within 0 to 1"):
+        Crop(*shares)
+
+
+def test_a_crop_at_the_edge_of_a_tiny_picture_has_a_pixel() -> None:
+    assert place(Size(2, 2), Size(8, 8), crop=Crop(0.9, 0.9, 0.1, 0.1)).source == Box(1, 1, 1, 1)
