@@ -31,10 +31,10 @@ def evaluate(
         predictor: the model.
         samples: labelled pictures, of any sizes.
         classes: the data set's.
-        on_progress: called with the number of pictures done so far.
+        on_progress: called with the number of pictures done so far; what it raises ends the evaluation.
 
     Raises:
-        ModelError: the model's classes are not the data's.
+        ModelError: the model's classes are not the data's, or not those of its own network.
         DataError: a sample cannot be read.
     """
     check_classes(predictor.spec.classes, classes)
@@ -42,6 +42,7 @@ def evaluate(
     for pairs in _read_ahead(samples):
         class_maps = predictor.predict([image for image, _ in pairs])
         for (_, truth), class_map in zip(pairs, class_maps, strict=True):
+            _check_ids(class_map, classes)
             placement = predictor.placement(Size(*truth.shape))
             x, y, width, height = placement.source
             matrix.add(truth[y : y + height, x : x + width], enlarge(class_map, placement))
@@ -62,6 +63,15 @@ def check_classes(model: ClassMap, data: ClassMap) -> None:
         f"the model knows {len(model)} classes, the data has {len(data)}: "
         f"{'; '.join(difference) or 'their order differs'}; evaluate on data with the model's classes"
     )
+
+
+def _check_ids(class_map: Mask, classes: ClassMap) -> None:
+    highest = int(class_map.max())
+    if highest >= len(classes):
+        raise ModelError(
+            f"the network gives class id {highest}, but its spec names {len(classes)} classes; "
+            f"correct the spec or export the model again"
+        )
 
 
 def _read_ahead(samples: Sequence[Sample]) -> Iterator[list[tuple[Image, Mask]]]:

@@ -113,9 +113,13 @@ def load_predictor(path: Path, backend: str = "auto") -> Predictor:
     Raises:
         ModelError: missing, half-written or without a spec.
     """
-    if path.is_dir():
-        path = _model_of_run(path)
-    if not path.exists():
+    try:
+        if path.is_dir():
+            path = _model_of_run(path)
+        is_there = path.exists()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); give a model that can") from error
+    if not is_there:
         raise ModelError(f"{path}: no such model; expected a run directory, a .keras file or an .onnx file")
     if path.suffix == ".onnx":
         return EnginePredictor(path, backend)

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgeseg.run_directory import Epoch
+
+
+@contextmanager
+def evaluation_progress(images: int, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many of the pictures are done: a bar on a terminal, nothing elsewhere."""
+    console = console or Console(stderr=True)
+    with Progress(
+        TextColumn("evaluating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("evaluating", total=images)
+        yield lambda done: bar.update(task, completed=done)
 
 
 class TrainingProgress:

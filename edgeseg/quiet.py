@@ -12,8 +12,13 @@ from contextlib import contextmanager
 @contextmanager
 def stderr_held_back() -> Iterator[None]:
     """Drop what is written to the process's stderr meanwhile; show it after all if the block raises."""
-    sys.stderr.flush()
-    shown = os.dup(2)
+    try:
+        shown = os.dup(2)
+    except OSError:  # it is closed: nobody sees what is written there
+        yield
+        return
+    if sys.stderr:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
@@ -23,6 +28,7 @@ def stderr_held_back() -> Iterator[None]:
             os.write(shown, held.read())
             raise
         finally:
-            sys.stderr.flush()
+            if sys.stderr:
+                sys.stderr.flush()
             os.dup2(shown, 2)
             os.close(shown)

@@ -6,6 +6,7 @@ Import it only inside the command that needs it: it takes four seconds.
 from __future__ import annotations
 
 import os
+import re
 
 from edgeseg.errors import UsageError
 from edgeseg.quiet import stderr_held_back
@@ -22,4 +23,11 @@ try:
 except ModuleNotFoundError as error:
     raise UsageError(f"{error.name} is not installed; training needs it: pip install 'edgeseg[train]'") from error
 
-__all__ = ["keras", "tf"]
+__all__ = ["first_line", "keras", "tf"]
+
+
+def first_line(error: Exception) -> str:
+    """Return what a user can use of an error of TensorFlow's or Keras's: one short line without graph nodes."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", str(error)).strip()
+    line = (text.splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\S*/\S*; ", "", line.strip())[:160]  # the file system names the file first, in full

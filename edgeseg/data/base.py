@@ -102,7 +102,10 @@ class Dataset(ABC):
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
             raise DataError(f"split {name!r}{nearest(name, self.splits)}; this data set has: {known}{self.split_hint}")
-        samples = list(self._samples(name))
+        try:
+            samples = list(self._samples(name))
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror}); mend it, or --data") from error
         if not samples:
             raise DataError(f"split {name!r} is empty; expected at least one image with a mask")
         problem = next((sample.problem for sample in samples if sample.problem), None)

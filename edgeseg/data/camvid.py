@@ -53,8 +53,8 @@ class CamVid(Dataset):
         self.root = Path(argument)
         if not argument or not self.root.is_dir():
             raise DataError(f"camvid:{argument}: no such folder; expected one with train/ and trainannot/ in it")
-        self.classes = CLASSES
         self.splits = tuple(name for name in ("train", "val", "test") if (self.root / name).is_dir())
+        self.classes = CLASSES
         if not self.splits:
             raise DataError(f"{self.root}: no split found; expected train/ and trainannot/, val/ and valannot/")
 

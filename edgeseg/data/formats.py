@@ -73,7 +73,10 @@ def open_dataset(argument: str) -> Dataset:
 
 def _open(name: str, kind: type[Dataset], text: str, options: dict[str, str]) -> Dataset:
     check_options(options, kind.OPTIONS, f"data format {name!r}")
-    return kind(text, **options)
+    try:
+        return kind(text, **options)
+    except OSError as error:  # a folder that may not be read, a name that is too long
+        raise DataError(f"{error.filename or text}: cannot be read ({error.strerror}); mend it, or --data") from error
 
 
 def _open_class(module: str, rest: str, options: dict[str, str]) -> Dataset:

@@ -90,15 +90,20 @@ def build_model(
 def load_model(path: Path) -> Any:
     """Load a `.keras` file. Raises ModelError for a file that is missing, half-written or no model of edgeseg."""
     from edgeseg.models import bilinear  # noqa: F401  (registers the initialiser that the file names)
-    from edgeseg.tf import keras
+    from edgeseg.tf import first_line, keras
 
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); expected the model.keras of a run") from error
+    if not is_file:
         raise ModelError(f"{path}: no such model file; expected the model.keras of a run")
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises nearly anything: zipfile, HDF5, JSON, value and type errors
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise ModelError(f"{path}: cannot be loaded ({reason}); expected a .keras file written by edgeseg") from error
+        raise ModelError(
+            f"{path}: cannot be loaded ({first_line(error)}); expected a .keras file written by edgeseg"
+        ) from error
 
 
 def _find(architecture: str) -> Architecture:

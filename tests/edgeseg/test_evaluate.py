@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from training_helpers import TWO_CLASSES, ArraySample
 
 from edgeseg.data.base import Image, Mask, Sample
@@ -18,6 +20,7 @@ from edgeseg.labels import ClassMap
 from edgeseg.metrics import ConfusionMatrix
 from edgeseg.models import build_model
 from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
+from edgeseg.progress import evaluation_progress
 from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
 
@@ -83,6 +86,19 @@ def test_other_classes_are_refused_with_the_difference() -> None:
     swapped = ClassMap(("light", "dark"), TWO_CLASSES.colours)
     with pytest.raises(ModelError, match="their order differs"):
         evaluate(Painter(spec_of(Size(8, 16))), [sample(3)], swapped)
+
+
+def test_a_network_with_more_classes_than_its_spec_is_refused() -> None:
+    with pytest.raises(ModelError, match="gives class id 2, but its spec names 2 classes"):
+        evaluate(Painter(spec_of(Size(8, 16)), value=2), [sample(3)], TWO_CLASSES)
+
+
+def test_progress_counts_pictures_on_a_terminal_and_is_silent_elsewhere() -> None:
+    for terminal in (True, False):
+        shown = io.StringIO()
+        with evaluation_progress(BATCH + 1, Console(file=shown, force_terminal=terminal, width=80)) as show:
+            evaluate(Painter(spec_of(Size(8, 16)), value=0), [sample(3)] * (BATCH + 1), TWO_CLASSES, show)
+        assert (f"{BATCH + 1}/{BATCH + 1}" in shown.getvalue()) == terminal
 
 
 def test_a_keras_predictor_takes_pictures_of_any_size_and_number() -> None:
