@@ -7,7 +7,6 @@ tf.data's threads; colour is changed a batch at a time by TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 from edgeseg.data.augment import Augmentation, augment_shape
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.data.fit import PixelColour, fit_class_map, fit_image
+from edgeseg.data.memory import MIB, OnProgress, ignore_progress, nothing_labelled, read_in_order
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.geometry import Crop, Size, place
 from edgeseg.tf import tf
 
-MIB = 2**20
 SHARES_FROM = 500  # so many masks give the class shares well enough, however large the data set
 GREY = (0.114, 0.587, 0.299)  # BGR weights of ITU-R BT.601
 
@@ -46,7 +45,9 @@ class FittedSamples:
     ) -> None:
         self.samples = samples
         self.size, self.fit, self.crop, self.padding = size, fit, crop, padding
-        self.keeps = len(samples) * size.height * size.width * 4 <= cache_bytes
+        needed = len(samples) * size.height * size.width * 4
+        self.keeps = needed <= cache_bytes
+        self.kept_bytes = needed if self.keeps else 0
         kept = len(samples) if self.keeps else 0
         self._images = np.empty((kept, *size, 3), np.uint8)
         self._class_maps = np.empty((kept, *size), np.uint8)
@@ -65,14 +66,45 @@ class FittedSamples:
             self._is_kept[index] = True  # last: other threads read as soon as they see it
         return image, class_map
 
-    def class_shares(self, classes: int) -> NDArray[np.float64]:
-        """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples."""
+    def class_shares(self, classes: int, on_progress: OnProgress = ignore_progress) -> NDArray[np.float64]:
+        """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples.
+
+        Args:
+            classes: number of classes.
+            on_progress: called with the number of samples done so far; what it raises ends the reading.
+
+        Raises:
+            DataError: a sample cannot be read, or none has a labelled pixel.
+        """
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
-        with ThreadPoolExecutor() as pool:
-            counts = sum(pool.map(lambda index: np.bincount(self[index][1].ravel(), minlength=256), chosen))
-        counted = np.asarray(counts, np.float64)[:classes]
-        shares: NDArray[np.float64] = counted / max(1.0, counted.sum())
+        counts = np.zeros(256, np.int64)
+        for done, counted in enumerate(read_in_order(self._count, chosen), start=1):
+            counts += counted
+            on_progress(done)
+        counts = counts[:classes]
+        if not counts.any():
+            raise nothing_labelled(len(chosen), "training")
+        shares: NDArray[np.float64] = counts / counts.sum()
         return shares
+
+    def check_labelled(self, on_progress: OnProgress = ignore_progress) -> None:
+        """Read masks until one has a labelled pixel. Raises DataError if none has; see class_shares."""
+        for index in range(len(self)):
+            if self._count(index)[:-1].any():
+                return
+            on_progress(index + 1)
+        raise nothing_labelled(len(self), "training")
+
+    def _count(self, index: int) -> NDArray[np.int64]:
+        """Count the pixels of each id of a class map, (256,) int64; pictures are only read if they are kept."""
+        if self.keeps:
+            class_map = self[index][1]
+        else:
+            sample = self.samples[index]
+            whole = sample.read_class_map()
+            placement = place(Size(*whole.shape), self.size, self.fit, self.crop)
+            class_map = fit_class_map(whole, placement, sample.classes.ignore_index)
+        return np.bincount(class_map.ravel(), minlength=256)
 
     def _read(self, sample: Sample) -> tuple[Image, Mask]:
         image, class_map = sample.read()
@@ -102,6 +134,7 @@ class TrainingBatches:
             )
         self.samples, self.batch, self.seed, self.augmentation = samples, batch, seed, augmentation
         self.steps_per_epoch = len(samples) // batch
+        self._pads = samples.fit == "pad"
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._failure: EdgesegError | None = None
 
@@ -144,8 +177,17 @@ class TrainingBatches:
         images, class_maps = batch
         pixels = tf.cast(images, tf.float32)
         if self.augmentation.changes_colour:
-            pixels = jitter_colour(pixels, self.augmentation, tf.stack([self.seed, step]))
+            jittered = jitter_colour(pixels, self.augmentation, tf.stack([self.seed, step]))
+            pixels = tf.where(self._is_padding(pixels, class_maps), pixels, jittered) if self._pads else jittered
         return pixels, class_maps
+
+    def _is_padding(self, pixels: Any, class_maps: Any) -> Any:
+        """Which pixels, (B, H, W, 1), are padding: it keeps its colour, as in the vehicle.
+
+        A picture's own pixel of exactly that colour and without a label is taken for padding too; it teaches nothing.
+        """
+        unlabelled = class_maps == self.samples.samples[0].classes.ignore_index
+        return unlabelled[..., None] & tf.reduce_all(pixels == self.samples.padding, axis=-1, keepdims=True)
 
 
 def jitter_colour(pixels: Any, settings: Augmentation, seed: Any) -> Any:

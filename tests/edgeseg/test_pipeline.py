@@ -150,3 +150,25 @@ def test_a_sample_that_cannot_be_read_is_the_error_of_the_stream() -> None:
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     with pytest.raises(UsageError, match="batch 7 with 6 training images"):
         TrainingBatches(FittedSamples(samples(6), NETWORK), 7, 0, NONE)
+
+
+def test_each_step_has_a_colour_jitter_of_its_own_and_padding_none() -> None:
+    grey = ArraySample(np.full((10, 10, 3), 100, np.uint8), np.zeros((10, 10), np.uint8))
+    fitted = FittedSamples([grey], Size(10, 20), "pad", padding=(104, 117, 124))
+    batches = TrainingBatches(fitted, 1, 3, Augmentation(flip=0))
+    first, second = (x[0] for x, _ in taken(batches, 2))
+    for x in (first, second):
+        np.testing.assert_array_equal(x[:, :5], np.broadcast_to((104, 117, 124), (10, 5, 3)))
+        np.testing.assert_array_equal(x[:, 15:], x[:, :5])
+        assert x[0, 5, 0] != 100
+    assert not np.array_equal(first, second)
+
+
+def test_labels_are_counted_without_pictures_unless_these_are_kept() -> None:
+    class NoPicture(ArraySample):
+        def _image(self) -> Any:
+            raise AssertionError("a picture was read for nothing")
+
+    fitted = FittedSamples([NoPicture(*samples(1)[0].read())], NETWORK, cache_bytes=0)
+    assert fitted.class_shares(2).sum() == 1
+    fitted.check_labelled()
