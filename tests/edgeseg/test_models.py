@@ -37,7 +37,6 @@ def test_kernels_are_symmetric_and_keep_brightness(size: int) -> None:
     if size % 2 == 0:
         stride = size // 2
         for phase in range(stride):
-            assert kernel[phase::stride].sum(0).max() / kernel.max(0).max() > 0
             np.testing.assert_allclose(kernel[phase::stride, phase::stride].sum(), 1, rtol=1e-6)
 
 
