@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edgeseg.console import SIZE, run_command, say
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
+from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
@@ -43,27 +45,42 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @cli.command()
-@click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume one of the same settings.")
+@click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume the one to go on with.")
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @_training_options
 def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
-    """Train a model on labelled pictures; leaves a run directory."""
-    augmentation = Augmentation(**{each.name: options.pop(each.name) for each in fields(Augmentation)})
-    settings = TrainSettings(**options, crop=_crop_of_data(crop, options["data"]), augmentation=augmentation)
+    """Train a model on labelled pictures; leaves a run directory.
+
+    With --resume the run's own settings hold; an option that is given must agree with them.
+    """
+    settings = _with_options(RunDirectory(out).settings(), _given(options), crop) if resume else None
+    settings = settings or _with_options(TrainSettings(), options, crop)
 
     from edgeseg.train import train as run_training
 
     result = run_training(settings, out, resume)
     if result.epochs:
-        say(f"mean IoU {result.miou:.3f} on val after {result.epochs} epochs, {result.seconds:.0f} s: {out}")
+        say(f"mean IoU {result.miou:.3f} on val, the best of {result.epochs} epochs, {result.seconds:.0f} s: {out}")
     return 130 if result.stopped else 0
 
 
-def _crop_of_data(text: str | None, data: str) -> Any:
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the user has typed, without those at their defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in options.items() if source(name) is not ParameterSource.DEFAULT}
+
+
+def _with_options(settings: TrainSettings, options: Mapping[str, Any], crop: str | None) -> TrainSettings:
+    augmentation = {each.name: options[each.name] for each in fields(Augmentation) if each.name in options}
+    changes: dict[str, Any] = {name: value for name, value in options.items() if name not in augmentation}
+    changes["augmentation"] = replace(settings.augmentation, **augmentation)
+    settings = replace(settings, **changes)
+    return settings if crop is None else replace(settings, crop=_crop_of_data(crop, settings.data))
+
+
+def _crop_of_data(text: str, data: str) -> Any:
     """Turn a crop in pixels of the data set's pictures into shares of them."""
-    if text is None:
-        return None
     from edgeseg.data import open_dataset
     from edgeseg.geometry import Crop
 
@@ -83,13 +100,14 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
     from edgeseg.evaluate import evaluate as measure
     from edgeseg.evaluate import load_predictor
     from edgeseg.files import check_writable, write_whole
+    from edgeseg.progress import evaluation_progress
 
     if json_path:
         check_writable(json_path)
     dataset = open_dataset(data)
     samples = dataset.split(split)
-    with load_predictor(model, backend) as predictor:
-        scores = measure(predictor, samples, dataset.classes)
+    with load_predictor(model, backend) as predictor, evaluation_progress(len(samples)) as show:
+        scores = measure(predictor, samples, dataset.classes, show)
     say(f"mean IoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}, {scores.images} images")
     for name, value in scores.iou.items():
         say(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")

@@ -28,6 +28,15 @@ class Epoch:
     seconds: float
 
 
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, newest first, as TensorFlow names them: without a suffix.
+
+    Their own files say which there are: the file `checkpoint` that lists them may be lost.
+    """
+    found = [path.with_suffix("") for path in folder.glob("ckpt-*.index") if path.stem[len("ckpt-") :].isdecimal()]
+    return sorted(found, key=lambda path: -int(path.name[len("ckpt-") :]))
+
+
 class RunDirectory:
     """Paths and files of one training run."""
 
@@ -51,35 +60,59 @@ class RunDirectory:
                 one with other settings; it cannot be written.
         """
         run = cls(path)
-        if resume:
-            run._check_same(settings)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(f"{path} exists and is not empty; choose another --out, or --resume to go on with it")
-        existing = next(place for place in (path, *path.absolute().parents) if place.exists())
         try:
+            if resume:
+                run._check_same(settings)
+                run._check_checkpoints()
+            elif run._holds_something():
+                raise UsageError(f"{path} exists and is not empty; choose another --out, or --resume to go on with it")
+            existing = next(place for place in (path, *path.absolute().parents) if place.exists())
             tempfile.TemporaryFile(dir=existing).close()
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror}); choose another --out") from error
         return run
 
     def begin(self, settings: TrainSettings, spec: ModelSpec) -> None:
-        """Create the directory with its settings; a spec that is there already is the one of the best model so far."""
+        """Create the directory with its settings; where there is a model, its spec is there too, and stays."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be made ({error.strerror}); choose another --out") from error
         write_whole(self.config, settings.to_toml())
-        if not self.spec.exists():
+        if not self.model.exists():
             self.write_spec(spec)
 
-    def _check_same(self, settings: TrainSettings) -> None:
-        if not self.config.is_file():
+    def settings(self) -> TrainSettings:
+        """Return the settings of the run that is here. Raises UsageError."""
+        try:
+            is_run = self.config.is_file()
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be read ({error.strerror}); choose another --out") from error
+        if not is_run:
             raise UsageError(f"{self.path} holds no run to resume (no {self.config.name}); train without --resume")
-        differences = TrainSettings.read(self.config).differences(settings)
+        return TrainSettings.read(self.config)
+
+    def _holds_something(self) -> bool:
+        """What a run leaves that ended before its first checkpoint is nothing."""
+        if not self.path.is_dir():
+            return self.path.exists()
+        ours = {self.config, self.spec, self.tensorboard, self.checkpoints} if self.config.is_file() else set()
+        return bool(set(self.path.iterdir()) - ours or checkpoints_in(self.checkpoints))
+
+    def _check_same(self, settings: TrainSettings) -> None:
+        differences = self.settings().differences(settings)
         if differences:
             raise UsageError(
                 f"{self.path} was trained with {'; '.join(differences)}; resume it with its own settings, "
                 f"or start a new run with another --out"
+            )
+
+    def _check_checkpoints(self) -> None:
+        results = [path.name for path in (self.history, self.model) if path.exists()]
+        if results and not checkpoints_in(self.checkpoints):
+            raise UsageError(
+                f"{self.path} has {' and '.join(results)}, but no checkpoint to go on from in "
+                f"{self.checkpoints.name}/; bring it back, or start a new run with another --out"
             )
 
     def write_spec(self, spec: ModelSpec) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,19 @@ from rich.console import Console
 
 import edgeseg
 from edgeseg.data import Dataset, Sample, open_dataset
-from edgeseg.data.memory import remembered
-from edgeseg.data.pipeline import MIB, FittedSamples, TrainingBatches
-from edgeseg.errors import ModelError
+from edgeseg.data.fit import PixelColour
+from edgeseg.data.memory import MIB, OnProgress, check_labelled, remembered
+from edgeseg.data.pipeline import FittedSamples, TrainingBatches
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.evaluate import evaluate
 from edgeseg.files import replace_whole
 from edgeseg.geometry import Size
 from edgeseg.labels import IGNORE_INDEX
-from edgeseg.losses import class_weights, cross_entropy
+from edgeseg.losses import class_weights
 from edgeseg.metrics import Scores
-from edgeseg.models import ARCHITECTURES, build_model, check_input_size, preprocessing
-from edgeseg.models.inputs import network_input, padding_colour
+from edgeseg.models import ARCHITECTURES, check_input_size, preprocessing
+from edgeseg.models.inputs import padding_colour
+from edgeseg.optimisation import copy_weights, make_models, make_optimizer, make_train_step
 from edgeseg.overlay import enlarge
 from edgeseg.plots import draw_curves, draw_preview
 from edgeseg.predictors import KerasPredictor, Predictor, load_predictor
@@ -43,10 +46,9 @@ from edgeseg.signals import StopRequest
 from edgeseg.spec import ModelSpec
 from edgeseg.tensorboard import ScalarWriter
 from edgeseg.tf import keras, tf
-from edgeseg.training_state import TrainingState
+from edgeseg.training_state import DataMark, TrainingState
 
 PREVIEW_PICTURES = 4
-ADAM_BETA_2 = 0.99  # the default 0.999 averages over more steps than a short training has
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class TrainResult:
         miou: the best validation mean IoU; -1 if no epoch was completed.
         steps: optimiser steps done since the run began, earlier parts of a resumed run included.
         epochs: completed ones.
-        stopped: by Ctrl-C or SIGTERM before its end; it can be resumed.
+        stopped: by Ctrl-C or SIGTERM before its end; it can be resumed if anything was written.
         seconds: wall time of this call.
     """
 
@@ -66,6 +68,10 @@ class TrainResult:
     epochs: int
     stopped: bool
     seconds: float
+
+
+class _Stopped(Exception):  # noqa: N818  (no error)
+    """A stop was asked for; what is under way is given up."""
 
 
 def train(settings: TrainSettings, out: Path, resume: bool = False, console: Console | None = None) -> TrainResult:
@@ -78,78 +84,125 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
         console: where progress is shown; standard output by default.
 
     Raises:
-        UsageError: settings that do not go together, or a directory that cannot be used; nothing was written.
-        DataError: the data cannot be used.
-        ModelError: the loss is no longer a number; the best model so far is kept.
+        UsageError: settings that do not go together, a directory that cannot be used, or data other than the resumed
+            run's: nothing was written. Later: the disk is full or gone, or the memory does not suffice.
+        DataError: the data cannot be used; all of val, and what class weights need of train, is read before the start.
+        ModelError: the loss or a gradient is no longer a number, the best model so far is kept; or the model or the
+            checkpoints of the resumed run cannot be read.
     """
     started = time.monotonic()
     check_input_size(settings.model, settings.size)
     run = RunDirectory.prepare(out, settings, resume)
     dataset = open_dataset(settings.data)
-    batches, validation = _data(settings, dataset)
+    spec = _spec(settings, dataset)
+    samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
+    batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
     total_steps = settings.epochs * batches.steps_per_epoch
 
-    spec = _spec(settings, dataset)
-    model, kept = _models(settings, len(dataset.classes))
-    optimizer = _optimizer(settings, model, total_steps)
-    run.begin(settings, spec)
-    state = TrainingState(model, optimizer, run.checkpoints)
-    if resume:
-        state.restore()
+    model, kept = make_models(settings, len(dataset.classes))
+    optimizer = make_optimizer(settings, model, total_steps)
+    state = TrainingState(model, optimizer, run.checkpoints, DataMark.of(samples.samples, validation))
+    damaged = state.restore() if resume else []
     history = run.read_history(until_step=state.step)
+    if history:
+        load_predictor(run.path).close()  # the best model so far is shown at the end: better to know now
 
     predictor = KerasPredictor(kept, spec)
     progress = TrainingProgress(settings.epochs, batches.steps_per_epoch, state.step, console)
-    with StopRequest() as stop, progress, ScalarWriter(run.tensorboard) as board:
-        progress.doing("reading the labels")
-        shares = batches.samples.class_shares(len(dataset.classes))
-        train_step = _train_step(model, optimizer, spec, class_weights(shares, settings.class_balance))
-        stream = batches.iterate(first_step=state.step)
+    board = ScalarWriter(run.tensorboard, progress.say)
+    stopped = False
+    with StopRequest() as stop, progress, board, _memory_limits_said(settings):
+        for line in damaged:
+            progress.say(f"{line}: going on from step {state.step}")
+        watch = _watch(stop, progress)
+        try:
+            weights = class_weights(_shares(settings, samples, len(dataset.classes), watch), settings.class_balance)
+            check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
+            run.begin(settings, spec)
+            train_step = make_train_step(model, optimizer, spec, weights)
+            stream = batches.iterate(first_step=state.step)
 
-        epoch_started = time.monotonic()
-        while state.step < total_steps and not stop.requested:
-            loss = float(train_step(*next(stream)))
-            if not math.isfinite(loss):
-                raise ModelError(_not_finite(loss, state.step, settings, run))
-            state.add_loss(loss)
-            progress.step(state.step, loss)
-            if state.step % batches.steps_per_epoch:
-                continue
-
-            progress.doing("validating")
-            _copy_weights(model, kept)
-            scores = evaluate(predictor, validation, dataset.classes)
-            epoch = _epoch(state, batches.steps_per_epoch, scores, optimizer, time.monotonic() - epoch_started)
-            history.append(epoch)
-            is_best = state.improve(epoch.miou)
-            if is_best:
-                replace_whole(run.model, kept.save)
-                run.write_spec(_with_metrics(spec, scores, epoch))
-            run.write_history(history)
-            board.write({"loss": epoch.loss, "miou": epoch.miou, "learning_rate": epoch.learning_rate}, epoch.step)
-            state.save()
-            progress.epoch(epoch, is_best)
             epoch_started = time.monotonic()
-    if state.step < total_steps:
-        state.save()
-        progress.say(f"stopped at step {state.step} of {total_steps}; go on with --resume --out {out}")
+            while True:
+                epoch_ends = state.step > 0 and state.step % batches.steps_per_epoch == 0
+                if epoch_ends and not (history and history[-1].step == state.step):
+                    state.save()  # first: whatever goes wrong in validation does not cost the epoch
+                    copy_weights(model, kept)
+                    scores = evaluate(predictor, validation, dataset.classes, watch("validating"))
+                    epoch = _epoch(state, batches.steps_per_epoch, scores, optimizer, time.monotonic() - epoch_started)
+                    is_best = not history or epoch.miou > max(earlier.miou for earlier in history)
+                    history.append(epoch)
+                    if is_best:
+                        replace_whole(run.model, kept.save)
+                        run.write_spec(_with_metrics(spec, scores, epoch))
+                    run.write_history(history)
+                    board.write(_scalars(epoch), epoch.step)
+                    progress.epoch(epoch, is_best)
+                    epoch_started = time.monotonic()
+                if state.step == total_steps:
+                    break
+                watch("")(0)
+                opens_epoch = state.step % batches.steps_per_epoch == 0
+                loss = float(train_step(*next(stream)))
+                if not math.isfinite(loss):
+                    raise ModelError(_not_finite(loss, state.step, settings, run))
+                state.add_loss(loss, opens_epoch)
+                progress.step(state.step, loss)
+        except _Stopped:
+            stopped = True
+            state.save()
+            go_on = f"go on with --resume --out {out}" if run.config.exists() else "nothing was written"
+            progress.say(f"stopped at step {state.step} of {total_steps}; {go_on}")
     if history:
         _draw(run, history, validation)
-    return TrainResult(state.best_miou, state.step, len(history), state.step < total_steps, time.monotonic() - started)
+    best = max((epoch.miou for epoch in history), default=-1.0)
+    return TrainResult(best, state.step, len(history), stopped, time.monotonic() - started)
 
 
-def _data(settings: TrainSettings, dataset: Dataset) -> tuple[TrainingBatches, list[Sample]]:
-    cache_bytes = settings.cache_mb * MIB
-    training = FittedSamples(
-        dataset.split("train"),
-        settings.size,
-        settings.fit,
-        settings.crop,
-        padding_colour(_spec(settings, dataset)),
-        cache_bytes,
-    )
-    batches = TrainingBatches(training, settings.batch, settings.seed, settings.augmentation)
-    return batches, remembered(dataset.split("val"), cache_bytes)
+def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnProgress]:
+    """Return a function from what is done to an `on_progress` that shows it and ends it when a stop is asked for."""
+
+    def watch(what: str) -> OnProgress:
+        def on_progress(done: int) -> None:
+            if stop.requested:
+                raise _Stopped
+            if what:
+                progress.doing(f"{what} {done}")
+
+        on_progress(0)
+        return on_progress
+
+    return watch
+
+
+def _shares(
+    settings: TrainSettings, samples: FittedSamples, classes: int, watch: Callable[[str], OnProgress]
+) -> NDArray[np.float64]:
+    """Return the class shares, or zeros where nothing is balanced by them; masks without any label are refused."""
+    reading = watch("reading the labels")
+    if settings.class_balance != "none":
+        return samples.class_shares(classes, reading)
+    samples.check_labelled(reading)
+    return np.zeros(classes)
+
+
+@contextmanager
+def _memory_limits_said(settings: TrainSettings) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise UsageError(
+            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
+            f"use a lower --batch, in a new run with another --out"
+        ) from error
+
+
+def _kept_samples(
+    settings: TrainSettings, dataset: Dataset, padding: PixelColour, budget: int
+) -> tuple[FittedSamples, list[Sample]]:
+    """Return train at the network's size and val; val may keep in memory what train leaves of the budget of bytes."""
+    training = FittedSamples(dataset.split("train"), settings.size, settings.fit, settings.crop, padding, budget)
+    return training, remembered(dataset.split("val"), budget - training.kept_bytes)
 
 
 def _spec(settings: TrainSettings, dataset: Dataset) -> ModelSpec:
@@ -172,64 +225,20 @@ def _spec(settings: TrainSettings, dataset: Dataset) -> ModelSpec:
     )
 
 
-def _models(settings: TrainSettings, classes: int) -> tuple[Any, Any]:
-    """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be."""
-
-    def build(policy: str) -> Any:
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(policy)
-        try:
-            return build_model(settings.model, settings.size, classes, settings.width, settings.dropout)
-        finally:
-            keras.config.set_dtype_policy(before)
-
-    keras.utils.set_random_seed(settings.seed)
-    model = build(settings.precision)
-    return model, model if settings.precision == "float32" else build("float32")
-
-
-def _copy_weights(model: Any, kept: Any) -> None:
-    if kept is not model:
-        kept.set_weights(model.get_weights())
-
-
-def _optimizer(settings: TrainSettings, model: Any, total_steps: int) -> Any:
-    """AdamW (Loshchilov, Hutter 2019) under a linear warm-up and a cosine down to 0."""
-    warmup_steps = round(settings.warmup * total_steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 10 if warmup_steps else settings.learning_rate,
-        decay_steps=total_steps - warmup_steps,
-        warmup_target=settings.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=ADAM_BETA_2)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)  # before a checkpoint is restored into it
-    return optimizer
-
-
-def _train_step(model: Any, optimizer: Any, spec: ModelSpec, weights: NDArray[np.float32]) -> Any:
-    def step(frames: Any, class_maps: Any) -> Any:
-        with tf.GradientTape() as tape:
-            logits = model(network_input(frames, spec), training=True)
-            loss = cross_entropy(class_maps, logits, weights, IGNORE_INDEX)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    return tf.function(step)
-
-
 def _epoch(state: TrainingState, steps: int, scores: Scores, optimizer: Any, seconds: float) -> Epoch:
     return Epoch(
         epoch=state.step // steps,
         step=state.step,
-        loss=state.take_mean_loss(steps),
+        loss=state.loss_sum / steps,
         miou=scores.miou,
         pixel_accuracy=scores.pixel_accuracy,
         learning_rate=float(optimizer.learning_rate),
         seconds=round(seconds, 2),
     )
+
+
+def _scalars(epoch: Epoch) -> dict[str, float]:
+    return {"loss": epoch.loss, "miou": epoch.miou, "learning_rate": epoch.learning_rate}
 
 
 def _with_metrics(spec: ModelSpec, scores: Scores, epoch: Epoch) -> ModelSpec:
@@ -258,6 +267,6 @@ def _preview_row(predictor: Predictor, sample: Sample) -> tuple[Any, Any, Any]:
 def _not_finite(loss: float, step: int, settings: TrainSettings, run: RunDirectory) -> str:
     kept = f"the best model so far is {run.model}" if run.model.exists() else "no epoch was completed"
     return (
-        f"the loss is {loss} at step {step}; expected a finite number: lower the learning rate "
-        f"({settings.learning_rate:g}) or check the images; {kept}"
+        f"the loss or a gradient is {loss} at step {step + 1}; expected a finite number: lower the learning rate "
+        f"({settings.learning_rate:g}) in a new run, or check the images; {kept}"
     )

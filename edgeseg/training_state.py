@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import shutil
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from edgeseg.data import Sample
 from edgeseg.errors import ModelError, UsageError
-from edgeseg.tf import tf
+from edgeseg.run_directory import checkpoints_in
+from edgeseg.tf import first_line, tf
+
+
+class DataMark(NamedTuple):
+    """By what a resumed run knows its data again: how many pictures it has, and a checksum of their names."""
+
+    train: int
+    val: int
+    names: int
+
+    @classmethod
+    def of(cls, train: Sequence[Sample], val: Sequence[Sample]) -> DataMark:
+        names = "\n".join(sample.name for sample in (*train, *val))
+        return cls(len(train), len(val), zlib.crc32(names.encode(errors="surrogateescape")))
 
 
 class TrainingState:
-    """Weights, optimiser, step and best score, in checkpoints of which the last complete one always survives.
+    """Weights, optimiser, step and sum of losses, in checkpoints of which the last complete one always survives.
 
-    Order and augmentation need no place here: they are functions of seed and step.
+    Order and augmentation need no place here: they are functions of seed and step. Nor do scores: they are in the
+    history.
     """
 
-    def __init__(self, model: Any, optimizer: Any, folder: Path) -> None:
+    def __init__(self, model: Any, optimizer: Any, folder: Path, data: DataMark) -> None:
+        self.folder, self.data = folder, data
         self._optimizer = optimizer
-        self._best_miou = tf.Variable(-1.0, dtype=tf.float64, trainable=False)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._data = tf.Variable(data, dtype=tf.int64, trainable=False)
+        self._saved_step = 0
         checkpoint = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
             # Keras does not track the state of dropout's random numbers (it is in no layer's weights).
             untracked=[variable.value for variable in model.variables if "seed_generator" in variable.path],
-            best_miou=self._best_miou,
             loss_sum=self._loss_sum,
+            data=self._data,
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
 
@@ -35,48 +56,62 @@ class TrainingState:
         return int(self._optimizer.iterations.value)
 
     @property
-    def best_miou(self) -> float:
-        return float(self._best_miou)
+    def loss_sum(self) -> float:
+        """Sum of the losses of this epoch's steps."""
+        return float(self._loss_sum)
 
-    def improve(self, miou: float) -> bool:
-        """Note a score; return whether it is the best so far."""
-        if miou <= self.best_miou:
-            return False
-        self._best_miou.assign(miou)
-        return True
-
-    def add_loss(self, loss: float) -> None:
-        self._loss_sum.assign_add(loss)
-
-    def take_mean_loss(self, steps: int) -> float:
-        """Return the mean of the losses since the last call, and start again."""
-        mean = float(self._loss_sum) / steps
-        self._loss_sum.assign(0.0)
-        return mean
+    def add_loss(self, loss: float, opens_epoch: bool) -> None:
+        """Add a step's loss to the epoch's; an epoch's first step starts the sum anew."""
+        self._loss_sum.assign(loss if opens_epoch else self.loss_sum + loss)
 
     def save(self) -> None:
-        """Write a checkpoint. Raises UsageError if it cannot be written."""
+        """Write a checkpoint of this step, once. Raises UsageError if it cannot be written."""
+        if self.step == self._saved_step:
+            return
         try:
             self._manager.save(checkpoint_number=self.step)
         except (OSError, tf.errors.OpError) as error:
-            folder = self._manager.directory
-            raise UsageError(
-                f"{folder} cannot be written ({_first_line(error)}); the checkpoint before is kept"
-            ) from error
+            self._remove_halves()
+            whole = [path.name for path in checkpoints_in(self.folder) if path.name != f"ckpt-{self.step}"]
+            kept = f"the checkpoint before, {whole[0]}, is kept" if whole else "there is no checkpoint yet"
+            raise UsageError(f"{self.folder} cannot be written ({first_line(error)}); {kept}; free the disk") from error
+        self._saved_step = self.step
 
-    def restore(self) -> None:
-        """Read the newest checkpoint; without one the run starts at its beginning. Raises ModelError."""
-        newest = self._manager.latest_checkpoint
-        if not newest:
+    def restore(self) -> list[str]:
+        """Read the newest checkpoint that is whole; without any, the run starts at its beginning.
+
+        Returns:
+            A line for each newer one that could not be read.
+
+        Raises:
+            ModelError: there are checkpoints, but none can be read.
+            UsageError: the run was trained on other data.
+        """
+        self._remove_halves()
+        damaged = []
+        for path in checkpoints_in(self.folder):
+            try:
+                self._manager.checkpoint.restore(str(path)).assert_consumed()
+            except Exception as error:  # TensorFlow raises nearly anything for a damaged file, IndexError included
+                damaged.append(f"{path} is damaged or of another model ({first_line(error)})")
+                continue
+            self._check_data()
+            self._saved_step = self.step
+            return damaged
+        if damaged:
+            raise ModelError(f"{damaged[0]}, and no other checkpoint can be read; start a new run with another --out")
+        return []
+
+    def _check_data(self) -> None:
+        before, now = DataMark(*(int(number) for number in self._data.numpy())), self.data
+        if before == now:
             return
-        try:
-            self._manager.checkpoint.restore(newest).assert_consumed()
-        except (AssertionError, ValueError, OSError, tf.errors.OpError) as error:
-            raise ModelError(
-                f"{newest}: not a checkpoint of this model ({_first_line(error)}); "
-                f"remove {self._manager.directory} to start again"
-            ) from error
+        is_now = f"it has {now.train} and {now.val}" if before[:2] != now[:2] else "as many, but by other names"
+        raise UsageError(
+            f"{self.folder.parent} was trained on {before.train} and validated on {before.val} pictures, now the data "
+            f"has changed: {is_now}; restore the data, or start a new run with another --out"
+        )
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    def _remove_halves(self) -> None:
+        for half in self.folder.glob("ckpt-*_temp*"):
+            shutil.rmtree(half, ignore_errors=True)

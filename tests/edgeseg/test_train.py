@@ -18,17 +18,22 @@ from rich.console import Console
 from training_helpers import tiny_settings, write_camvid
 
 import edgeseg.losses
+import edgeseg.optimisation
 import edgeseg.train
 from edgeseg.data import open_dataset
+from edgeseg.data.memory import RememberedSample
+from edgeseg.data.pipeline import TrainingBatches
 from edgeseg.errors import DataError, ModelError, UsageError
 from edgeseg.evaluate import evaluate, load_predictor
-from edgeseg.geometry import Size
+from edgeseg.geometry import Crop, Size
 from edgeseg.models import load_model
+from edgeseg.optimisation import make_models, make_optimizer, make_train_step
 from edgeseg.run_directory import Epoch, RunDirectory
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
+from edgeseg.tensorboard import ScalarWriter
 from edgeseg.tf import tf
-from edgeseg.train import TrainResult, train
+from edgeseg.train import TrainResult, _kept_samples, _spec, train
 
 STEPS_PER_EPOCH = 2
 
@@ -164,8 +169,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
     def fails_in_the_second_epoch(*arguments: Any) -> Any:
         return tf.where(calls.assign_add(1) > STEPS_PER_EPOCH + 1, float("nan"), real(*arguments))
 
-    monkeypatch.setattr(edgeseg.train, "cross_entropy", fails_in_the_second_epoch)
-    with pytest.raises(ModelError, match=r"loss is nan at step 4.*learning rate \(0\.003\).*model\.keras") as caught:
+    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", fails_in_the_second_epoch)
+    with pytest.raises(ModelError, match=r"is nan at step 4.*rate \(0\.003\) in a new run.*model\.keras") as caught:
         train(tiny_settings(camvid, epochs=3), tmp_path / "run", console=quiet())
     assert "\n" not in str(caught.value)
     assert [epoch.epoch for epoch in history(tmp_path / "run")] == [1]
@@ -244,3 +249,106 @@ def test_mixed_precision_keeps_a_float32_model(camvid: Path, tmp_path: Path) -> 
     assert result.epochs == 1
     model = load_model(tmp_path / "run" / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    means = [variable.numpy() for variable in model.variables if variable.path.endswith("moving_mean")]
+    assert all(mean.any() for mean in means)  # trained weights, not those it was built with
+
+
+def test_settings_reach_the_samples_the_loss_and_the_optimizer(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    real_loss, real_batches = edgeseg.losses.cross_entropy, TrainingBatches
+
+    def loss(class_maps: Any, logits: Any, weights: Any, ignore_index: int) -> Any:
+        seen["weights"] = weights
+        return real_loss(class_maps, logits, weights, ignore_index)
+
+    def batches(*arguments: Any) -> Any:
+        seen["batches"] = real_batches(*arguments)
+        return seen["batches"]
+
+    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", loss)
+    monkeypatch.setattr(edgeseg.train, "TrainingBatches", batches)
+    settings = tiny_settings(camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5))
+    train(settings, tmp_path / "run", console=quiet())
+    assert seen["weights"][3] < seen["weights"][10] == pytest.approx(1 / np.log(1.1))  # road is there, cyclists are not
+    assert (seen["batches"].samples.fit, seen["batches"].samples.crop) == (settings.fit, settings.crop)
+    assert seen["batches"].augmentation == settings.augmentation
+
+
+def test_the_learning_rate_warms_up_and_only_kernels_decay() -> None:
+    settings = tiny_settings(Path("/"), learning_rate=1e-2, warmup=0.2)
+    model, _ = make_models(settings, 3)
+    optimizer = make_optimizer(settings, model, total_steps=10)
+    rates = [float(optimizer._learning_rate(step)) for step in range(11)]
+    np.testing.assert_allclose(rates[:3], [1e-3, 5.5e-3, 1e-2], rtol=1e-5)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[10] == pytest.approx(0, abs=1e-8)
+    decayed = {each.name for each in model.trainable_variables if optimizer._use_weight_decay(each)}
+    assert decayed == {"kernel"}
+    one_step = make_optimizer(tiny_settings(Path("/"), warmup=0.6), model, total_steps=1)
+    assert float(one_step._learning_rate(0)) == pytest.approx(3e-3)
+
+
+def test_gradients_that_are_no_numbers_move_nothing(monkeypatch: pytest.MonkeyPatch, camvid: Path) -> None:
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def poisoned(x: Any) -> Any:
+        return x, lambda upstream: upstream * float("nan")
+
+    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", lambda _, logits, *__: poisoned(tf.reduce_mean(logits)))
+    settings = tiny_settings(camvid)
+    model, _ = make_models(settings, 11)
+    optimizer = make_optimizer(settings, model, 10)
+    spec = _spec(settings, open_dataset(settings.data))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    loss = make_train_step(model, optimizer, spec, np.ones(11, np.float32))(
+        tf.zeros((2, 64, 64, 3)), tf.zeros((2, 64, 64), tf.uint8)
+    )
+    assert np.isnan(float(loss))
+    assert int(optimizer.iterations.value) == 0
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_too_little_memory_is_one_line_with_advice(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*arguments: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(edgeseg.train, "make_train_step", lambda *arguments: too_large)
+    with pytest.raises(UsageError, match=r"memory does not suffice for batch 4 at 64x64.*lower --batch"):
+        train(tiny_settings(camvid), tmp_path / "run", console=quiet())
+
+
+def test_tensorboard_never_ends_a_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said: list[str] = []
+    with ScalarWriter(tmp_path / "file", said.append) as board:
+        board.write({"loss": 1.0}, 1)
+        board.write({"loss": 1.0}, 2)
+    (line,) = said
+    assert "going on without TensorBoard" in line
+    assert "\n" not in line
+
+
+def test_the_cache_is_one_budget(camvid: Path) -> None:
+    dataset = open_dataset(f"camvid:{camvid}")  # 8 train pictures of 16 KiB take 128 KiB, 3 of val 81 KiB
+    for cache_kib, train_kept, val_kept in (
+        (1024, True, True),
+        (200, True, False),
+        (100, False, True),
+        (10, False, False),
+    ):
+        samples, val = _kept_samples(tiny_settings(camvid), dataset, (0, 0, 0), cache_kib * 1024)
+        assert samples.keeps == train_kept
+        assert isinstance(val[0], RememberedSample) == val_kept
+
+
+def test_tensorflow_loads_with_a_closed_standard_error() -> None:
+    program = "import os; os.close(2); import edgeseg.tf; print('loaded')"
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (0, "loaded\n")
+    command = f"{sys.executable} -c \"import edgeseg.tf; print('loaded')\" 2>&-"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (0, "loaded\n")

@@ -1,0 +1,225 @@
+"""Going on with a run: what was lost, damaged or changed in between, and where a stop or a fault may fall."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from training_helpers import tiny_settings, write_camvid
+
+import edgeseg.train
+from edgeseg.cli import cli
+from edgeseg.data.pipeline import FittedSamples
+from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
+from edgeseg.evaluate import evaluate, load_predictor
+from edgeseg.run_directory import RunDirectory, checkpoints_in
+from edgeseg.settings import TrainSettings
+from edgeseg.train import TrainResult, train
+
+
+@pytest.fixture(scope="module")
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("data") / "camvid", val=2)
+
+
+@pytest.fixture(scope="module")
+def finished(camvid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 2 epochs of 2 steps; tests work on copies."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    train(tiny_settings(camvid), out, console=Console(file=io.StringIO()))
+    return out
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def go_on(settings: TrainSettings, out: Path, resume: bool = True) -> tuple[TrainResult, str]:
+    shown = io.StringIO()
+    return train(settings, out, resume, Console(file=shown, width=400)), shown.getvalue()
+
+
+def steps(run: Path) -> list[int]:
+    return [epoch.step for epoch in RunDirectory(run).read_history(until_step=10**9)]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(run: Path, camvid: Path) -> None:
+    for path in (run / "checkpoints").glob("ckpt-4.*"):
+        path.write_bytes(path.read_bytes()[:100])
+    result, shown = go_on(tiny_settings(camvid), run)
+    assert re.search(r"ckpt-4 is damaged.*going on from step 2\n", shown)
+    assert (result.steps, steps(run)) == (4, [2, 4])
+    for path in (run / "checkpoints").glob("ckpt-*"):
+        path.write_bytes(b"")
+    with pytest.raises(ModelError, match=r"ckpt-4 is damaged.*no other checkpoint can be read") as caught:
+        go_on(tiny_settings(camvid), run)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_list_of_checkpoints_loses_no_run(run: Path, camvid: Path) -> None:
+    (run / "checkpoints" / "checkpoint").unlink()
+    before = (run / "model.keras").read_bytes()
+    assert go_on(tiny_settings(camvid), run)[0].steps == 4
+    assert (run / "model.keras").read_bytes() == before
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UsageError, match=r"history\.csv and model\.keras, but no checkpoint"):
+        go_on(tiny_settings(camvid), run)
+    assert (run / "model.keras").read_bytes() == before
+
+
+def test_resume_needs_nothing_typed_again(run: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(cli, ["train", "--resume", "--out", str(run), "--cache-mb", "1"], standalone_mode=False)
+    assert done.exception is None
+    assert "the best of 2 epochs" in done.output
+    assert TrainSettings.read(run / "config.toml").cache_mb == 1
+    done = runner.invoke(cli, ["train", "--resume", "--out", str(run), "--batch", "8"], standalone_mode=False)
+    assert "was trained with batch: 4, not 8;" in str(done.exception)  # and no other difference
+
+
+def test_changed_data_is_noticed(run: Path, camvid: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(camvid, tmp_path / "camvid"))
+    settings = tiny_settings(data)
+    go_on(settings, tmp_path / "other", resume=False)
+    for folder in ("train", "trainannot"):
+        (data / folder / "000.png").rename(data / folder / "100.png")
+    with pytest.raises(UsageError, match="as many, but by other names"):
+        go_on(settings, tmp_path / "other")
+    for folder in ("train", "trainannot"):
+        (data / folder / "100.png").unlink()
+    with pytest.raises(UsageError, match=r"trained on 8 and validated on 2 pictures.*it has 7 and 2"):
+        go_on(settings, tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "spec.json"])
+def test_a_damaged_model_is_said_before_training_goes_on(name: str, run: Path, camvid: Path) -> None:
+    (run / name).write_bytes(b"x")
+    before = (run / "config.toml").stat().st_mtime_ns
+    with pytest.raises(ModelError, match=name):
+        go_on(tiny_settings(camvid), run)
+    assert (run / "config.toml").stat().st_mtime_ns == before
+
+
+def test_a_fault_in_validation_costs_no_epoch(camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
+        raise DataError("the disk is gone")
+
+    out, settings = tmp_path / "run", tiny_settings(camvid, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(edgeseg.train, "evaluate", fails)
+        with pytest.raises(DataError, match="the disk is gone"):
+            go_on(settings, out, resume=False)
+    assert [path.name for path in checkpoints_in(out / "checkpoints")] == ["ckpt-2"]
+    monkeypatch.setattr(edgeseg.train, "make_train_step", lambda *arguments: fails)  # nothing is trained again
+    assert go_on(settings, out)[0].epochs == 1
+
+
+def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, done = evaluate, []
+
+    def asked_to_stop(predictor: Any, samples: Any, classes: Any, on_progress: Callable[[int], None]) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        scores = real(predictor, samples, classes, on_progress)
+        done.append(scores)
+        return scores
+
+    monkeypatch.setattr(edgeseg.train, "evaluate", asked_to_stop)
+    result, shown = go_on(tiny_settings(camvid, epochs=1), tmp_path / "run", resume=False)
+    assert (result.stopped, result.steps, result.epochs, done) == (True, 2, 0, [])
+    assert "stopped at step 2 of 2; go on with --resume --out" in shown
+
+
+def test_a_stop_is_honoured_while_the_labels_are_read(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FittedSamples.class_shares
+
+    def asked_to_stop(self: Any, classes: int, on_progress: Callable[[int], None]) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        real(self, classes, on_progress)
+        raise AssertionError("the request was not seen")
+
+    monkeypatch.setattr(FittedSamples, "class_shares", asked_to_stop)
+    result, shown = go_on(tiny_settings(camvid), tmp_path / "run", resume=False)
+    assert (result.stopped, result.steps) == (True, 0)
+    assert "nothing was written" in shown
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("balance", ["log", "none"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_masks_without_a_label_are_refused_and_leave_nothing(split: str, balance: str, tmp_path: Path) -> None:
+    data = write_camvid(tmp_path / "camvid", train=4, val=1)
+    for mask in (data / f"{split}annot").iterdir():
+        cv2.imwrite(str(mask), np.full((72, 96), 11, np.uint8))
+    with pytest.raises(DataError, match="no pixel is labelled in"):
+        go_on(tiny_settings(data, class_balance=balance), tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_val_picture_is_found_before_training(tmp_path: Path) -> None:
+    data = write_camvid(tmp_path / "camvid", train=4, val=2)
+    (data / "val" / "001.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"001\.png"):
+        go_on(tiny_settings(data), tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_blocks_nothing(tmp_path: Path) -> None:
+    data = write_camvid(tmp_path / "camvid", train=4, val=1)
+    good = (data / "train" / "000.png").read_bytes()
+    (data / "train" / "000.png").write_bytes(b"x")
+    settings = tiny_settings(data, epochs=1, class_balance="none", cache_mb=0)
+    with pytest.raises(DataError, match=r"000\.png"):
+        go_on(settings, tmp_path / "run", resume=False)
+    assert (tmp_path / "run" / "config.toml").exists()
+    (data / "train" / "000.png").write_bytes(good)
+    assert go_on(settings, tmp_path / "run", resume=False)[0].epochs == 1
+    with pytest.raises(UsageError, match="not empty"):
+        go_on(settings, tmp_path / "run", resume=False)
+
+
+def test_a_checkpoint_that_does_not_fit_says_why_and_what_is_left(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeseg.tf import tf
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise tf.errors.UnknownError(
+            None,
+            None,
+            "{{function_node __SaveV2}} /run/ckpt-2_temp/part-0; No space left on device [Op:SaveV2]",
+        )
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(UsageError, match=r"cannot be written \(No space left on device\); there is no checkpoint yet"):
+        go_on(tiny_settings(camvid), tmp_path / "run", resume=False)
+
+
+def test_half_checkpoints_are_cleared_away(run: Path, camvid: Path) -> None:
+    (run / "checkpoints" / "ckpt-6_temp").mkdir()
+    go_on(tiny_settings(camvid), run)
+    assert not (run / "checkpoints" / "ckpt-6_temp").exists()
+
+
+def test_places_that_cannot_be_used_are_one_line(camvid: Path, tmp_path: Path) -> None:
+    long = "n" * 300
+    for resume in (False, True):
+        with pytest.raises(UsageError, match="File name too long"):
+            go_on(tiny_settings(camvid), tmp_path / long, resume)
+    with pytest.raises(DataError, match="File name too long"):
+        go_on(tiny_settings(Path(f"/tmp/{long}")), tmp_path / "run", resume=False)
+    with pytest.raises(EdgesegError, match="File name too long"):
+        load_predictor(tmp_path / long)
