@@ -180,7 +180,7 @@ def test_a_broken_val_picture_is_found_before_training(tmp_path: Path) -> None:
 def test_a_run_that_ended_before_its_first_checkpoint_blocks_nothing(tmp_path: Path) -> None:
     data = write_camvid(tmp_path / "camvid", train=4, val=1)
     good = (data / "train" / "000.png").read_bytes()
-    (data / "train" / "000.png").write_bytes(b"x")
+    (data / "train" / "000.png").write_bytes(good[: len(good) // 2])
     settings = tiny_settings(data, epochs=1, class_balance="none", cache_mb=0)
     with pytest.raises(DataError, match=r"000\.png"):
         go_on(settings, tmp_path / "run", resume=False)
