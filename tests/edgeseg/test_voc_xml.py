@@ -105,7 +105,8 @@ def test_clipping_changes_only_pixels_on_an_edge(points: list[tuple[int, int]]) 
 def test_pictures_are_found_in_the_usual_places(tmp_path: Path, picture: str, filename: str) -> None:
     write_picture(tmp_path / picture)
     write(tmp_path, voc(ROAD, filename=filename))
-    open_dataset(f"voc-xml:{tmp_path}").split("train")[0].read()
+    image, class_map = open_dataset(f"voc-xml:{tmp_path}").split("train")[0].read()
+    assert image.shape[:2] == class_map.shape == (20, 30)
 
 
 def test_a_folder_for_the_pictures(tmp_path: Path) -> None:
@@ -114,9 +115,7 @@ def test_a_folder_for_the_pictures(tmp_path: Path) -> None:
     assert class_map(tmp_path, "?images=frames").shape == (20, 30)
 
 
-@pytest.mark.parametrize(
-    "hint", ["../../etc/passwd", "../secret.png", "/etc/passwd", "a\x00.png" * 0 + "x" * 400 + ".png"]
-)
+@pytest.mark.parametrize("hint", ["../../etc/passwd", "../secret.png", "/etc/passwd", "x" * 400 + ".png"])
 def test_a_path_out_of_the_data_is_never_followed(tmp_path: Path, hint: str) -> None:
     write_picture(tmp_path / "secret.png")
     data = tmp_path / "data"
