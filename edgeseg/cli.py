@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,24 @@ def cli() -> None:
 
 def _training_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command one option for each training setting, named, typed and explained by the setting itself."""
-    for setting in reversed([*fields(TrainSettings), *fields(Augmentation)]):
-        if setting.name in ("crop", "augmentation"):
-            continue
-        kind: Any = SIZE if isinstance(setting.default, Size) else type(setting.default)
-        option = f"--{setting.name.replace('_', '-')}"
-        text = setting.metadata["help"]
-        kind = click.Choice(FITS) if setting.name == "fit" else kind
-        default = str(setting.default) if kind is SIZE else setting.default
-        command = click.option(option, type=kind, default=default, help=f"{text[0].upper()}{text[1:]}.")(command)
+    for each in reversed([*fields(TrainSettings), *fields(Augmentation)]):
+        if each.name not in ("crop", "augmentation"):
+            command = _option(each)(command)
     return command
+
+
+def _option(setting: Field[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
+    kind: Any = SIZE if isinstance(default, Size) else type(default)
+    if setting.metadata["choices"]:
+        kind = click.Choice(setting.metadata["choices"])
+    return click.option(
+        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
+        type=kind,
+        default=str(default) if kind is SIZE else default,
+        show_default=default != "",
+        help=f"{text[0].upper()}{text[1:]}.",
+    )
 
 
 @cli.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,78 +12,51 @@ from typing import Any
 from edgeseg.data.augment import Augmentation
 from edgeseg.errors import EdgesegError, UsageError, nearest
 from edgeseg.geometry import FITS, Crop, Size
+from edgeseg.setting import NUMBERS, check_settings, setting
 
-CLASS_BALANCES = ("log", "none")
-PRECISIONS = ("float32", "mixed_bfloat16")
-NUMBERS = (int, float)  # and no bool, which is an int to isinstance
 CHANGE_NOTHING = ("cache_mb",)  # may differ when a run is resumed: results are the same
-
-
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Everything that decides what a training run does. Raises UsageError for a value out of range."""
 
-    data: str = field(
-        default="scenes:",
-        metadata=_help(
-            "labelled pictures, FORMAT:PATH (docs/data.md; scenes: is built in); splits train and val are used"
-        ),
+    data: str = setting(
+        "scenes:", "labelled pictures, FORMAT:PATH (docs/data.md; scenes: is built in); splits train and val are used"
     )
-    model: str = field(default="fcn8", metadata=_help("architecture: fcn8 or unet"))
-    size: Size = field(default=Size(160, 576), metadata=_help("the network's input size, WIDTHxHEIGHT"))
-    width: float = field(default=0.25, metadata=_help("multiplies the published numbers of filters"))
-    dropout: float = field(default=0.2, metadata=_help("share of features dropped in training"))
-    fit: str = field(
-        default="stretch", metadata=_help("how a picture's shape meets the network's: stretch, crop or pad")
+    model: str = setting("fcn8", "architecture: fcn8 or unet")
+    size: Size = setting(Size(160, 576), "the network's input size, WIDTHxHEIGHT")
+    width: float = setting(0.25, "multiplies the published numbers of filters", between=(1e-3, 4))
+    dropout: float = setting(0.2, "share of features dropped in training", between=(0, 0.99))
+    fit: str = setting("stretch", "how a picture's shape meets the network's", choices=FITS)
+    crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height")
+    epochs: int = setting(30, "passes over the train split", between=(1, 100_000))
+    batch: int = setting(8, "pictures a step", between=(1, 4096))
+    learning_rate: float = setting(
+        1e-3, "the highest one; it follows warm-up, then a cosine down to 0", between=(1e-9, 10)
     )
-    crop: Crop | None = field(
-        default=None, metadata=_help("the part of each picture that is used: shares x, y, width, height")
+    warmup: float = setting(0.05, "share of all steps in which the learning rate rises", between=(0, 0.9))
+    weight_decay: float = setting(
+        1e-4, "decoupled weight decay of AdamW, as a share of the learning rate", between=(0, 1)
     )
-    epochs: int = field(default=30, metadata=_help("passes over the train split"))
-    batch: int = field(default=8, metadata=_help("pictures a step"))
-    learning_rate: float = field(
-        default=1e-3, metadata=_help("the highest one; it follows warm-up, then a cosine down to 0")
+    class_balance: str = setting(
+        "log",
+        "class weights: log is 1 / ln(1.10 + share), as in ENet with a milder constant",
+        choices=("log", "none"),
     )
-    warmup: float = field(default=0.05, metadata=_help("share of all steps in which the learning rate rises"))
-    weight_decay: float = field(
-        default=1e-4, metadata=_help("decoupled weight decay of AdamW, as a share of the learning rate")
+    precision: str = setting(
+        "float32", "float32, or mixed_bfloat16 on hardware that has it", choices=("float32", "mixed_bfloat16")
     )
-    class_balance: str = field(
-        default="log",
-        metadata=_help("log: class weights 1 / ln(1.10 + share), as in ENet with a milder constant; or none"),
-    )
-    precision: str = field(default="float32", metadata=_help("float32, or mixed_bfloat16 on hardware that has it"))
-    seed: int = field(default=0, metadata=_help("decides weights, order and augmentation"))
-    cache_mb: int = field(
-        default=2048,
-        metadata=_help("pictures are kept in memory if they fit in so many MiB: train, then val in what train leaves"),
+    seed: int = setting(0, "decides weights, order and augmentation", between=(0, 2**31 - 1))
+    cache_mb: int = setting(
+        2048,
+        "pictures are kept in memory if they fit in so many MiB: train, then val in what train leaves",
+        between=(0, 2**30),
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for key, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch", 1, 4096),
-            ("learning_rate", 1e-9, 10),
-            ("warmup", 0, 0.9),
-            ("weight_decay", 0, 1),
-            ("width", 1e-3, 4),
-            ("dropout", 0, 0.99),
-            ("seed", 0, 2**31 - 1),
-            ("cache_mb", 0, 2**30),
-        ):
-            value, whole = getattr(self, key), isinstance(getattr(type(self), key), int)
-            if type(value) not in ((int,) if whole else NUMBERS) or not (math.isfinite(value) and low <= value <= high):
-                kind = "whole number" if whole else "number"
-                raise UsageError(f"{key} = {value}; expected a {kind} from {low:g} to {high:g}")
-        for key, known in (("fit", FITS), ("class_balance", CLASS_BALANCES), ("precision", PRECISIONS)):
-            value = getattr(self, key)
-            if value not in known:
-                raise UsageError(f"{key} = {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}")
+        check_settings(self)
         try:
             self.data.encode()
         except UnicodeEncodeError as error:
@@ -95,12 +67,12 @@ class TrainSettings:
     def to_toml(self) -> str:
         """Return the settings as TOML with their explanations."""
         lines = ["# The settings of this edgeseg training run."]
-        for setting in fields(self):
-            value = getattr(self, setting.name)
+        for each in fields(self):
+            value = getattr(self, each.name)
             if isinstance(value, Augmentation):
                 continue
-            assignment = f"{setting.name} = {_toml(value)}" if value is not None else f"# {setting.name} ="
-            lines.append(f"{assignment}  # {setting.metadata['help']}")
+            assignment = f"{each.name} = {_toml(value)}" if value is not None else f"# {each.name} ="
+            lines.append(f"{assignment}  # {each.metadata['help']}")
         lines.append("\n[augmentation]")
         lines += [f"{each.name} = {_toml(getattr(self.augmentation, each.name))}" for each in fields(Augmentation)]
         return "\n".join(lines) + "\n"

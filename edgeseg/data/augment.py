@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgeseg.data.base import Image, Mask
-from edgeseg.errors import UsageError
+from edgeseg.setting import check_settings, setting
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """Settings; 0 switches one off."""
 
-    flip: float = field(default=0.5, metadata={"help": "probability of a mirror image, left and right"})
-    brightness: float = field(default=0.2, metadata={"help": "the picture is multiplied by 1 - b to 1 + b"})
-    contrast: float = field(
-        default=0.2, metadata={"help": "distances from the picture's mean are multiplied by 1 - c to 1 + c"}
-    )
-    saturation: float = field(default=0.2, metadata={"help": "distances from grey are multiplied by 1 - s to 1 + s"})
+    flip: float = setting(0.5, "probability of a mirror image, left and right", between=(0, 1))
+    brightness: float = setting(0.2, "the picture is multiplied by 1 - b to 1 + b", between=(0, 1))
+    contrast: float = setting(0.2, "distances from the picture's mean are multiplied by 1 - c to 1 + c", between=(0, 1))
+    saturation: float = setting(0.2, "distances from grey are multiplied by 1 - s to 1 + s", between=(0, 1))
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            if not 0 <= value <= 1:
-                raise UsageError(f"augmentation {setting.name} = {value}; expected a number from 0 (off) to 1")
+        check_settings(self, "augmentation ")
 
     @property
     def changes_colour(self) -> bool:
