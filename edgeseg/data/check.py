@@ -7,7 +7,6 @@ passed on; of the pixels nothing is kept, so memory does not grow with the numbe
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 from edgeseg.data.base import Dataset, Image, Sample
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.report import Report, SplitCount, number
+from edgeseg.data.splits import sequence_of
 from edgeseg.errors import EdgesegError
 from edgeseg.geometry import Size
 
 DIGEST_BYTES = 16
-_SEQUENCE = re.compile(r"(.*\d.*)_[A-Za-z]?\d+(?:_[A-Za-z]\w*)?")
 
 
 @dataclass(frozen=True)
@@ -157,24 +156,16 @@ def _class_warnings(report: Report) -> Iterator[str]:
             yield f"{split}: {number(count.unlabelled, 'picture')} without a single labelled pixel"
 
 
-def sequence_of(name: str) -> str | None:
-    """Return the drive that a sample's name says it was cut from, or None.
-
-    It is the leading part of a file name that ends in a frame number, if it has a digit itself: 0016E5 of
-    0016E5_00390.png, aachen_000000 of aachen_000000_000019_gtFine_labelIds.png; img_0001.png names no drive.
-    """
-    match = _SEQUENCE.fullmatch(Path(name).stem)
-    return match[1] if match else None
-
-
 def shared_sequences(samples: Iterator[tuple[str, str]]) -> Iterator[str]:
     """Yield a warning for each sequence in several splits; `samples` are pairs of split and sample name.
 
-    Neighbours in time are nearly the same picture, so scores on such a split flatter.
+    Neighbours in time are nearly the same picture, so scores on such a split flatter. A drive without a digit in its
+    name says nothing: img_0001 may be in both splits, and be of two drives. Nor do folders, which may be the splits.
     """
     counts: dict[str, Counter[str]] = {}
     for split, name in samples:
-        if sequence := sequence_of(name):
+        sequence = sequence_of(Path(name).stem)
+        if any(character.isdigit() for character in sequence):
             counts.setdefault(sequence, Counter())[split] += 1
     for sequence, in_splits in counts.items():
         if len(in_splits) > 1:

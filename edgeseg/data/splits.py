@@ -23,14 +23,16 @@ SPLIT_OPTIONS = {
     "(the name without its last number)",
 }
 FOLDER_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-LAST_NUMBER = re.compile(r"[\W_]*\d+$|(^|[\W_]+)\d+(?![^\W_])(?!.*[\W_]\d+(?![^\W_])).*$|[\W_]*\d+\D*$")
-"""At the end; else the last that stands alone, as in aachen_000000_000019_leftImg8bit; else the last one."""
+LAST_NUMBER = re.compile(r"[\W_]+[A-Za-z]?\d+$|\d+$|(^|[\W_]+)\d+(?![^\W_])(?!.*[\W_]\d+(?![^\W_])).*$|[\W_]*\d+\D*$")
+"""At the end, with a letter as in 0006R0_f00930; else the last that stands alone, as in
+aachen_000000_000019_leftImg8bit; else the last one."""
 
 
 def sequence_of(name: str) -> str:
     """Return the drive that a picture's name tells: the name without its last number and what follows it.
 
-    `0016E5_07959` and `0016E5_07961` are of the drive `0016E5`; a folder in the name stays.
+    `0016E5_07959` and `0016E5_07961` are of the drive `0016E5`; a folder in the name stays. For the choice of splits
+    and for the warning that two splits share a drive alike.
     """
     folder, slash, stem = name.rpartition("/")
     return f"{folder}{slash}{LAST_NUMBER.sub('', stem, count=1)}"

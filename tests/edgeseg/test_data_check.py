@@ -22,7 +22,7 @@ from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 from edgeseg.cli import cli
 from edgeseg.data import Dataset, Sample, open_dataset
 from edgeseg.data.base import Image, Mask
-from edgeseg.data.check import check_dataset, sequence_of
+from edgeseg.data.check import check_dataset, shared_sequences
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.report import PICTURES, Report
 from edgeseg.data_pictures import CHECK_OPACITY, draw_check
@@ -216,17 +216,19 @@ def test_equal_bytes_of_another_shape_are_another_picture() -> None:
 @pytest.mark.parametrize(
     ("name", "sequence"),
     [
-        ("camvid/train/0016E5_00390.png", "0016E5"),
+        ("camvid/{}/0016E5_00390.png", "0016E5"),
         ("0006R0_f00930.png", "0006R0"),
-        ("gtFine/val/frankfurt/frankfurt_000000_000294_gtFine_labelIds.png", "frankfurt_000000"),
+        ("gtFine/{}/frankfurt/frankfurt_000000_000294_gtFine_labelIds.png", "frankfurt_000000"),
+        ("pack/{}-00000-of-00001.tfrecord@17/0016E5_00390", "0016E5"),
         ("img_0001.png", None),
         ("um_000000.png", None),
         ("000.png", None),
-        ("scenes:train/21000000", None),
+        ("scenes:{}/21000000", None),
     ],
 )
-def test_a_sequence_is_what_stands_before_the_frame_number(name: str, sequence: str | None) -> None:
-    assert sequence_of(name) == sequence
+def test_a_drive_that_two_splits_share_is_named_if_its_name_tells_drives_apart(name: str, sequence: str | None) -> None:
+    found = list(shared_sequences((split, name.format(split)) for split in ("train", "val")))
+    assert [line.partition(" is in ")[0] for line in found] == ([f"sequence {sequence}"] if sequence else [])
 
 
 def test_sequences_in_two_splits_are_a_warning() -> None:
