@@ -18,6 +18,8 @@ _EXTRA_OF = {
     "matplotlib": "train",
     "onnx": "export",
     "onnxruntime": "cpu",
+    "google": "train",
+    "google_crc32c": "train",
     "keras": "train",
     "rich": "train",
     "tensorflow": "train",

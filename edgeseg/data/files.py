@@ -18,10 +18,23 @@ from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-MaskDecoder = Callable[[Path], Mask]
-"""Makes class ids of a mask file."""
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
 EXIF_ORIENTATION = 274
+
+
+class Encoded(NamedTuple):
+    """The content of a picture file that lies inside another file; `where` names it in messages."""
+
+    content: bytes
+    where: str
+
+    def __str__(self) -> str:
+        return self.where
+
+
+PictureFile = Path | Encoded
+MaskDecoder = Callable[[PictureFile], Mask]
+"""Makes class ids of a mask file."""
 
 
 class Picture(NamedTuple):
@@ -36,7 +49,7 @@ class Picture(NamedTuple):
         return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: PictureFile) -> Image:
     """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag. Raises DataError."""
     encoded = read_bytes(path)
     _header(encoded, path)
@@ -50,8 +63,10 @@ def read_image(path: Path) -> Image:
     return decoded.astype(np.uint8, copy=False)
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: PictureFile) -> Picture:
     """Return what the header says, without decoding the picture. Raises DataError."""
+    if isinstance(path, Encoded):
+        return _header(path.content, path)
     try:
         with path.open("rb") as file:
             return _header_of(file, path)
@@ -59,8 +74,10 @@ def read_picture(path: Path) -> Picture:
         raise _not_opened(path, error) from error
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: PictureFile) -> bytes:
     """Return a file's content. Raises DataError."""
+    if isinstance(path, Encoded):
+        return path.content
     try:
         return path.read_bytes()
     except OSError as error:
@@ -75,7 +92,7 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: byte {error.start} is not UTF-8; expected a text file in UTF-8") from error
 
 
-def unreadable(path: Path, encoded: bytes) -> DataError:
+def unreadable(path: PictureFile, encoded: bytes) -> DataError:
     """Return the error for a file that is no whole picture."""
     return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
 
@@ -84,11 +101,11 @@ def _not_opened(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be read ({error.strerror or error}); expected an image or label file")
 
 
-def _header(encoded: bytes, path: Path) -> Picture:
+def _header(encoded: bytes, path: PictureFile) -> Picture:
     return _header_of(io.BytesIO(encoded), path)
 
 
-def _header_of(file: IO[bytes], path: Path) -> Picture:
+def _header_of(file: IO[bytes], path: PictureFile) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
@@ -118,7 +135,7 @@ _TURNS: dict[int, Callable[[Mask], Mask]] = {
 }
 
 
-def agreeing(mask: Mask, image: Path) -> Mask:
+def agreeing(mask: Mask, image: PictureFile) -> Mask:
     """Turn a mask that was made on the stored pixels as `read_image` turns its picture by the EXIF tag.
 
     A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.

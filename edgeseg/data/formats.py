@@ -45,6 +45,7 @@ FORMATS = {
         "edgeseg.data.kitti_semantic:KittiSemantic", "KITTI's semantic benchmark, Cityscapes' ids"
     ),
     "cityscapes": Format("edgeseg.data.cityscapes:Cityscapes", "Cityscapes, fine annotations: 19, 20 or 34 classes"),
+    "tfrecord": Format("edgeseg.data.tfrecord:TFRecords", "what `edgeseg data pack` wrote, and others' image and mask"),
 }
 DECLARED = "dataset.toml"
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")

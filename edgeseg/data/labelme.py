@@ -1,8 +1,8 @@
 """`labelme:PATH`: folders of LabelMe JSON, a file beside each picture, drawn into masks in file order.
 
 Layout: `*.json` with the pictures beside them, or where `imagePath` says within PATH, or in the folder of the option
-`images`. Folders `train/`, `val/` and `test/` are the splits if all files lie in them; otherwise whole drives are
-chosen (`edgeseg.data.splits`).
+`images`, or embedded as `imageData`. Folders `train/`, `val/` and `test/` are the splits if all files lie in them;
+otherwise whole drives are chosen (`edgeseg.data.splits`).
 
 Polygons, rectangles, circles and masks are drawn; points and lines cover no pixels and are left out.
 """
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.files import MAX_PIXELS, data_folder
+from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder
 from edgeseg.data.json_files import field, read_json
 from edgeseg.data.lookup import find_image
 from edgeseg.data.shapes import (
@@ -46,7 +46,14 @@ CIRCLE_CORNERS = 90
 
 def read_labelme(path: Path) -> Annotation:
     """Read one file. Raises DataError, naming the file and the shape."""
-    document = read_json(path, "LabelMe JSON with shapes")
+    return _annotation(_document(path), path)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    return read_json(path, "LabelMe JSON with shapes")
+
+
+def _annotation(document: dict[str, Any], path: Path) -> Annotation:
     height, width = document.get("imageHeight"), document.get("imageWidth")
     size = Size(height, width) if type(height) is int and type(width) is int else None
     listed = enumerate(field(document, "shapes", list, str(path)), 1)
@@ -104,12 +111,42 @@ def _region(text: str, place: str) -> NDArray[np.bool_]:
 class LabelMeSample(DrawnSample):
     """A picture and its JSON file."""
 
-    def __init__(self, path: Path, image: Path, classes: ClassMap, unlabelled: int) -> None:
+    def __init__(
+        self, path: Path, image: PictureFile, classes: ClassMap, unlabelled: int, document: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(str(path), image, classes, unlabelled)
         self.path = path
+        self._document = document
 
     def _annotation(self) -> Annotation:
-        return read_labelme(self.path)
+        return read_labelme(self.path) if self._document is None else _annotation(self._document, self.path)
+
+
+class EmbeddedSample(Sample):
+    """A JSON file that holds its picture; it is read when it is asked for, once for picture and labels."""
+
+    def __init__(self, path: Path, classes: ClassMap, unlabelled: int) -> None:
+        super().__init__(str(path), classes)
+        self.path = path
+        self.unlabelled = unlabelled
+
+    def read(self) -> tuple[Image, Mask]:
+        return self._opened().read()
+
+    def _image(self) -> Image:
+        return self._opened().read_image()
+
+    def _class_map(self) -> Mask:
+        return self._opened().read_class_map()
+
+    def _opened(self) -> LabelMeSample:
+        document, place = _document(self.path), f"{self.path}: imageData"
+        text = field(document, "imageData", str, str(self.path))
+        try:
+            picture = Encoded(base64.b64decode("".join(text.split()), validate=True), place)
+        except (binascii.Error, ValueError) as error:
+            raise DataError(f"{place}: {error}; expected a picture in base64: save the file again") from error
+        return LabelMeSample(self.path, picture, self.classes, self.unlabelled, document)
 
 
 class LabelMe(ListedDataset):
@@ -137,10 +174,16 @@ class LabelMe(ListedDataset):
         try:
             image = find_image(self.root, folders, (), path.stem)
             if image is None:
-                hint = read_json(path, "LabelMe JSON with shapes").get("imagePath")
+                document = _document(path)
+                hint = document.get("imagePath")
                 image = find_image(self.root, folders, [hint] if isinstance(hint, str) else [])
+                if image is None and document.get("imageData"):
+                    return EmbeddedSample(path, self.classes, self._unlabelled)
             if image is None:
-                raise DataError(f"{path}: no image of this name beside it or in {folders[-1]}; say images=FOLDER")
+                raise DataError(
+                    f"{path}: no image of this name beside it or in {folders[-1]}, and none in it (imageData); say "
+                    f"images=FOLDER"
+                )
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
         return LabelMeSample(path, image, self.classes, self._unlabelled)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.parallel import map_in_order
 from edgeseg.errors import DataError, UsageError
+from edgeseg.files import replace_whole_folder
 from edgeseg.labels import IGNORE_INDEX, ClassMap
 from edgeseg.overlay import colourise
 
@@ -50,19 +50,13 @@ def write_masks(
         samples = dataset.split(split)
         files += [(Path(split) / name, sample) for name, sample in zip(file_names(samples), samples, strict=True)]
     on_start(len(files))
-    partial = out.absolute().with_name(f".{out.absolute().name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
-        (partial / CLASSES_FILE).write_text(_classes_document(dataset.classes))
-        for _ in map_in_order(lambda file: _write(partial, *file, colour), files):
+
+    def write(folder: Path) -> None:
+        (folder / CLASSES_FILE).write_text(_classes_document(dataset.classes))
+        for _ in map_in_order(lambda file: _write(folder, *file, colour), files):
             on_sample()
-        partial.replace(out.absolute())
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{out}: cannot be written ({reason}); choose another place or free the disk") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+    replace_whole_folder(out, write)
     return len(files)
 
 

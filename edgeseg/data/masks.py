@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,7 +17,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from edgeseg.data.base import Mask
-from edgeseg.data.files import read_bytes, read_picture, unreadable
+from edgeseg.data.files import PictureFile, read_bytes, read_picture, unreadable
 from edgeseg.errors import DataError
 from edgeseg.labels import IGNORE_INDEX, ClassMap, Colour
 
@@ -28,7 +27,7 @@ ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 NO_CLASS = 0
 
 
-def read_file_ids(path: Path) -> NDArray[np.uint16]:
+def read_file_ids(path: PictureFile) -> NDArray[np.uint16]:
     """Return the ids of a mask file as (H, W) uint16: grey of 1 to 16 bits, or palette indices. Raises DataError."""
     opened, pixels = _decoded(path)
     if opened.mode not in ID_MODES:
@@ -41,19 +40,19 @@ def read_file_ids(path: Path) -> NDArray[np.uint16]:
     return pixels.astype(np.uint16)
 
 
-def read_colours(path: Path) -> NDArray[np.uint8]:
+def read_colours(path: PictureFile) -> NDArray[np.uint8]:
     """Return the colours of a mask file as (H, W, 4) uint8, RGB and opacity. Raises DataError."""
     return _decoded(path, "RGBA")[1].astype(np.uint8)
 
 
-def has_ids(path: Path) -> bool:
+def has_ids(path: PictureFile) -> bool:
     """Return whether a mask file holds ids (grey or palette) rather than colours. Raises DataError."""
     read_picture(path)
-    with PillowImage.open(path) as opened:
+    with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
         return opened.mode in ID_MODES
 
 
-def _decoded(path: Path, mode: str = "") -> tuple[Any, NDArray[Any]]:
+def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any]]:
     read_picture(path)  # refuses what is no picture and what is too large to decode
     encoded = read_bytes(path)
     try:
@@ -79,7 +78,7 @@ class IdMask:
     ids: tuple[tuple[int, int], ...]
     other: int | None = None
 
-    def __call__(self, path: Path) -> Mask:
+    def __call__(self, path: PictureFile) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
         unknown = np.flatnonzero(~known[ids])
@@ -119,7 +118,7 @@ class ColourMask:
 
     colours: tuple[tuple[Colour, int], ...]
 
-    def __call__(self, path: Path) -> Mask:
+    def __call__(self, path: PictureFile) -> Mask:
         colours = read_colours(path)
         codes = _codes(colours[..., :3])
         found = _colour_table(self.colours)[codes]

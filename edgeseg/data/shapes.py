@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.data.files import agreeing, read_image, read_picture
+from edgeseg.data.files import PictureFile, agreeing, read_image, read_picture
 from edgeseg.errors import DataError, nearest
 from edgeseg.geometry import Size
 from edgeseg.labels import IGNORED, ClassMap, Colour, folded
@@ -134,7 +133,7 @@ def _class_id(shape: Shape, classes: ClassMap) -> int:
 class DrawnSample(Sample):
     """A picture and an annotation that is drawn at the picture's size."""
 
-    def __init__(self, name: str, image: Path, classes: ClassMap, unlabelled: int) -> None:
+    def __init__(self, name: str, image: PictureFile, classes: ClassMap, unlabelled: int) -> None:
         super().__init__(name, classes)
         self.image = image
         self.unlabelled = unlabelled

@@ -2,12 +2,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.files import check_writable, replace_whole, write_whole
+from edgeseg.files import check_writable, replace_whole, replace_whole_folder, write_whole
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -97,3 +98,56 @@ def test_a_place_that_cannot_be_written_is_found_before_any_work(tmp_path: Path)
         check_writable(tmp_path)
     with pytest.raises(UsageError, match="cannot be written"):
         check_writable(tmp_path / "file" / "x")
+
+
+def fill(text: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text(text)
+
+    return write
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_at_once_and_nothing_stays_beside_it(
+    tmp_path: Path, exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the file system cannot exchange two names."""
+    if not exchange:
+        monkeypatch.setattr("edgeseg.files.RENAME_EXCHANGE", 1 << 20)  # the kernel knows no such flag
+    for text in ("old", "new"):
+        replace_whole_folder(tmp_path / "up" / "pack", fill(text))
+        assert (tmp_path / "up" / "pack" / "sub" / "file").read_text() == text
+        assert os.listdir(tmp_path / "up") == ["pack"]
+
+    def fail(folder: Path) -> None:
+        fill("half")(folder)
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        replace_whole_folder(tmp_path / "up" / "pack", fail)
+    assert (tmp_path / "up" / "pack" / "sub" / "file").read_text() == "new"
+    assert os.listdir(tmp_path / "up") == ["pack"]
+
+
+def test_a_kill_between_two_renames_is_undone_by_the_next_run(tmp_path: Path) -> None:
+    """As where names cannot be exchanged: the old folder stands aside, the new one has not its name yet."""
+    (tmp_path / ".pack.old").mkdir()
+    fill("old")(tmp_path / ".pack.old")
+
+    def look(folder: Path) -> str:
+        assert not list(folder.iterdir())
+        return (tmp_path / "pack" / "sub" / "file").read_text()
+
+    assert replace_whole_folder(tmp_path / "pack", look) == "old"
+    assert os.listdir(tmp_path) == ["pack"]
+
+
+def test_two_writers_of_one_folder_do_not_destroy_each_other(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        fill("first")(folder)
+        with pytest.raises(UsageError, match="another process is writing it"):
+            replace_whole_folder(tmp_path / "pack", fill("second"))
+
+    replace_whole_folder(tmp_path / "pack", write)
+    assert (tmp_path / "pack" / "sub" / "file").read_text() == "first"

@@ -217,6 +217,37 @@ def test_labelme_pictures_and_splits(tmp_path: Path) -> None:
         open_dataset(f"labelme:{tmp_path / 'x'}").split("train")
 
 
+def test_a_picture_inside_the_labelme_file_is_used_where_there_is_no_other(tmp_path: Path) -> None:
+    """It lies on its side in the file, as cameras write it, and was labelled upright."""
+    lying = Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 20, 3))
+    exif = Image.Exif()
+    exif[274] = 6
+    stream = io.BytesIO()
+    lying.save(stream, "PNG", exif=exif)
+    text = base64.b64encode(stream.getvalue()).decode()
+    path = labelme(
+        tmp_path, shape("road", [[0, 10], [29, 10], [29, 19], [0, 19]]), imagePath="gone.png", imageData=text
+    )
+    image, ids = open_dataset(f"labelme:{tmp_path}").split("train")[0].read()
+    assert np.array_equal(image[..., ::-1], np.rot90(np.asarray(lying), -1))
+    assert (ids[10:] == 0).all()
+    assert (ids[:10] == 255).all()
+    write_picture(tmp_path / "gone.png")  # the file goes first
+    other = open_dataset(f"labelme:{tmp_path}").split("train")[0].read_image()
+    assert not np.array_equal(other, image)
+    (tmp_path / "gone.png").unlink()
+    for broken, expected in (
+        (text[:-7] + "!", "imageData: "),
+        (text[:200], "imageData: no readable image"),
+        (7, "int"),
+    ):
+        labelme(tmp_path, imageData=broken)
+        sample = open_dataset(f"labelme:{tmp_path}?names=road").split("train")[0]
+        with pytest.raises(DataError, match=expected) as caught:
+            sample.read()
+        assert str(caught.value).startswith(str(path))
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
