@@ -69,8 +69,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
         speed = measure_speed(arguments.camvid, Path(folder), arguments.size, arguments.rounds)
+        show_speed(speed)
         memory = measure_memory(arguments.camvid, Path(folder), arguments.size, arguments.counts, arguments.runs)
-    show(speed, memory)
+    show_memory(memory)
     if arguments.json:
         machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
         document = {"machine": machine, "size": str(arguments.size), "speed": speed, "memory_mb": memory}
@@ -154,11 +155,14 @@ def peak_mb(program: str, *arguments: str) -> float:
     return round(int(done.stdout.split()[-1]) / 1024, 1)
 
 
-def show(speed: dict[str, dict[str, float]], memory: dict[str, Any]) -> None:
+def show_speed(speed: dict[str, dict[str, float]]) -> None:
     columns = list(next(iter(speed.values())))
     print("| | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
     for name, values in speed.items():
-        print(f"| {name} | " + " | ".join(f"{value:g}" for value in values.values()) + " |")
+        print(f"| {name} | " + " | ".join(f"{value:g}" for value in values.values()) + " |", flush=True)
+
+
+def show_memory(memory: dict[str, Any]) -> None:
     for what, by_count in memory.items():
         for count, peaks in by_count.items():
             print(f"peak of {what}, {count} samples: {', '.join(f'{peak:.0f}' for peak in peaks)} MB")

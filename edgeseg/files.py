@@ -88,6 +88,8 @@ def _own_folder(folder: Path, wanted: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"{wanted}: another process is writing it; wait for it or choose another place") from error
+        except OSError:  # NFS locks no folders; nothing else depends on the lock
+            pass
         try:
             _empty(folder)  # of a run that was killed
             yield

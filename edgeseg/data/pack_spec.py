@@ -88,12 +88,12 @@ def _split_document(shards: tuple[Shard, ...]) -> dict[str, Any]:
 
 
 def is_pack(folder: Path) -> bool:
-    """Return whether a folder holds a finished pack, without reading more than its spec."""
+    """Return whether a folder holds a finished pack, whole or damaged, without reading more than its spec."""
     path = folder / SPEC_FILE
     try:
         return path.is_file() and read_json(path, WHAT).get("format") == FORMAT
     except DataError:
-        return False
+        return True  # whoever reads it says what is wrong with it
 
 
 def read_pack_spec(folder: Path) -> PackSpec:

@@ -128,7 +128,7 @@ class Arrays(Dataset):
     st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99)), min_size=1, max_size=4),
     st.sampled_from(["raw", "png"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_raw_and_png_packs_give_back_the_very_arrays(
     tmp_path_factory: pytest.TempPathFactory, seeds: list[tuple[int, int, int]], encoding: str
 ) -> None:
