@@ -193,7 +193,7 @@ def test_the_colour_matrix_is_the_four_changes_one_after_the_other() -> None:
 
     def changed(factors: tuple[float, float, float], hue: float = 0.0) -> np.ndarray[Any, Any]:
         matrix = colour_matrix(mean, np.array(factors), hue)
-        return pixels @ matrix[:, :3].T + matrix[:, 3]
+        return np.asarray(pixels @ matrix[:, :3].T + matrix[:, 3])
 
     grey = (pixels @ GREY)[:, None]
     np.testing.assert_allclose(changed((1, 1, 1)), pixels)
@@ -253,7 +253,8 @@ def test_a_blur_mixes_no_padding_into_the_picture() -> None:
 @pytest.mark.parametrize("each", fields(Augmentation), ids=lambda each: str(each.name))
 def test_a_setting_out_of_range_is_refused(each: Any) -> None:
     low, high = each.metadata["between"]
-    for value in (low - 0.01, high + 0.01, float("nan"), True, "1"):
+    wrong: tuple[Any, ...] = (low - 0.01, high + 0.01, float("nan"), True, "1")
+    for value in wrong:
         with pytest.raises(UsageError, match=f"augmentation {each.name} = .*; expected a number from"):
             Augmentation(**{each.name: value})
     Augmentation(**{each.name: low})
