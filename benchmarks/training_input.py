@@ -28,6 +28,7 @@ from edgeseg.spec import ModelSpec
 EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, blur=1, noise=8)
 HELD_BATCHES = 4
 PREFETCHED = 6
+SETTLE_S = 1.0  # in which the other inputs fill their buffers, so that they work on nobody else's time
 
 
 def main() -> None:
@@ -77,29 +78,37 @@ def prepare(settings: TrainSettings) -> tuple[Any, FittedSamples]:
 
 def measure(
     train_step: Any, inputs: dict[str, Iterator[tuple[Any, Any]]], rounds: int, steps: int
-) -> dict[str, list[float]]:
-    """Return the seconds a step of each round, the inputs in turn; each begins with an untimed step."""
-    seconds: dict[str, list[float]] = {name: [] for name in inputs}
+) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds a step of each round, by the wall and of CPU, the inputs in turn.
+
+    Training keeps every core busy, so on a machine that others use too, CPU time is the steadier of the two.
+    """
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in inputs}
     for _ in range(rounds):
         for name, batches in inputs.items():
-            # While another input had its turn, this one filled its buffer: those batches are no merit of its speed.
-            for _ in range(PREFETCHED):
+            time.sleep(SETTLE_S)
+            for _ in range(PREFETCHED):  # made while another input had its turn: no merit of this one
                 next(batches)
             float(train_step(*next(batches)))
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(steps):
                 float(train_step(*next(batches)))
-            seconds[name].append((time.perf_counter() - start) / steps)
+            seconds[name].append(((time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps))
     return seconds
 
 
-def report(seconds: dict[str, list[float]], batch: int) -> None:
+def report(seconds: dict[str, list[tuple[float, float]]], batch: int) -> None:
     reference = seconds["held tensors"]
-    print("| input | images/s median | min | max | of held tensors (median of rounds) |\n|---|---|---|---|---|")
+    print(
+        "| input | images/s median | of held tensors | images/CPU s median | of held tensors |\n|---|---|---|---|---|"
+    )
     for name, times in seconds.items():
-        speeds = [batch / each for each in times]
-        ratio = statistics.median(held / each for held, each in zip(reference, times, strict=True))
-        print(f"| {name} | {statistics.median(speeds):.2f} | {min(speeds):.2f} | {max(speeds):.2f} | {ratio:.1%} |")
+        cells = []
+        for kind in (0, 1):
+            speed = statistics.median(batch / each[kind] for each in times)
+            ratios = [held[kind] / each[kind] for held, each in zip(reference, times, strict=True)]
+            cells += [f"{speed:.2f}", f"{statistics.median(ratios):.1%} ({min(ratios):.1%} to {max(ratios):.1%})"]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

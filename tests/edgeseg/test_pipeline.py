@@ -222,5 +222,5 @@ for stream in streams:
     next(stream)
 raise SystemExit(7)
 """
-    ended = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=180, check=False)
     assert ended.returncode == 7
