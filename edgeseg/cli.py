@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from edgeseg.console import SIZE, run_command, say
+from edgeseg.console import SIZE, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
@@ -30,39 +28,18 @@ def cli() -> None:
     """
 
 
-def _training_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command one option for each training setting, named, typed and explained by the setting itself."""
-    for each in reversed([*fields(TrainSettings), *fields(Augmentation)]):
-        if each.name not in ("crop", "augmentation"):
-            command = _option(each)(command)
-    return command
-
-
-def _option(setting: Field[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
-    kind: Any = SIZE if isinstance(default, Size) else type(default)
-    if setting.metadata["choices"]:
-        kind = click.Choice(setting.metadata["choices"])
-    return click.option(
-        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
-        type=kind,
-        default=str(default) if kind is SIZE else default,
-        show_default=default != "",
-        help=f"{text[0].upper()}{text[1:]}.",
-    )
-
-
 @cli.command()
 @click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume the one to go on with.")
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
-@_training_options
+@setting_options(TrainSettings, leave_out=("crop", "augmentation"))
+@setting_options(Augmentation)
 def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
     """Train a model on labelled pictures; leaves a run directory.
 
     With --resume the run's own settings hold; an option that is given must agree with them.
     """
-    settings = _with_options(RunDirectory(out).settings(), _given(options), crop) if resume else None
+    settings = _with_options(RunDirectory(out).settings(), given(options), crop) if resume else None
     settings = settings or _with_options(TrainSettings(), options, crop)
 
     from edgeseg.train import train as run_training
@@ -73,13 +50,7 @@ def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
     return 130 if result.stopped else 0
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that the user has typed, without those at their defaults."""
-    source = click.get_current_context().get_parameter_source
-    return {name: value for name, value in options.items() if source(name) is not ParameterSource.DEFAULT}
-
-
-def _with_options(settings: TrainSettings, options: Mapping[str, Any], crop: str | None) -> TrainSettings:
+def _with_options(settings: TrainSettings, options: dict[str, Any], crop: str | None) -> TrainSettings:
     augmentation = {each.name: options[each.name] for each in fields(Augmentation) if each.name in options}
     changes: dict[str, Any] = {name: value for name, value in options.items() if name not in augmentation}
     changes["augmentation"] = replace(settings.augmentation, **augmentation)

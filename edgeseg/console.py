@@ -1,13 +1,16 @@
-"""What both commands share: errors as one line with the right exit code, option types."""
+"""What both commands share: errors as one line with the right exit code, option types, options made of settings."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields
+from typing import Any, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.geometry import Size
@@ -41,6 +44,39 @@ class SizeType(click.ParamType[Size]):
 
 
 SIZE = SizeType()
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def setting_options(settings: type, leave_out: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """Give a command one option for each setting of a dataclass, named, typed and explained by the setting itself."""
+
+    def decorate(command: Command) -> Command:
+        for each in reversed(fields(settings)):
+            if each.name not in leave_out:
+                command = _option(each)(command)
+        return command
+
+    return decorate
+
+
+def _option(setting: Field[Any]) -> Callable[[Command], Command]:
+    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
+    kind: Any = SIZE if isinstance(default, Size) else type(default)
+    if setting.metadata["choices"]:
+        kind = click.Choice(setting.metadata["choices"])
+    return click.option(
+        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
+        type=kind,
+        default=str(default) if kind is SIZE else default,
+        show_default=default != "",
+        help=f"{text[0].upper()}{text[1:]}.",
+    )
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the user has typed, without those at their defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in options.items() if source(name) is not ParameterSource.DEFAULT}
 
 
 def run_command(command: click.Command, program: str) -> NoReturn:

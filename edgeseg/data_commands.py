@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from edgeseg.console import SIZE
+from edgeseg.console import SIZE, given, setting_options
+from edgeseg.data.augment import Augmentation
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
 from edgeseg.geometry import FITS, Crop, Size
 from edgeseg.settings import TrainSettings
@@ -145,31 +146,46 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 @click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
 @click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
 @click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
+@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @click.option("--split", default="train", help="Of the data set.")
 @click.option("--count", type=click.IntRange(1, 100), default=4, help="Pictures, evenly spread over the split.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Decides the augmentation.")
-def preview(data: str, out: Path, augment: bool, size: Size, fit: str, split: str, count: int, seed: int) -> None:
+@setting_options(Augmentation)
+def preview(
+    data: str,
+    out: Path,
+    augment: bool,
+    size: Size,
+    fit: str,
+    crop: str | None,
+    split: str,
+    count: int,
+    seed: int,
+    **changes: Any,
+) -> None:
     """Draw what a network will see: pictures at its size, labels laid over, augmented as in training.
 
-    They come through the code that feeds the training loop, so what does not match here would not match there.
+    They come through the code that feeds the training loop, so what does not match here would not match there. An
+    option of the augmentation implies --augment.
     """
     from edgeseg.data import open_dataset
     from edgeseg.files import check_writable, replace_whole
-    from edgeseg.geometry import place
+    from edgeseg.geometry import Crop, place
 
     check_writable(out)
     place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
+    augmentation = Augmentation(**changes) if augment or given(changes) else None
     dataset = open_dataset(data)
     samples = dataset.split(split)
+    cut = Crop.parse(crop, Size(*samples[0].read_class_map().shape)) if crop else None
 
-    from edgeseg.data.augment import Augmentation
     from edgeseg.data.pipeline import FittedSamples
     from edgeseg.data.preview import network_views, spread
     from edgeseg.data_pictures import draw_views
     from edgeseg.models import preprocessing
 
     blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
-    fitted = FittedSamples(spread(samples, count), size, fit, padding=(blue, green, red))
-    views = network_views(fitted, Augmentation() if augment else None, DRAWS, seed)
+    fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))
+    views = network_views(fitted, augmentation, DRAWS, seed)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
     click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")

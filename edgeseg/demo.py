@@ -19,7 +19,7 @@ DATA = "scenes:train=900,val=60,test=100,size=256x128"
 TRAINING = (
     *("--model", "fcn8", "--size", "256x128", "--width", "0.1875", "--dropout", "0", "--class-balance", "none"),
     *("--epochs", "6", "--batch", "4", "--learning-rate", "0.003"),
-    *("--brightness", "0.1", "--contrast", "0.1", "--saturation", "0"),
+    *("--scale-min", "1", "--scale-max", "1", "--brightness", "0.1", "--contrast", "0.1", "--saturation", "0"),
 )
 CAMERA_SIZE = "1280x720"
 STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"

@@ -74,7 +74,8 @@ class TrainSettings:
             assignment = f"{each.name} = {_toml(value)}" if value is not None else f"# {each.name} ="
             lines.append(f"{assignment}  # {each.metadata['help']}")
         lines.append("\n[augmentation]")
-        lines += [f"{each.name} = {_toml(getattr(self.augmentation, each.name))}" for each in fields(Augmentation)]
+        for each in fields(Augmentation):
+            lines.append(f"{each.name} = {_toml(getattr(self.augmentation, each.name))}  # {each.metadata['help']}")
         return "\n".join(lines) + "\n"
 
     @classmethod

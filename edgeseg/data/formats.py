@@ -1,8 +1,8 @@
 """The data argument, and the table of formats. A new format is one small file and one line here.
 
 `FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, or a Python class
-`package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). The option `classes` merges
-classes and works for all of them.
+`package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). Two options work for all of
+them: `classes` merges classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import NamedTuple
 
 from edgeseg.data.base import Dataset
+from edgeseg.data.ignore_mask import masked
 from edgeseg.data.merged import merged
-from edgeseg.data.options import MERGE, check_options, split_argument
+from edgeseg.data.options import IGNORE_MASK, MERGE, check_options, split_argument
 from edgeseg.errors import DataError, EdgesegError, UsageError, nearest
 
 
@@ -60,7 +61,7 @@ def open_dataset(argument: str) -> Dataset:
     """
     location, options = split_argument(argument)
     name, colon, rest = location.partition(":")
-    rule = options.pop(MERGE, None)
+    rule, ignore_mask = options.pop(MERGE, None), options.pop(IGNORE_MASK, None)
     if name in FORMATS and colon:
         dataset = _open(name, FORMATS[name].load(), rest, options)
     elif colon and PYTHON_CLASS.match(name):
@@ -69,6 +70,8 @@ def open_dataset(argument: str) -> Dataset:
         dataset = _open(DECLARED, Format("edgeseg.data.declared:Declared", "").load(), location, options)
     else:
         raise _unknown(location)
+    if ignore_mask is not None:
+        dataset = masked(dataset, ignore_mask)
     return dataset if rule is None else merged(dataset, rule)
 
 

@@ -9,7 +9,9 @@ from urllib.parse import unquote
 from edgeseg.errors import UsageError, nearest
 
 MERGE = "classes"
-"""The option that every format has: a rule of `edgeseg.labels.merge_classes`."""
+"""An option that every format has: a rule of `edgeseg.labels.merge_classes`."""
+IGNORE_MASK = "ignore_mask"
+"""An option that every format has: the file of `edgeseg.data.ignore_mask.masked`."""
 
 
 def split_argument(argument: str) -> tuple[str, dict[str, str]]:
@@ -34,7 +36,7 @@ def split_argument(argument: str) -> tuple[str, dict[str, str]]:
 
 def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise UsageError, naming `where` and the nearest known option, for an option that is not known."""
-    all_known = sorted({*known, MERGE})
+    all_known = sorted({*known, MERGE, IGNORE_MASK})
     for key in options:
         if key not in all_known:
             raise UsageError(

@@ -1,37 +1,49 @@
 """The training input: an endless stream of batches that is a pure function of the seed and the step.
 
-So a run repeats, and a resumed run goes on where it stopped. Reading, fitting and mirroring are NumPy and OpenCV on
-tf.data's threads; colour is changed a batch at a time by TensorFlow.
+So a run repeats, and a resumed run goes on where it stopped. Each picture is read or taken from memory, warped once and
+recoloured by OpenCV, which leaves Python's lock, on tf.data's threads, while the network trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import atexit
+from collections.abc import Generator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data.augment import Augmentation, augment_shape
+from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.data.fit import PixelColour, fit_class_map, fit_image
+from edgeseg.data.fit import PixelColour, fit_class_map
 from edgeseg.data.memory import MIB, OnProgress, ignore_progress, nothing_labelled, read_in_order
+from edgeseg.data.photometry import change_colours
+from edgeseg.data.warp import Source, draw_map, paint_padding, warp
 from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.geometry import Crop, Size, place
+from edgeseg.geometry import Crop, Placement, Size, place
 from edgeseg.tf import tf
 
 SHARES_FROM = 500  # so many masks give the class shares well enough, however large the data set
-GREY = (0.114, 0.587, 0.299)  # BGR weights of ITU-R BT.601
+DETAIL_BYTES = 1024 * MIB  # half of the default cache: the other half is for val and for what else needs memory
 
 
 class FittedSamples:
-    """Samples at the network's size, kept in memory after their first reading if all of them fit.
+    """Samples for the network's size, kept in memory after their first reading if all of them fit.
+
+    Augmentation enlarges. So pictures are taken at their own size, and fitted only as they are used, if all together
+    take at most DETAIL_BYTES; those of larger data sets are first brought to the network's size, where many times as
+    many can be kept. Which of the two is decided by the data alone, never by `cache_bytes`: how much memory a machine
+    has must not change what is trained.
 
     Args:
-        samples: what to read.
+        samples: what to read; the first one's labels are read at once, all are taken to be of its size.
         size, fit, crop: see edgeseg.geometry.place.
         padding: BGR colour of what a picture does not reach.
         cache_bytes: what the pictures and masks may take in memory; more than that and none is kept.
+
+    Raises:
+        DataError: the first sample's labels cannot be read.
     """
 
     def __init__(
@@ -45,26 +57,39 @@ class FittedSamples:
     ) -> None:
         self.samples = samples
         self.size, self.fit, self.crop, self.padding = size, fit, crop, padding
-        needed = len(samples) * size.height * size.width * 4
+        first = self._placement(samples[0].read_class_map())
+        own, reduced = (4 * box.width * box.height * len(samples) for box in (first.source, first.target))
+        self.keeps_detail = own <= max(DETAIL_BYTES, reduced)
+        needed = own if self.keeps_detail else reduced
         self.keeps = needed <= cache_bytes
         self.kept_bytes = needed if self.keeps else 0
-        kept = len(samples) if self.keeps else 0
-        self._images = np.empty((kept, *size, 3), np.uint8)
-        self._class_maps = np.empty((kept, *size), np.uint8)
-        self._is_kept = np.zeros(len(samples), bool)
+        self._room = cache_bytes
+        self._kept: list[Source | None] = [None] * len(samples)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Image, Mask]:
-        """Return the picture (H, W, 3) and class map (H, W), both uint8. Raises DataError."""
-        if self._is_kept[index]:
-            return self._images[index], self._class_maps[index]
-        image, class_map = self._read(self.samples[index])
-        if self.keeps:
-            self._images[index], self._class_maps[index] = image, class_map
-            self._is_kept[index] = True  # last: other threads read as soon as they see it
-        return image, class_map
+        """Return the picture (H, W, 3) and class map (H, W), both uint8, fitted. Raises DataError."""
+        return self.source(index).fitted(self.padding)
+
+    def source(self, index: int) -> Source:
+        """Return what of a sample the network may see, not to be written to. Raises DataError."""
+        kept = self._kept[index]
+        if kept is None:
+            kept = self._read(self.samples[index])
+            if self.keeps and kept.nbytes <= self._room:  # later samples may be larger than the first
+                self._room -= kept.nbytes
+                self._kept[index] = kept
+        return kept
+
+    def _read(self, sample: Sample) -> Source:
+        image, class_map = sample.read()
+        source = Source.cut(image, class_map, self._placement(class_map), sample.classes.ignore_index)
+        return source if self.keeps_detail else source.reduced()
+
+    def _placement(self, class_map: Mask) -> Placement:
+        return place(Size(*class_map.shape), self.size, self.fit, self.crop)
 
     def class_shares(self, classes: int, on_progress: OnProgress = ignore_progress) -> NDArray[np.float64]:
         """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples.
@@ -102,48 +127,46 @@ class FittedSamples:
         else:
             sample = self.samples[index]
             whole = sample.read_class_map()
-            placement = place(Size(*whole.shape), self.size, self.fit, self.crop)
-            class_map = fit_class_map(whole, placement, sample.classes.ignore_index)
+            class_map = fit_class_map(whole, self._placement(whole), sample.classes.ignore_index)
         return np.bincount(class_map.ravel(), minlength=256)
-
-    def _read(self, sample: Sample) -> tuple[Image, Mask]:
-        image, class_map = sample.read()
-        placement = place(Size(*class_map.shape), self.size, self.fit, self.crop)
-        return (
-            fit_image(image, placement, self.padding),
-            fit_class_map(class_map, placement, sample.classes.ignore_index),
-        )
 
 
 class TrainingBatches:
     """Batches for the training loop, from step `first_step` on.
 
-    Iterating yields, without end, ((B, H, W, 3) float32 BGR pixels of 0 to 255, (B, H, W) uint8 class maps).
+    Iterating yields, without end, ((B, H, W, 3) uint8 BGR, (B, H, W) uint8 class maps).
 
     Args:
         samples: at network size.
         batch: pictures a step; an epoch is `steps_per_epoch` full batches, what is left over is met in other epochs.
         seed: decides order and augmentation.
         augmentation: what happens to the pictures.
+        window: the size of what is yielded: parts of the fitted pictures at random places; the network's size if None.
     """
 
-    def __init__(self, samples: FittedSamples, batch: int, seed: int, augmentation: Augmentation) -> None:
+    def __init__(
+        self, samples: FittedSamples, batch: int, seed: int, augmentation: Augmentation, window: Size | None = None
+    ) -> None:
         if batch > len(samples):
             raise UsageError(
                 f"batch {batch} with {len(samples)} training images; use a batch of at most {len(samples)}"
             )
         self.samples, self.batch, self.seed, self.augmentation = samples, batch, seed, augmentation
         self.steps_per_epoch = len(samples) // batch
-        self._pads = samples.fit == "pad"
+        self.window = window or samples.size
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._failure: EdgesegError | None = None
 
-    def iterate(self, first_step: int = 0) -> Iterator[tuple[Any, Any]]:
+    def iterate(self, first_step: int = 0) -> Generator[tuple[Any, Any], None, None]:
         """Yield batches from `first_step` on. Raises DataError for a sample that cannot be read."""
+        batches = self._iterate(first_step)
+        _OPEN.add(batches)
+        return batches
+
+    def _iterate(self, first_step: int) -> Generator[tuple[Any, Any], None, None]:
         stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
         stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         stream = stream.batch(self.batch, drop_remainder=True)
-        stream = stream.enumerate(first_step).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
         try:
             yield from stream.prefetch(4)
         except tf.errors.OpError:
@@ -162,46 +185,26 @@ class TrainingBatches:
 
     def _read(self, position: NDArray[np.int64]) -> tuple[Image, Mask]:
         try:
-            image, class_map = self.samples[self.index(int(position))]
+            source = self.samples.source(self.index(int(position)))
         except EdgesegError as error:  # tf.data would turn it into a text with a traceback
             self._failure = self._failure or error
             raise
         random = np.random.default_rng((self.seed, 1, int(position)))
-        return augment_shape(image, class_map, self.augmentation, random)
+        matrix = draw_map(self.augmentation, random, self.samples.size, self.window)
+        warped = warp(source, matrix, self.window)
+        recoloured = warped._replace(image=change_colours(warped.image, self.augmentation, random))
+        return paint_padding(recoloured, self.samples.padding), warped.class_map
 
     def _sample(self, position: Any) -> tuple[Any, Any]:
         image, class_map = tf.numpy_function(self._read, [position], [tf.uint8, tf.uint8])
-        return tf.ensure_shape(image, (*self.samples.size, 3)), tf.ensure_shape(class_map, self.samples.size)
-
-    def _finish(self, step: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
-        images, class_maps = batch
-        pixels = tf.cast(images, tf.float32)
-        if self.augmentation.changes_colour:
-            jittered = jitter_colour(pixels, self.augmentation, tf.stack([self.seed, step]))
-            pixels = tf.where(self._is_padding(pixels, class_maps), pixels, jittered) if self._pads else jittered
-        return pixels, class_maps
-
-    def _is_padding(self, pixels: Any, class_maps: Any) -> Any:
-        """Which pixels, (B, H, W, 1), are padding: it keeps its colour, as in the vehicle.
-
-        A picture's own pixel of exactly that colour and without a label is taken for padding too; it teaches nothing.
-        """
-        unlabelled = class_maps == self.samples.samples[0].classes.ignore_index
-        return unlabelled[..., None] & tf.reduce_all(pixels == self.samples.padding, axis=-1, keepdims=True)
+        return tf.ensure_shape(image, (*self.window, 3)), tf.ensure_shape(class_map, self.window)
 
 
-def jitter_colour(pixels: Any, settings: Augmentation, seed: Any) -> Any:
-    """Change brightness, contrast and saturation of (B, H, W, 3) float32 BGR pixels of 0 to 255, each picture its own.
+_OPEN: WeakSet[Generator[tuple[Any, Any], None, None]] = WeakSet()
 
-    Written out over the batch: tf.image.stateless_random_saturation goes through HSV and takes ten times as long.
-    """
-    spread = tf.constant([settings.brightness, settings.contrast, settings.saturation], tf.float32)[
-        :, None, None, None, None
-    ]
-    shape = (3, tf.shape(pixels)[0], 1, 1, 1)
-    brightness, contrast, saturation = tf.unstack(1 + spread * tf.random.stateless_uniform(shape, seed, -1.0, 1.0))
-    mean = tf.reduce_mean(pixels, axis=(1, 2), keepdims=True)
-    grey = tf.reduce_sum(pixels * GREY, axis=-1, keepdims=True)
-    mean_grey = tf.reduce_sum(mean * GREY, axis=-1, keepdims=True)
-    coloured = grey + (pixels - grey) * saturation
-    return tf.clip_by_value(((coloured - mean_grey) * contrast + mean_grey) * brightness, 0.0, 255.0)
+
+@atexit.register
+def _close_streams() -> None:
+    """End what a traceback may still hold: a stream that reads on while Python exits hangs it, waiting for its lock."""
+    for batches in list(_OPEN):
+        batches.close()

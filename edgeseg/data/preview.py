@@ -42,7 +42,6 @@ def network_views(fitted: FittedSamples, augmentation: Augmentation | None, draw
         raise UsageError(f"{draws} draws; expected 0 or more")
     batches = TrainingBatches(fitted, 1, seed, augmentation)
     steps = range(draws * batches.steps_per_epoch)
-    for position, (pixels, class_maps) in zip(steps, batches.iterate(), strict=False):
-        image = np.rint(pixels.numpy()[0]).astype(np.uint8)
-        views[batches.index(position)].draws.append((image, class_maps.numpy()[0]))
+    for position, (images, class_maps) in zip(steps, batches.iterate(), strict=False):
+        views[batches.index(position)].draws.append((images.numpy()[0], class_maps.numpy()[0]))
     return views

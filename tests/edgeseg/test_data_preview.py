@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,11 @@ from click.testing import CliRunner
 from training_helpers import ArraySample, write_camvid
 
 from edgeseg.cli import cli
-from edgeseg.data.augment import Augmentation
+from edgeseg.data.augment import NONE, Augmentation
 from edgeseg.data.pipeline import FittedSamples, TrainingBatches
 from edgeseg.data.preview import network_views, spread
 from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.geometry import Size
-
-SHAPE_ONLY = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0}
 
 
 def samples(count: int) -> list[ArraySample]:
@@ -34,7 +33,7 @@ def samples(count: int) -> list[ArraySample]:
 
 def test_pictures_and_labels_move_together_and_the_draws_differ() -> None:
     fitted = FittedSamples(samples(3), Size(24, 40))
-    views = network_views(fitted, Augmentation(**SHAPE_ONLY), draws=6, seed=0)
+    views = network_views(fitted, replace(NONE, flip=0.5), draws=6, seed=0)
     assert [view.name for view in views] == ["s0", "s1", "s2"]
     for n, view in enumerate(views):
         assert len(view.draws) == 6
@@ -69,7 +68,15 @@ def test_pictures_are_spread_over_the_split() -> None:
     assert [each.name for each in spread(listed, 1)] == ["s0"]
 
 
-@pytest.mark.parametrize("options", [(), ("--augment",), ("--fit", "pad", "--count", "1", "--split", "val")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--augment",),
+        ("--rotation", "9", "--crop", "0,8,96,64"),
+        ("--fit", "pad", "--count", "1", "--split", "val"),
+    ],
+)
 def test_the_command_writes_a_picture(tmp_path: Path, options: tuple[str, ...]) -> None:
     camvid = write_camvid(tmp_path / "camvid", train=3, val=2)
     out = tmp_path / "new" / "preview.png"
@@ -86,6 +93,8 @@ def test_the_command_writes_a_picture(tmp_path: Path, options: tuple[str, ...]) 
     ("options", "kind", "said"),
     [
         (("--split", "trian"), DataError, "did you mean train"),
+        (("--crop", "0,0,500,10"), UsageError, "lies outside the picture of 96x72"),
+        (("--noise", "101"), UsageError, "noise = 101.0; expected a number from 0 to 100"),
         (("--fit", "squeeze"), UsageError, "expected one of stretch"),
         (("--out", "."), UsageError, "is a folder"),
     ],

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,10 +14,11 @@ import numpy as np
 import pytest
 from training_helpers import TWO_CLASSES, ArraySample
 
-from edgeseg.data.augment import NONE, Augmentation, augment_shape
+from edgeseg.data import pipeline
+from edgeseg.data.augment import NONE, Augmentation
 from edgeseg.data.base import Sample
 from edgeseg.data.fit import fit_class_map, fit_image
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches, jitter_colour
+from edgeseg.data.pipeline import FittedSamples, TrainingBatches
 from edgeseg.errors import DataError, UsageError
 from edgeseg.geometry import Size, place
 from edgeseg.tf import tf
@@ -65,29 +70,6 @@ def test_padding_is_the_mean_colour_and_ignored() -> None:
     assert not image[:, 5:15].any()
 
 
-def test_a_flip_moves_image_and_labels_together() -> None:
-    image, class_map = samples(1)[0].read()
-    random = np.random.default_rng(0)
-    flipped = augment_shape(image, class_map, Augmentation(flip=1), random)
-    assert np.array_equal(flipped[0], image[:, ::-1])
-    assert np.array_equal(flipped[1], class_map[:, ::-1])
-    assert augment_shape(image, class_map, NONE, random)[0] is image
-
-
-def test_colour_changes_stay_within_their_settings() -> None:
-    pixels = tf.constant(np.full((64, 4, 4, 3), 100, np.float32))
-    brighter = jitter_colour(pixels, Augmentation(0, 0.3, 0, 0), [1, 2]).numpy()
-    factors = brighter[:, 0, 0, 0] / 100
-    assert factors.min() >= 0.7
-    assert factors.max() <= 1.3
-    assert len(np.unique(factors)) > 32  # each picture its own
-    grey = jitter_colour(pixels, Augmentation(0, 0, 0.5, 0.5), [1, 2]).numpy()
-    np.testing.assert_allclose(grey, 100, atol=1e-3)  # contrast and saturation leave an even grey alone
-    colours = tf.constant(np.tile(np.array([0, 0, 200], np.float32), (8, 4, 4, 1)))
-    paler = jitter_colour(colours, Augmentation(0, 0, 0, 1), [1, 2]).numpy()
-    assert np.ptp(paler[:, 0, 0, 1]) > 5
-
-
 def test_without_augmentation_each_epoch_shows_each_sample_once() -> None:
     source = samples(6)
     fitted = FittedSamples(source, NETWORK)
@@ -132,6 +114,7 @@ def test_samples_are_read_once_if_they_fit_in_memory(cache_bytes: int) -> None:
     for _ in range(3):
         assert fitted[0][0].shape == (*NETWORK, 3)
     assert len(reads) == (1 if cache_bytes else 3)
+    assert fitted.kept_bytes == (2 * 30 * 50 * 4 if cache_bytes else 0)
 
 
 def test_class_shares_leave_ignored_pixels_out() -> None:
@@ -155,7 +138,7 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
 def test_each_step_has_a_colour_jitter_of_its_own_and_padding_none() -> None:
     grey = ArraySample(np.full((10, 10, 3), 100, np.uint8), np.zeros((10, 10), np.uint8))
     fitted = FittedSamples([grey], Size(10, 20), "pad", padding=(104, 117, 124))
-    batches = TrainingBatches(fitted, 1, 3, Augmentation(flip=0))
+    batches = TrainingBatches(fitted, 1, 3, replace(NONE, brightness=0.2, noise=5, blur=2))
     first, second = (x[0] for x, _ in taken(batches, 2))
     for x in (first, second):
         np.testing.assert_array_equal(x[:, :5], np.broadcast_to((104, 117, 124), (10, 5, 3)))
@@ -172,3 +155,72 @@ def test_labels_are_counted_without_pictures_unless_these_are_kept() -> None:
     fitted = FittedSamples([NoPicture(*samples(1)[0].read())], NETWORK, cache_bytes=0)
     assert fitted.class_shares(2).sum() == 1
     fitted.check_labelled()
+
+
+FULL = Augmentation(zoom=0.3, rotation=20, translation=0.2, hue=30, blur=2, noise=10)
+
+
+@pytest.mark.parametrize("detail_bytes", [0, 10**9])
+def test_memory_changes_no_batch(monkeypatch: pytest.MonkeyPatch, detail_bytes: int) -> None:
+    """Pictures are taken at their own size or at the network's by what the data is, not by what can be kept."""
+    monkeypatch.setattr(pipeline, "DETAIL_BYTES", detail_bytes)
+    large = [
+        ArraySample(image.repeat(4, 0).repeat(4, 1), class_map.repeat(4, 0).repeat(4, 1))
+        for image, class_map in (each.read() for each in samples(4))
+    ]
+    streams = []
+    for cache_bytes in (0, 4 * 4 * 32 * 64, 10**9):
+        fitted = FittedSamples(large, NETWORK, cache_bytes=cache_bytes)
+        assert fitted.keeps_detail == bool(detail_bytes)
+        assert fitted.kept_bytes <= cache_bytes
+        assert fitted.source(0).class_map.shape == ((120, 200) if detail_bytes else NETWORK)
+        streams.append(taken(TrainingBatches(fitted, 2, 7, FULL), 4))
+    for each in streams[1:]:
+        for (x, y), (x_other, y_other) in zip(streams[0], each, strict=True):
+            assert np.array_equal(x, x_other)
+            assert np.array_equal(y, y_other)
+
+
+def test_pictures_larger_than_the_first_do_not_fill_the_memory() -> None:
+    small, huge = samples(1)[0], ArraySample(np.zeros((300, 500, 3), np.uint8), np.zeros((300, 500), np.uint8))
+    fitted = FittedSamples([small, huge, huge], NETWORK, cache_bytes=300 * 500 * 4 + 30 * 50 * 4)
+    for index in (0, 1, 2):
+        fitted.source(index)
+    assert fitted.source(0) is fitted.source(0)
+    assert fitted.source(1) is fitted.source(1)
+    assert fitted.source(2) is not fitted.source(2)
+
+
+def test_a_full_augmentation_repeats_and_resumes_and_each_epoch_has_its_own() -> None:
+    def stream(steps: int, first_step: int = 0) -> list[tuple[Any, Any]]:
+        return taken(TrainingBatches(FittedSamples(samples(4), NETWORK), 2, 3, FULL), steps, first_step)
+
+    first, resumed = stream(6), stream(2, first_step=4)
+    for (x, y), (x_resumed, y_resumed) in zip(first[4:], resumed, strict=True):
+        assert np.array_equal(x, x_resumed)
+        assert np.array_equal(y, y_resumed)
+    assert x.dtype == np.uint8
+    one = TrainingBatches(FittedSamples(samples(1), NETWORK), 1, 3, FULL)
+    draws = {x.tobytes() for x, _ in taken(one, 5)}
+    assert len(draws) == 5
+
+
+def test_a_window_gives_smaller_batches() -> None:
+    batches = TrainingBatches(FittedSamples(samples(4), NETWORK), 2, 3, Augmentation(), window=Size(16, 24))
+    ((x, y),) = taken(batches, 1)
+    assert x.shape == (2, 16, 24, 3)
+    assert y.shape == (2, 16, 24)
+
+
+def test_a_stream_that_a_traceback_holds_does_not_hang_the_exit() -> None:
+    program = """
+import sys
+sys.path[:0] = ["tests/edgeseg"]
+import test_pipeline as t
+streams = [t.TrainingBatches(t.FittedSamples(t.samples(6), t.Size(256, 256)), 2, s, t.FULL).iterate() for s in range(3)]
+for stream in streams:
+    next(stream)
+raise SystemExit(7)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=180, check=False)
+    assert ended.returncode == 7

@@ -1,0 +1,115 @@
+"""How much of the training speed does the input cost? Augmented as it goes, against batches that lie ready in memory.
+
+    python benchmarks/training_input.py camvid:CamVid [--rounds 5] [--steps 10]
+
+The same network takes the same training steps from three inputs in turn: batches augmented beforehand and held as
+tensors, the default augmentation, and every augmentation at once. Model, size and batch are those of `edgeseg train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from edgeseg.data import open_dataset
+from edgeseg.data.augment import Augmentation
+from edgeseg.data.pipeline import FittedSamples, TrainingBatches
+from edgeseg.models import preprocessing
+from edgeseg.optimisation import make_models, make_optimizer, make_train_step
+from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
+
+EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, blur=1, noise=8)
+HELD_BATCHES = 4
+PREFETCHED = 6
+SETTLE_S = 1.0  # in which the other inputs fill their buffers, so that they work on nobody else's time
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10)
+    arguments = parser.parse_args()
+    settings = TrainSettings(data=arguments.data)
+    train_step, samples = prepare(settings)
+
+    def batches(augmentation: Augmentation) -> TrainingBatches:
+        return TrainingBatches(samples, settings.batch, settings.seed, augmentation)
+
+    held = list(itertools.islice(batches(EVERYTHING).iterate(), HELD_BATCHES))
+    inputs: dict[str, Iterator[tuple[Any, Any]]] = {
+        "held tensors": itertools.cycle(held),
+        "default augmentation": batches(settings.augmentation).iterate(),
+        "every augmentation": batches(EVERYTHING).iterate(),
+    }
+    print(f"{settings.model} at width {settings.width:g}, {settings.size}, batch {settings.batch}")
+    report(measure(train_step, inputs, arguments.rounds, arguments.steps), settings.batch)
+
+
+def prepare(settings: TrainSettings) -> tuple[Any, FittedSamples]:
+    """Return the train step and the samples, all read: the first epoch, which decodes files, is not what is asked."""
+    dataset = open_dataset(settings.data)
+    colour_order, mean, scale = preprocessing(settings.model)
+    spec = ModelSpec(
+        name="benchmark",
+        architecture=settings.model,
+        encoder="",
+        input_size=settings.size,
+        colour_order=colour_order,
+        mean=mean,
+        scale=scale,
+        classes=dataset.classes,
+    )
+    model, _ = make_models(settings, len(dataset.classes))
+    weights = np.ones(len(dataset.classes), np.float32)
+    step = make_train_step(model, make_optimizer(settings, model, 1000), spec, weights)
+    samples = FittedSamples(dataset.split("train"), settings.size)
+    for index in range(len(samples)):
+        samples.source(index)
+    return step, samples
+
+
+def measure(
+    train_step: Any, inputs: dict[str, Iterator[tuple[Any, Any]]], rounds: int, steps: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds a step of each round, by the wall and of CPU, the inputs in turn.
+
+    Training keeps every core busy, so on a machine that others use too, CPU time is the steadier of the two.
+    """
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in inputs}
+    for _ in range(rounds):
+        for name, batches in inputs.items():
+            time.sleep(SETTLE_S)
+            for _ in range(PREFETCHED):  # made while another input had its turn: no merit of this one
+                next(batches)
+            float(train_step(*next(batches)))
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                float(train_step(*next(batches)))
+            seconds[name].append(((time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps))
+    return seconds
+
+
+def report(seconds: dict[str, list[tuple[float, float]]], batch: int) -> None:
+    reference = seconds["held tensors"]
+    print(
+        "| input | images/s median | of held tensors | images/CPU s median | of held tensors |\n|---|---|---|---|---|"
+    )
+    for name, times in seconds.items():
+        cells = []
+        for kind in (0, 1):
+            speed = statistics.median(batch / each[kind] for each in times)
+            ratios = [held[kind] / each[kind] for held, each in zip(reference, times, strict=True)]
+            cells += [f"{speed:.2f}", f"{statistics.median(ratios):.1%} ({min(ratios):.1%} to {max(ratios):.1%})"]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
