@@ -31,7 +31,7 @@ from edgeseg.optimisation import make_models, make_optimizer, make_train_step
 from edgeseg.run_directory import Epoch, RunDirectory
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
-from edgeseg.tensorboard import ScalarWriter
+from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import tf
 from edgeseg.train import TrainResult, _kept_samples, _spec, train
 
@@ -69,6 +69,10 @@ def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], ca
         "history.csv",
         "curves.png",
         "preview.png",
+        "confusion.png",
+        "worst.png",
+        "scores.json",
+        "report.html",
         "tensorboard",
     }
     assert TrainSettings.read(run / "config.toml") == tiny_settings(camvid, epochs=12, learning_rate=1e-2)
@@ -79,7 +83,7 @@ def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], ca
     assert not result.stopped
     assert len(shown.splitlines()) == 12  # no terminal: one plain line an epoch
     assert all(line.startswith(f"epoch {i}/12") for i, line in enumerate(shown.splitlines(), start=1))
-    for name in ("curves.png", "preview.png"):
+    for name in ("curves.png", "preview.png", "confusion.png", "worst.png"):
         assert np.std(np.asarray(cv2.imread(str(run / name)))) > 10
 
 
@@ -324,7 +328,7 @@ def test_too_little_memory_is_one_line_with_advice(
 def test_tensorboard_never_ends_a_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said: list[str] = []
-    with ScalarWriter(tmp_path / "file", said.append) as board:
+    with BoardWriter(tmp_path / "file", said.append) as board:
         board.write({"loss": 1.0}, 1)
         board.write({"loss": 1.0}, 2)
     (line,) = said
