@@ -70,6 +70,8 @@ def _edges(class_map: NDArray[np.uint8], judged: Pixels) -> Pixels:
 
 
 def _f1(truth: Pixels, predicted: Pixels, reach: float) -> float:
+    x, y, width, height = cv2.boundingRect((truth | predicted).astype(np.uint8))  # a distance costs time by the pixel
+    truth, predicted = truth[y : y + height, x : x + width], predicted[y : y + height, x : x + width]
     precision, recall = _share_near(predicted, truth, reach), _share_near(truth, predicted, reach)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 

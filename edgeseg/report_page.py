@@ -31,13 +31,19 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .5em; border: 1px solid var(--line);
   vertical-align: -.1em; }
 .bar { display: inline-block; height: .6em; margin-right: .5em; background: var(--bar); border-radius: .2em; }
-.track { display: inline-block; width: 5rem; text-align: left; }
+.track { display: inline-block; width: 3rem; text-align: left; }
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
+.wide img { min-width: 44rem; }
+.named { white-space: nowrap; }
 """
 
 
 class Share(float):
     """A number from 0 to 1 that a table shows with a bar."""
+
+
+class Percent(float):
+    """A number from 0 to 1 that a table shows as a percentage."""
 
 
 class Page:
@@ -73,7 +79,7 @@ class Page:
             if colours:
                 colour = ",".join(map(str, colours[index]))
                 cells[0] = cells[0].replace(
-                    "<td>", f'<td><span class="swatch" style="background:rgb({colour})"></span>', 1
+                    "<td>", f'<td class="named"><span class="swatch" style="background:rgb({colour})"></span>', 1
                 )
             body.append(f"<tr>{''.join(cells)}</tr>")
         heads = (
@@ -92,7 +98,10 @@ class Page:
             content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
             kind = "jpeg"
         encoded = base64.b64encode(content).decode("ascii")
-        self._parts.append(f'<p><img alt="{escape(text)}" src="data:image/{kind};base64,{encoded}"></p>')
+        kind_of_box = ' class="wide"' if photographic else ""
+        self._parts.append(
+            f'<div{kind_of_box}><img alt="{escape(text)}" src="data:image/{kind};base64,{encoded}"></div>'
+        )
 
     def html(self) -> str:
         """Return the whole page."""
@@ -106,9 +115,11 @@ class Page:
 
 def _cell(value: str | float | None, number: bool) -> str:
     if isinstance(value, Share):
-        width = f"{5 * min(1.0, max(0.0, value)):.2f}rem"
+        width = f"{3 * min(1.0, max(0.0, value)):.2f}rem"
         bar = f'<span class="track"><span class="bar" style="width:{width}"></span></span>'
         return f'<td class="number">{bar}{value:.3f}</td>'
+    if isinstance(value, Percent):
+        return f'<td class="number">{value:.2%}</td>'
     if isinstance(value, float):
         return f'<td class="number">{value:.4g}</td>'
     text = "–" if value is None else escape(value)  # noqa: RUF001  (a dash)

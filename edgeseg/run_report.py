@@ -21,7 +21,7 @@ from edgeseg.metrics import PictureScore, Scores
 from edgeseg.overlay import colourise
 from edgeseg.plots import Row, draw_confusion, draw_curves, draw_preview
 from edgeseg.predictors import Predictor, load_predictor
-from edgeseg.report_page import Page, Share
+from edgeseg.report_page import Page, Percent, Share
 from edgeseg.run_directory import Epoch, RunDirectory
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
@@ -94,7 +94,7 @@ def write_evaluation_report(
     page = Page(f"{predictor.spec.name}: mean IoU {scores.miou:.3f}")
     _add_scores(page, scores)
     page.heading("Classes")
-    _add_classes(page, scores, classes, [("share of the labels", scores.shares())])
+    _add_classes(page, scores, classes, [("share of labels", scores.shares())])
     page.picture(confusion, "confusion matrix")
     _add_worst(page, scores, worst if has_worst else None)
     page.heading("Evaluation")
@@ -130,7 +130,7 @@ def snapshots(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Imag
         small = [
             cv2.resize(part, (SNAPSHOT_WIDTH, height), interpolation=way) for part, way in zip(parts, ways, strict=True)
         ]
-        shown[Path(sample.name).stem] = np.hstack(small).astype(np.uint8)
+        shown[f"prediction/{Path(sample.name).stem}"] = np.hstack(small).astype(np.uint8)
     return shown
 
 
@@ -170,7 +170,7 @@ def _add_classes(
     if scores.boundary_f1_of_class:
         values = scores.boundary_f1_of_class.values()
         columns.append(("boundary F1", [None if value is None else Share(value) for value in values]))
-    columns += [(name, [f"{share:.2%}" for share in column]) for name, column in shares]
+    columns += [(name, [Percent(share) for share in column]) for name, column in shares]
     page.table([name for name, _ in columns], zip(*(cells for _, cells in columns), strict=True), classes.colours)
     page.text("A dash: the class occurs neither in the labels nor in a prediction, and counts in no mean.")
 
@@ -181,8 +181,8 @@ def _add_worst(page: Page, scores: Scores, picture: Path | None) -> None:
     page.heading("The worst pictures")
     page.picture(picture, "image, labels, prediction, wrong pixels in red", photographic=True)
     page.table(
-        ("picture", "mean IoU", "pixel accuracy"),
-        [(each.name, Share(each.miou), Share(each.pixel_accuracy)) for each in scores.worst(WORST_LISTED)],
+        ("mean IoU", "accuracy", "picture"),
+        [(Share(each.miou), Share(each.pixel_accuracy), each.name) for each in scores.worst(WORST_LISTED)],
     )
 
 

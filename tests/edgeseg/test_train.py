@@ -112,14 +112,22 @@ def test_the_kept_model_reaches_what_its_spec_says(finished: tuple[Path, TrainRe
 def test_tensorboard_reads_the_scalars(finished: tuple[Path, TrainResult, str]) -> None:
     (file,) = (finished[0] / "tensorboard").iterdir()
     values = [
-        (event.step, value.tag, float(tf.make_ndarray(value.tensor)), value.metadata.plugin_data.plugin_name)
+        (event.step, value.tag, tf.make_ndarray(value.tensor), value.metadata.plugin_data.plugin_name)
         for event in tf.compat.v1.train.summary_iterator(str(file))
         for value in event.summary.value
     ]
     last = history(finished[0])[-1]
     step, _, miou, plugin = next(value for value in reversed(values) if value[1] == "miou")
     assert (step, plugin) == (last.step, "scalars")
-    assert miou == pytest.approx(last.miou, rel=1e-6)
+    assert float(miou) == pytest.approx(last.miou, rel=1e-6)
+    last_step = {tag: (value, plugin) for at, tag, value, plugin in values if at == last.step}
+    assert last_step["iou/Road"][1] == "scalars"
+    assert "iou/Bicyclist" not in last_step  # it does not occur
+    (width, height, encoded), plugin = last_step["prediction/002"]
+    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert (plugin, int(height), int(width)) == ("images", *picture.shape[:2])
+    assert picture.shape == (192, 3 * 256, 3)
 
 
 def test_a_finished_run_is_not_overwritten(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
