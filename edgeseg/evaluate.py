@@ -65,7 +65,12 @@ def evaluate(
 
 
 def predicted_class_map(predictor: Predictor, picture: Size, class_map: Mask) -> Mask:
-    """Return a network's class map at the picture's size, (H, W) uint8; what the network never saw is ignored."""
+    """Return a network's class map at the picture's size, (H, W) uint8; what the network never saw is ignored.
+
+    Raises:
+        ModelError: the network has more classes than its spec.
+    """
+    _check_ids(class_map, predictor.spec.classes)
     placement = predictor.placement(picture)
     x, y, width, height = placement.source
     whole = np.full(picture, predictor.spec.classes.ignore_index, np.uint8)

@@ -72,13 +72,13 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
     found: dict[str, Path] = {}
     for source in sources:
         path = Path(source).expanduser()
-        if path.is_dir():
+        if os.path.isdir(path):
             paths = pictures_in(path)
-        elif path.exists() or not glob.has_magic(source):
-            paths = [path] if path.is_file() else []
+        elif os.path.exists(path) or not glob.has_magic(source):
+            paths = [path] if os.path.isfile(path) else []
         else:
             matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-            paths = [each for each in matches if each.suffix.lower() in IMAGE_SUFFIXES and each.is_file()]
+            paths = [each for each in matches if each.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(each)]
         if not paths:
             raise DataError(f"{source}: no picture there; expected a picture file, a folder or a glob of pictures")
         for each in paths:
@@ -110,6 +110,7 @@ def predict(
 
     Raises:
         UsageError: `out` has something in it, or cannot be written.
+        ModelError: the network has more classes than its spec.
     """
     check_free(out)
     done = Prediction()

@@ -51,7 +51,10 @@ def write_run_report(run: RunDirectory, history: Sequence[Epoch], samples: Seque
     replace_whole(run.curves, lambda path: draw_curves(history, path))
     with load_predictor(run.path) as predictor:
         classes = predictor.spec.classes
-        scores, train_shares = run.read_scores() or (evaluate(predictor, samples, classes), np.zeros(len(classes)))
+        kept = run.read_scores()
+        if kept is None or tuple(kept[0].iou) != classes.names:
+            kept = evaluate(predictor, samples, classes), np.zeros(len(classes))
+        scores, train_shares = kept
         replace_whole(run.confusion, lambda path: draw_confusion(scores.confusion, classes, path))
         draw_rows(predictor, [(sample.name, sample) for sample in spread(samples, PREVIEW_PICTURES)], run.preview)
         has_worst = draw_worst(predictor, scores, samples, run.worst)
@@ -114,7 +117,7 @@ def draw_worst(predictor: Predictor, scores: Scores, samples: Sequence[Sample], 
 
 def draw_rows(predictor: Predictor, titled: Sequence[tuple[str, Sample]], path: Path, errors: bool = False) -> None:
     """Write a PNG of samples (title, sample), their labels and what a model predicts."""
-    rows = [_row(predictor, sample, Path(title).name) for title, sample in titled]
+    rows = _rows(predictor, [(Path(title).name, sample) for title, sample in titled])
     replace_whole(path, lambda partial: draw_preview(rows, predictor.spec.classes, partial, errors))
 
 
@@ -122,15 +125,14 @@ def snapshots(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Imag
     """Return a few fixed samples as small pictures (h, w, 3) uint8 BGR: image, labels, prediction, side by side."""
     classes = predictor.spec.classes
     shown = {}
-    for sample in spread(samples, SNAPSHOTS):
-        row = _row(predictor, sample, "")
+    for row in _rows(predictor, [(Path(sample.name).stem, sample) for sample in spread(samples, SNAPSHOTS)]):
         parts = (row.image, colourise(row.truth, classes), colourise(row.predicted, classes))
         height = max(1, round(SNAPSHOT_WIDTH * row.truth.shape[0] / row.truth.shape[1]))
         ways = (cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_NEAREST)
         small = [
             cv2.resize(part, (SNAPSHOT_WIDTH, height), interpolation=way) for part, way in zip(parts, ways, strict=True)
         ]
-        shown[f"prediction/{Path(sample.name).stem}"] = np.hstack(small).astype(np.uint8)
+        shown[f"prediction/{row.title}"] = np.hstack(small).astype(np.uint8)
     return shown
 
 
@@ -139,10 +141,13 @@ def class_scalars(scores: Scores) -> dict[str, float]:
     return {f"iou/{name}": value for name, value in scores.iou.items() if value is not None}
 
 
-def _row(predictor: Predictor, sample: Sample, title: str) -> Row:
-    image, truth = sample.read()
-    (class_map,) = predictor.predict([image])
-    return Row(title, image, truth, predicted_class_map(predictor, Size(*truth.shape), class_map))
+def _rows(predictor: Predictor, titled: Sequence[tuple[str, Sample]]) -> list[Row]:
+    read = [sample.read() for _, sample in titled]
+    class_maps = predictor.predict([image for image, _ in read])
+    return [
+        Row(title, image, truth, predicted_class_map(predictor, Size(*truth.shape), class_map))
+        for (title, _), (image, truth), class_map in zip(titled, read, class_maps, strict=True)
+    ]
 
 
 def _worst_title(score: PictureScore) -> str:

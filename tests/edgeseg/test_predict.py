@@ -22,6 +22,7 @@ from edgeseg.data.coco import Coco
 from edgeseg.data.files import read_image
 from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.labels import ClassMap
 from edgeseg.models import build_model
 from edgeseg.overlay import colourise
 from edgeseg.predict import find_pictures
@@ -199,3 +200,11 @@ def test_a_run_predicts_at_another_size(tmp_path: Path) -> None:
     (run / "model.keras").write_bytes(b"PK")
     assert isinstance(predict(run, camvid / "val", "--out", tmp_path / "other").exception, ModelError)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_network_with_more_classes_than_its_spec_is_refused(write_model: WriteModel, large: Path) -> None:
+    two = ClassMap(COLOURS.names[:2], COLOURS.colours[:2])
+    error = predict(write_model(classes=two), large, "--out", large / "out").exception
+    assert isinstance(error, ModelError)
+    assert "gives class id 2, but its spec names 2 classes" in str(error)
+    assert not list((large / "out").rglob("*.png"))
