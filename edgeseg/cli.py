@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from edgeseg.console import SIZE, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
+from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
 
@@ -67,33 +68,9 @@ def _crop_of_data(text: str, data: str) -> Any:
     return Crop.parse(text, Size(*first.shape[:2]))
 
 
-@cli.command()
-@click.argument("model", type=PATH)
-@click.option("--data", required=True, metavar="FORMAT:PATH", help="Labelled pictures.")
-@click.option("--split", default="val", help="Of the data set.")
-@click.option("--json", "json_path", type=PATH, help="Write the scores as JSON.")
-@click.option("--backend", default="auto", help="Engine for an ONNX file.")
-def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend: str) -> None:
-    """Measure mean IoU of MODEL: a run directory, a .keras file or an .onnx file."""
-    from edgeseg.data import open_dataset
-    from edgeseg.evaluate import evaluate as measure
-    from edgeseg.evaluate import load_predictor
-    from edgeseg.files import check_writable, write_whole
-    from edgeseg.progress import evaluation_progress
-
-    if json_path:
-        check_writable(json_path)
-    dataset = open_dataset(data)
-    samples = dataset.split(split)
-    with load_predictor(model, backend) as predictor, evaluation_progress(len(samples)) as show:
-        scores = measure(predictor, samples, dataset.classes, show)
-    say(f"mean IoU {scores.miou:.4f}, pixel accuracy {scores.pixel_accuracy:.4f}, {scores.images} images")
-    for name, value in scores.iou.items():
-        say(f"  {name:<20} {'does not occur' if value is None else f'{value:.4f}'}")
-    if json_path:
-        write_whole(json_path, json.dumps(asdict(scores), indent=1) + "\n")
-
-
+cli.add_command(evaluate)
+cli.add_command(predict)
+cli.add_command(report)
 cli.add_command(data)
 
 

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.report import Candidate, Report
 from edgeseg.geometry import Size, place
 from edgeseg.labels import ClassMap
 from edgeseg.overlay import overlay
-from edgeseg.plots import DOTS_PER_INCH
+from edgeseg.plots import DOTS_PER_INCH, legend, picture_grid, show_picture
 
 if TYPE_CHECKING:
     from edgeseg.data.preview import View  # not in earnest: it brings TensorFlow
@@ -25,12 +23,8 @@ if TYPE_CHECKING:
 CHECK_COLUMNS = 3
 CHECK_COLUMN_INCHES = 5.2
 PREVIEW_COLUMN_INCHES = (2.5, 4.8)  # the network's width within these
-LEGEND_COLUMN_INCHES = 2.4
-LEGEND_ROW_INCHES = 0.24
-TITLE_INCHES = 0.45
 CHECK_OPACITY = 0.55
 PREVIEW_OPACITY = 0.45  # lower: what augmentation does to the colours must stay visible
-NOT_LABELLED = "not labelled"
 
 
 def draw_check(report: Report, path: Path) -> None:
@@ -45,12 +39,14 @@ def draw_check(report: Report, path: Path) -> None:
     rows = -(-len(shown) // columns)
     tiles = [_check_tile(index, candidate, report.classes) for index, candidate in shown]
     tallest = max(tile.shape[0] / tile.shape[1] for tile in tiles)
-    legend = _legend(report.classes, [f"{share:.2%}" if share else "never" for share in _total_shares(report)])
-    figure, grid = _figure(rows, columns, CHECK_COLUMN_INCHES, min(tallest, 1.2), legend)
+    patches = legend(report.classes, [f"{share:.2%}" if share else "never" for share in _total_shares(report)])
+    figure, grid = picture_grid(rows, columns, CHECK_COLUMN_INCHES, min(tallest, 1.2), patches)
     for axes, tile, (index, candidate) in zip(grid, tiles, shown, strict=False):
         share = candidate.shares[index]
         name = Path(candidate.sample.name).name
-        _show(axes, tile, f"{report.classes.names[index]}, {share:.2%} of the picture: {candidate.split}, {name}")
+        show_picture(
+            axes, tile, f"{report.classes.names[index]}, {share:.2%} of the picture: {candidate.split}, {name}"
+        )
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
@@ -62,9 +58,9 @@ def draw_views(views: Sequence[View], classes: ClassMap, path: Path) -> None:
     rows = [_view_row(view, classes) for view in views]
     height, width = rows[0][0][1].shape[:2]
     column_inches = min(max(width / DOTS_PER_INCH, PREVIEW_COLUMN_INCHES[0]), PREVIEW_COLUMN_INCHES[1])
-    figure, grid = _figure(len(rows), len(rows[0]), column_inches, height / width, _legend(classes))
+    figure, grid = picture_grid(len(rows), len(rows[0]), column_inches, height / width, legend(classes))
     for axes, (title, picture) in zip(grid, (cell for row in rows for cell in row), strict=True):
-        _show(axes, picture, title)
+        show_picture(axes, picture, title)
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
@@ -98,34 +94,3 @@ def _check_tile(index: int, candidate: Candidate, classes: ClassMap) -> Image:
 
 def _total_shares(report: Report) -> list[float]:
     return [float(share) for share in report.total.shares(report.classes)]
-
-
-def _legend(classes: ClassMap, notes: Sequence[str] = ()) -> list[Patch]:
-    labels = [f"{name}  {note}" for name, note in zip(classes.names, notes, strict=True)] if notes else classes.names
-    entries = [*zip(labels, classes.colours, strict=True), (NOT_LABELLED, (0, 0, 0))]
-    return [
-        Patch(facecolor=[channel / 255 for channel in colour], edgecolor="black", linewidth=0.5, label=label)
-        for label, colour in entries
-    ]
-
-
-def _figure(
-    rows: int, columns: int, column_inches: float, aspect: float, legend: Sequence[Patch]
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with room for `rows` x `columns` pictures of `aspect` (height / width), and a legend below."""
-    width = max(2, columns) * column_inches
-    legend_columns = max(1, min(len(legend), int(width / LEGEND_COLUMN_INCHES)))
-    legend_inches = LEGEND_ROW_INCHES * -(-len(legend) // legend_columns) + 0.2
-    figure = Figure(
-        figsize=(width, rows * (column_inches * aspect + TITLE_INCHES) + legend_inches), layout="constrained"
-    )
-    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for axes in grid:
-        axes.set_axis_off()
-    figure.legend(handles=legend, loc="outside lower center", ncols=legend_columns, frameon=False)
-    return figure, grid
-
-
-def _show(axes: Axes, picture: Image, title: str) -> None:
-    axes.imshow(picture[:, :, ::-1], interpolation="nearest" if picture.shape[1] < 300 else "antialiased")
-    axes.set_title(title, fontsize=9)

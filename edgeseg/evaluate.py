@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+from edgeseg.boundary import BoundaryF1
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.errors import ModelError
 from edgeseg.geometry import Size
@@ -13,7 +17,7 @@ from edgeseg.metrics import ConfusionMatrix, Scores
 from edgeseg.overlay import enlarge
 from edgeseg.predictors import BATCH, Predictor, load_predictor
 
-__all__ = ["check_classes", "evaluate", "load_predictor"]
+__all__ = ["check_classes", "evaluate", "load_predictor", "predicted_class_map"]
 
 
 def evaluate(
@@ -21,6 +25,7 @@ def evaluate(
     samples: Sequence[Sample],
     classes: ClassMap,
     on_progress: Callable[[int], None] | None = None,
+    boundaries: bool = False,
 ) -> Scores:
     """Compare predictions with labels.
 
@@ -32,6 +37,7 @@ def evaluate(
         samples: labelled pictures, of any sizes.
         classes: the data set's.
         on_progress: called with the number of pictures done so far; what it raises ends the evaluation.
+        boundaries: measure the boundary F1 too (docs/evaluation.md says what that costs).
 
     Raises:
         ModelError: the model's classes are not the data's, or not those of its own network.
@@ -39,16 +45,37 @@ def evaluate(
     """
     check_classes(predictor.spec.classes, classes)
     matrix = ConfusionMatrix(classes)
-    for pairs in _read_ahead(samples):
+    outlines = BoundaryF1(classes) if boundaries else None
+    for batch, pairs in _read_ahead(samples):
         class_maps = predictor.predict([image for image, _ in pairs])
-        for (_, truth), class_map in zip(pairs, class_maps, strict=True):
+        for sample, (_, truth), class_map in zip(batch, pairs, class_maps, strict=True):
             _check_ids(class_map, classes)
             placement = predictor.placement(Size(*truth.shape))
             x, y, width, height = placement.source
-            matrix.add(truth[y : y + height, x : x + width], enlarge(class_map, placement))
+            seen, predicted = truth[y : y + height, x : x + width], enlarge(class_map, placement)
+            matrix.add(seen, predicted, sample.name)
+            if outlines:
+                outlines.add(seen, predicted)
         if on_progress:
             on_progress(matrix.images)
-    return matrix.scores()
+    scores = matrix.scores()
+    if not outlines:
+        return scores
+    return dataclasses.replace(scores, boundary_f1=outlines.score(), boundary_f1_of_class=outlines.of_class())
+
+
+def predicted_class_map(predictor: Predictor, picture: Size, class_map: Mask) -> Mask:
+    """Return a network's class map at the picture's size, (H, W) uint8; what the network never saw is ignored.
+
+    Raises:
+        ModelError: the network has more classes than its spec.
+    """
+    _check_ids(class_map, predictor.spec.classes)
+    placement = predictor.placement(picture)
+    x, y, width, height = placement.source
+    whole = np.full(picture, predictor.spec.classes.ignore_index, np.uint8)
+    whole[y : y + height, x : x + width] = enlarge(class_map, placement)
+    return whole
 
 
 def check_classes(model: ClassMap, data: ClassMap) -> None:
@@ -74,13 +101,13 @@ def _check_ids(class_map: Mask, classes: ClassMap) -> None:
         )
 
 
-def _read_ahead(samples: Sequence[Sample]) -> Iterator[list[tuple[Image, Mask]]]:
-    """Yield batches of pictures and labels, reading the next one while the last is worked on."""
+def _read_ahead(samples: Sequence[Sample]) -> Iterator[tuple[Sequence[Sample], list[tuple[Image, Mask]]]]:
+    """Yield batches of samples with their pictures and labels, reading the next one while the last is worked on."""
     batches = [samples[first : first + BATCH] for first in range(0, len(samples), BATCH)]
     with ThreadPoolExecutor() as pool:
         ahead = None
         for batch in [*batches, []]:
             reading = [pool.submit(sample.read) for sample in batch]
             if ahead:
-                yield [future.result() for future in ahead]
-            ahead = reading
+                yield ahead[0], [future.result() for future in ahead[1]]
+            ahead = batch, reading

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.labels import ClassMap
+
+
+@dataclass(frozen=True)
+class PictureScore:
+    """How right one picture is: mean IoU over its own classes, and the share of its labelled pixels that are right."""
+
+    name: str
+    miou: float
+    pixel_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -19,12 +30,40 @@ class Scores:
         pixel_accuracy: share of the labelled pixels that are right.
         iou: intersection over union by class name; None for a class that occurs in neither.
         images: how many pictures were counted.
+        frequency_weighted_iou: IoU weighted by the class's share of the labelled pixels (Long et al. 2015).
+        confusion: pixels, a row each true class, a column each predicted one.
+        pictures: each picture that has a labelled pixel, in the order of the split.
+        boundary_f1: see edgeseg.boundary; None where it was not measured or there is no boundary.
+        boundary_f1_of_class: the same by class name.
     """
 
     miou: float
     pixel_accuracy: float
     iou: dict[str, float | None]
     images: int
+    frequency_weighted_iou: float = 0.0
+    confusion: tuple[tuple[int, ...], ...] = ()
+    pictures: tuple[PictureScore, ...] = ()
+    boundary_f1: float | None = None
+    boundary_f1_of_class: Mapping[str, float | None] | None = None
+
+    def shares(self) -> NDArray[np.float64]:
+        """Return each class's share of the labelled pixels, (classes,) float64; zeros if nothing is labelled."""
+        pixels = np.array(self.confusion, np.float64).sum(axis=1)
+        shares: NDArray[np.float64] = pixels / max(1.0, pixels.sum())
+        return shares
+
+    def worst(self, count: int) -> list[PictureScore]:
+        """Return the pictures with the lowest mean IoU, the worst first."""
+        return sorted(self.pictures, key=lambda each: each.miou)[:count]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Scores:
+        """Read what `dataclasses.asdict` made and JSON kept. Raises KeyError or TypeError for anything else."""
+        values = {each.name: document[each.name] for each in fields(cls)}
+        values["confusion"] = tuple(tuple(map(int, row)) for row in values["confusion"])
+        values["pictures"] = tuple(PictureScore(**each) for each in values["pictures"])
+        return cls(**values)
 
 
 class ConfusionMatrix:
@@ -37,8 +76,9 @@ class ConfusionMatrix:
         self.classes = classes
         self.counts: NDArray[np.int64] = np.zeros((len(classes), len(classes)), np.int64)
         self.images = 0
+        self.pictures: list[PictureScore] = []
 
-    def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> None:
+    def add(self, truth: NDArray[np.uint8], predicted: NDArray[np.uint8], name: str = "") -> None:
         """Count one picture: both (H, W) uint8. Raises ValueError if the shapes differ or an id is out of range."""
         if truth.shape != predicted.shape:
             raise ValueError(f"truth is {truth.shape}, prediction {predicted.shape}; expected equal shapes")
@@ -47,18 +87,41 @@ class ConfusionMatrix:
         pairs = truth[labelled].astype(np.int64) * n + predicted[labelled]
         if pairs.size and (int(truth[labelled].max()) >= n or int(predicted[labelled].max()) >= n):
             raise ValueError(f"a class id is outside 0 to {n - 1}")
-        self.counts += np.bincount(pairs, minlength=n * n).reshape(n, n)
+        counts = np.bincount(pairs, minlength=n * n).reshape(n, n)
+        self.counts += counts
         self.images += 1
+        if pairs.size:
+            self.pictures.append(PictureScore(name, *_means(counts)))
 
     def scores(self) -> Scores:
-        right = np.diag(self.counts)
-        union = self.counts.sum(0) + self.counts.sum(1) - right
-        iou = {name: float(right[i] / union[i]) if union[i] else None for i, name in enumerate(self.classes.names)}
-        occurring = [value for value in iou.values() if value is not None]
-        total = int(self.counts.sum())
+        miou, pixel_accuracy = _means(self.counts)
+        iou = _iou(self.counts)
+        truth = self.counts.sum(axis=1)
         return Scores(
-            miou=sum(occurring) / len(occurring) if occurring else 0.0,
-            pixel_accuracy=float(right.sum() / total) if total else 0.0,
-            iou=iou,
+            miou=miou,
+            pixel_accuracy=pixel_accuracy,
+            iou={
+                name: None if np.isnan(value) else float(value)
+                for name, value in zip(self.classes.names, iou, strict=True)
+            },
             images=self.images,
+            frequency_weighted_iou=float((truth * np.nan_to_num(iou)).sum() / max(1, truth.sum())),
+            confusion=tuple(tuple(map(int, row)) for row in self.counts),
+            pictures=tuple(self.pictures),
         )
+
+
+def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return IoU by class; nan for a class that occurs neither in truth nor in prediction."""
+    right = np.diag(counts).astype(np.float64)
+    union = counts.sum(0) + counts.sum(1) - right
+    iou: NDArray[np.float64] = np.divide(right, union, out=np.full(len(counts), np.nan), where=union > 0)
+    return iou
+
+
+def _means(counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return mean IoU over the classes that occur, and pixel accuracy."""
+    iou = _iou(counts)
+    occurring = iou[~np.isnan(iou)]
+    total = int(counts.sum())
+    return (float(occurring.mean()) if occurring.size else 0.0, float(np.diag(counts).sum() / total) if total else 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.fit import fit_image
-from edgeseg.errors import ModelError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Placement, Size, place, place_through
 from edgeseg.spec import ModelSpec
 
@@ -45,9 +46,9 @@ class Predictor(ABC):
 
 
 class KerasPredictor(Predictor):
-    """A Keras model with its spec."""
+    """A Keras model with its spec; with `flip`, probabilities are the mean of the picture's and its mirror image's."""
 
-    def __init__(self, model: Any, spec: ModelSpec) -> None:
+    def __init__(self, model: Any, spec: ModelSpec, flip: bool = False) -> None:
         from edgeseg.models.inputs import network_input, padding_colour
         from edgeseg.tf import tf
 
@@ -55,8 +56,12 @@ class KerasPredictor(Predictor):
         self._padding = padding_colour(spec)
 
         def class_maps(frames: Any) -> Any:
-            logits = model(network_input(frames, spec), training=False)
-            return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
+            pixels = network_input(frames, spec)
+            scores = model(pixels, training=False)
+            if flip:
+                mirrored = model(tf.reverse(pixels, axis=[2]), training=False)
+                scores = tf.nn.softmax(scores) + tf.reverse(tf.nn.softmax(mirrored), axis=[2])
+            return tf.cast(tf.argmax(scores, axis=-1, output_type=tf.int32), tf.uint8)
 
         frames = tf.TensorSpec((BATCH, *spec.input_size, 3), tf.uint8)
         self._class_maps = tf.function(class_maps, input_signature=[frames])
@@ -103,15 +108,18 @@ class EnginePredictor(Predictor):
         return np.ascontiguousarray(image)
 
 
-def load_predictor(path: Path, backend: str = "auto") -> Predictor:
+def load_predictor(path: Path, backend: str = "auto", size: Size | None = None, flip: bool = False) -> Predictor:
     """Open a run directory, a `.keras` file (with spec.json beside it) or an exported `.onnx` file.
 
     Args:
         path: what to open.
         backend: the engine for an ONNX file, as in the runtime.
+        size: run the network at this input size instead of the one it was trained at.
+        flip: average the picture's probabilities with its mirror image's, at twice the cost.
 
     Raises:
         ModelError: missing, half-written or without a spec.
+        UsageError: `size` is none that the network can take; `size` or `flip` with an ONNX file.
     """
     try:
         if path.is_dir():
@@ -122,9 +130,12 @@ def load_predictor(path: Path, backend: str = "auto") -> Predictor:
     if not is_there:
         raise ModelError(f"{path}: no such model; expected a run directory, a .keras file or an .onnx file")
     if path.suffix == ".onnx":
+        if size or flip:
+            option = f"size {size}" if size else "flip"
+            raise UsageError(f"{path}: {option} with an ONNX file, whose graph is fixed; give the run it came from")
         return EnginePredictor(path, backend)
     if path.suffix == ".keras":
-        return _keras_predictor(path)
+        return _keras_predictor(path, size, flip)
     raise ModelError(f"{path}: {path.suffix or 'no suffix'}; expected a run directory, a .keras file or an .onnx file")
 
 
@@ -135,7 +146,7 @@ def _model_of_run(path: Path) -> Path:
     return model
 
 
-def _keras_predictor(path: Path) -> KerasPredictor:
+def _keras_predictor(path: Path, size: Size | None, flip: bool) -> KerasPredictor:
     from edgeseg.models import load_model
 
     spec = ModelSpec.read(path.with_name("spec.json"))
@@ -146,4 +157,17 @@ def _keras_predictor(path: Path) -> KerasPredictor:
             f"{path}: output {model.output_shape}, but its spec.json says {expected}; "
             f"keep a model beside its own spec.json"
         )
-    return KerasPredictor(model, spec)
+    if size and size != spec.input_size:
+        model, spec = _resized(model, size, spec), replace(spec, input_size=size)
+    return KerasPredictor(model, spec, flip)
+
+
+def _resized(model: Any, size: Size, spec: ModelSpec) -> Any:
+    """Return the same layers with the same weights on another input size: the networks are fully convolutional."""
+    from edgeseg.models import check_input_size
+    from edgeseg.tf import keras
+
+    check_input_size(spec.architecture, size)
+    resized = keras.models.clone_model(model, input_tensors=keras.Input((*size, 3), name=model.inputs[0].name))
+    resized.set_weights(model.get_weights())
+    return resized

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 import tempfile
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import write_whole
+from edgeseg.metrics import Scores
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
+
+TRAIN_SHARES = "train_shares"
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,11 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
         self.curves = path / "curves.png"
+        self.scores = path / "scores.json"
+        self.confusion = path / "confusion.png"
         self.preview = path / "preview.png"
+        self.worst = path / "worst.png"
+        self.report = path / "report.html"
 
     @classmethod
     def prepare(cls, path: Path, settings: TrainSettings, resume: bool) -> RunDirectory:
@@ -118,6 +130,25 @@ class RunDirectory:
     def write_spec(self, spec: ModelSpec) -> None:
         write_whole(self.spec, spec.to_json())
 
+    def write_scores(self, scores: Scores, train_shares: NDArray[np.float64]) -> None:
+        """Keep what the best model reached on val, and the classes' shares of the train split, zeros if not known."""
+        document = {**asdict(scores), TRAIN_SHARES: [float(share) for share in train_shares]}
+        write_whole(self.scores, json.dumps(document, indent=1) + "\n")
+
+    def read_scores(self) -> tuple[Scores, NDArray[np.float64]] | None:
+        """Return what `write_scores` kept, or None if there is none, as in a run of an earlier version.
+
+        Raises:
+            EdgesegError: the file is another one.
+        """
+        if not self.scores.is_file():
+            return None
+        try:
+            document = json.loads(self.scores.read_text())
+            return Scores.from_document(document), np.array(document[TRAIN_SHARES], np.float64)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EdgesegError(f"{self.scores}: not the scores of a run ({error}); correct or remove it") from error
+
     def write_history(self, epochs: list[Epoch]) -> None:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
@@ -125,7 +156,7 @@ class RunDirectory:
         table.writerows(astuple(epoch) for epoch in epochs)
         write_whole(self.history, text.getvalue())
 
-    def read_history(self, until_step: int) -> list[Epoch]:
+    def read_history(self, until_step: float = math.inf) -> list[Epoch]:
         """Return the epochs up to a step: what was written after the checkpoint is trained, and written, again."""
         if not self.history.is_file():
             return []

@@ -1,4 +1,7 @@
-"""Scalars for TensorBoard, written without it: tf.summary.scalar needs it, TensorFlow 2.21 no longer brings it."""
+"""Scalars and pictures for TensorBoard, written without it.
+
+tf.summary.scalar and tf.summary.image need it, and TensorFlow 2.21 no longer brings it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+
+from edgeseg.data.base import Image
 from edgeseg.tf import first_line, tf
 
+DATA_CLASS_SCALAR, DATA_CLASS_BLOB_SEQUENCE = 1, 3  # of TensorBoard's summary.proto
+JPEG_QUALITY = 85
 
-class ScalarWriter:
+
+class BoardWriter:
     """Appends to the event files of one folder, made at the first value; a context manager.
 
     What is wrong with the folder is said once and ends nothing: the same figures are in the run's history.
@@ -25,7 +34,7 @@ class ScalarWriter:
         self._writer: Any = None
         self._failed = False
 
-    def __enter__(self) -> ScalarWriter:
+    def __enter__(self) -> BoardWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -34,13 +43,27 @@ class ScalarWriter:
                 self._writer.close()
 
     def write(self, values: Mapping[str, float], step: int) -> None:
+        """Write a value of each scalar."""
+        tensors = {name: tf.constant(value, tf.float32) for name, value in values.items()}
+        self._write(tensors, step, _metadata("scalars", DATA_CLASS_SCALAR))
+
+    def write_pictures(self, pictures: Mapping[str, Image], step: int) -> None:
+        """Write (H, W, 3) uint8 BGR pictures, as JPEG: they add up over the epochs."""
+        tensors = {}
+        for name, picture in pictures.items():
+            encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+            height, width = picture.shape[:2]
+            tensors[name] = tf.constant([str(width).encode(), str(height).encode(), encoded])
+        self._write(tensors, step, _metadata("images", DATA_CLASS_BLOB_SEQUENCE))
+
+    def _write(self, tensors: Mapping[str, Any], step: int, metadata: Any) -> None:
         if self._failed:
             return
         with self._failure_said():
             self._writer = self._writer or tf.summary.create_file_writer(str(self._folder))
             with self._writer.as_default():
-                for name, value in values.items():
-                    tf.summary.write(name, tf.constant(value, tf.float32), step=step, metadata=_scalar_metadata())
+                for name, tensor in tensors.items():
+                    tf.summary.write(name, tensor, step=step, metadata=metadata)
             self._writer.flush()
 
     @contextmanager
@@ -53,9 +76,9 @@ class ScalarWriter:
             self._failed = True
 
 
-def _scalar_metadata() -> Any:
-    """What tf.summary.scalar would say about the value: TensorBoard's scalars plug-in shows it."""
+def _metadata(plugin: str, data_class: int) -> Any:
+    """What TensorBoard's own functions would say about the value, so that its plug-in shows it."""
     metadata = tf.compat.v1.SummaryMetadata()
-    metadata.plugin_data.plugin_name = "scalars"
-    metadata.data_class = 1  # DATA_CLASS_SCALAR
+    metadata.plugin_data.plugin_name = plugin
+    metadata.data_class = data_class
     return metadata

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,26 +29,21 @@ from edgeseg.data.pipeline import FittedSamples, TrainingBatches
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.evaluate import evaluate
 from edgeseg.files import replace_whole
-from edgeseg.geometry import Size
-from edgeseg.labels import IGNORE_INDEX
 from edgeseg.losses import class_weights
 from edgeseg.metrics import Scores
 from edgeseg.models import ARCHITECTURES, check_input_size, preprocessing
 from edgeseg.models.inputs import padding_colour
 from edgeseg.optimisation import copy_weights, make_models, make_optimizer, make_train_step
-from edgeseg.overlay import enlarge
-from edgeseg.plots import draw_curves, draw_preview
-from edgeseg.predictors import KerasPredictor, Predictor, load_predictor
+from edgeseg.predictors import KerasPredictor, load_predictor
 from edgeseg.progress import TrainingProgress
 from edgeseg.run_directory import Epoch, RunDirectory
+from edgeseg.run_report import class_scalars, snapshots, write_run_report
 from edgeseg.settings import TrainSettings
 from edgeseg.signals import StopRequest
 from edgeseg.spec import ModelSpec
-from edgeseg.tensorboard import ScalarWriter
+from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import keras, tf
 from edgeseg.training_state import DataMark, TrainingState
-
-PREVIEW_PICTURES = 4
 
 
 @dataclass(frozen=True)
@@ -109,14 +104,15 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
 
     predictor = KerasPredictor(kept, spec)
     progress = TrainingProgress(settings.epochs, batches.steps_per_epoch, state.step, console)
-    board = ScalarWriter(run.tensorboard, progress.say)
+    board = BoardWriter(run.tensorboard, progress.say)
     stopped = False
     with StopRequest() as stop, progress, board, _memory_limits_said(settings):
         for line in damaged:
             progress.say(f"{line}: going on from step {state.step}")
         watch = _watch(stop, progress)
         try:
-            weights = class_weights(_shares(settings, samples, len(dataset.classes), watch), settings.class_balance)
+            shares = _shares(settings, samples, len(dataset.classes), watch)
+            weights = class_weights(shares, settings.class_balance)
             check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
             run.begin(settings, spec)
             train_step = make_train_step(model, optimizer, spec, weights)
@@ -135,8 +131,10 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
                     if is_best:
                         replace_whole(run.model, kept.save)
                         run.write_spec(_with_metrics(spec, scores, epoch))
+                        run.write_scores(scores, shares)
                     run.write_history(history)
-                    board.write(_scalars(epoch), epoch.step)
+                    board.write({**_scalars(epoch), **class_scalars(scores)}, epoch.step)
+                    board.write_pictures(snapshots(predictor, validation), epoch.step)
                     progress.epoch(epoch, is_best)
                     epoch_started = time.monotonic()
                 if state.step == total_steps:
@@ -154,7 +152,7 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
             go_on = f"go on with --resume --out {out}" if run.config.exists() else "nothing was written"
             progress.say(f"stopped at step {state.step} of {total_steps}; {go_on}")
     if history:
-        _draw(run, history, validation)
+        write_run_report(run, history, validation)
     best = max((epoch.miou for epoch in history), default=-1.0)
     return TrainResult(best, state.step, len(history), stopped, time.monotonic() - started)
 
@@ -244,24 +242,6 @@ def _scalars(epoch: Epoch) -> dict[str, float]:
 def _with_metrics(spec: ModelSpec, scores: Scores, epoch: Epoch) -> ModelSpec:
     metrics = {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy, "epoch": epoch.epoch}
     return dataclasses.replace(spec, metrics=metrics)
-
-
-def _draw(run: RunDirectory, history: Sequence[Epoch], validation: Sequence[Sample]) -> None:
-    """Draw the curves, and what the best model, read back from its file, makes of pictures from all over the split."""
-    replace_whole(run.curves, lambda path: draw_curves(history, path))
-    chosen = np.unique(np.linspace(0, len(validation) - 1, PREVIEW_PICTURES).astype(int))
-    with load_predictor(run.path) as predictor:
-        rows = [_preview_row(predictor, validation[index]) for index in chosen]
-        replace_whole(run.preview, lambda path: draw_preview(rows, predictor.spec.classes, path))
-
-
-def _preview_row(predictor: Predictor, sample: Sample) -> tuple[Any, Any, Any]:
-    image, truth = sample.read()
-    placement = predictor.placement(Size(*truth.shape))
-    predicted = np.full_like(truth, IGNORE_INDEX)
-    x, y, width, height = placement.source
-    predicted[y : y + height, x : x + width] = enlarge(predictor.predict([image])[0], placement)
-    return image, truth, predicted
 
 
 def _not_finite(loss: float, step: int, settings: TrainSettings, run: RunDirectory) -> str:

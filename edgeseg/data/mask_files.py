@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.parallel import map_in_order
@@ -48,11 +49,12 @@ def write_masks(
     files = []
     for split in dataset.splits:
         samples = dataset.split(split)
-        files += [(Path(split) / name, sample) for name, sample in zip(file_names(samples), samples, strict=True)]
+        names = file_names([sample.name for sample in samples])
+        files += [(Path(split) / name, sample) for name, sample in zip(names, samples, strict=True)]
     on_start(len(files))
 
     def write(folder: Path) -> None:
-        (folder / CLASSES_FILE).write_text(_classes_document(dataset.classes))
+        (folder / CLASSES_FILE).write_text(classes_document(dataset.classes))
         for _ in map_in_order(lambda file: _write(folder, *file, colour), files):
             on_sample()
 
@@ -68,13 +70,13 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder} is not empty; choose a new folder: nothing is overwritten")
 
 
-def file_names(samples: Sequence[Sample]) -> list[str]:
-    """Return a relative path ending in .png for each sample of a split: its file name, if that is enough.
+def file_names(sources: Sequence[str]) -> list[str]:
+    """Return a relative path ending in .png for each file, different from all others: its file name, if that is enough.
 
     Where two files of one name lie in different folders, the folders are kept; where two differ in their suffix
     alone, the suffix is.
     """
-    paths = [Path(os.path.abspath(sample.name)) for sample in samples]
+    paths = [Path(os.path.abspath(source)) for source in sources]
     parent = os.path.commonpath([path.parent for path in paths])
     relative = [path.relative_to(parent) for path in paths]
     for names in ([_bare(Path(path.name)) for path in relative], [_bare(path) for path in relative]):
@@ -92,12 +94,13 @@ def _bare(path: Path) -> str:
 def _write(root: Path, name: Path, sample: Sample, colour: bool) -> None:
     class_map = sample.read_class_map()
     void = class_map == sample.classes.ignore_index
-    _write_png(root / name, np.where(void, np.uint8(IGNORE_INDEX), class_map))
+    write_png(root / name, np.where(void, np.uint8(IGNORE_INDEX), class_map))
     if colour:
-        _write_png(root / COLOUR_FOLDER / name, colourise(class_map, sample.classes))
+        write_png(root / COLOUR_FOLDER / name, colourise(class_map, sample.classes))
 
 
-def _write_png(path: Path, pixels: np.ndarray) -> None:
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a (H, W) or (H, W, 3) uint8 BGR picture, making its folder. Raises DataError and OSError."""
     done, encoded = cv2.imencode(".png", pixels)
     if not done:
         raise DataError(f"{path.name}: a mask of shape {pixels.shape} cannot be written as PNG; expected (H, W)")
@@ -105,7 +108,8 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
     path.write_bytes(encoded.tobytes())
 
 
-def _classes_document(classes: ClassMap) -> str:
+def classes_document(classes: ClassMap) -> str:
+    """Return the text of classes.json: what the ids of a mask file stand for."""
     entries = [
         {"id": index, "name": name, "colour": list(colour)}
         for index, (name, colour) in enumerate(zip(classes.names, classes.colours, strict=True))

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
-from training_helpers import TWO_CLASSES, ArraySample
+from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 
+from edgeseg.cli import cli
+from edgeseg.data import open_dataset
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.errors import ModelError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.evaluate import evaluate
 from edgeseg.geometry import Crop, Placement, Size, place
 from edgeseg.labels import ClassMap
-from edgeseg.metrics import ConfusionMatrix
+from edgeseg.metrics import ConfusionMatrix, Scores
 from edgeseg.models import build_model
 from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
 from edgeseg.progress import evaluation_progress
@@ -149,19 +155,91 @@ def test_metrics_of_a_hand_worked_matrix_with_an_absent_class() -> None:
     assert scores.iou == {"a": pytest.approx(3 / 5), "b": pytest.approx(1 / 3), "c": None}
     assert scores.miou == pytest.approx((3 / 5 + 1 / 3) / 2)
     assert scores.pixel_accuracy == pytest.approx(4 / 6)
+    assert scores.frequency_weighted_iou == pytest.approx((4 * 3 / 5 + 2 * 1 / 3) / 6)
+    np.testing.assert_allclose(scores.shares(), [4 / 6, 2 / 6, 0])
 
 
-def test_metrics_agree_with_keras() -> None:
-    random = np.random.default_rng(0)
-    truth = random.choice(np.array([0, 1, 2, 255], np.uint8), (3, 20, 30), p=[0.6, 0.2, 0.1, 0.1])
-    predicted = np.where(random.random(truth.shape) < 0.7, truth % 3, random.integers(0, 3, truth.shape))
-    matrix = ConfusionMatrix(THREE)
-    theirs = keras.metrics.MeanIoU(num_classes=3, ignore_class=255)
-    for one_truth, one_predicted in zip(truth, predicted.astype(np.uint8), strict=True):
+@pytest.mark.parametrize("seed", range(6))
+def test_metrics_agree_with_keras(seed: int) -> None:
+    """Of 3 to 8 classes some occur in neither truth nor prediction, some in one of them."""
+    random = np.random.default_rng(seed)
+    count = 3 + seed
+    classes = ClassMap(tuple(map(str, range(count))), ((0, 0, 0),) * count)
+    in_truth, in_prediction = random.choice(count, (2, max(2, count // 2)))
+    truth = random.choice(np.array([*in_truth, 255], np.uint8), (3, 20, 30))
+    guessed = random.choice(in_prediction.astype(np.uint8), truth.shape)
+    predicted = np.where((random.random(truth.shape) < 0.7) & (truth != 255), truth, guessed)
+    matrix = ConfusionMatrix(classes)
+    theirs = keras.metrics.MeanIoU(num_classes=count, ignore_class=255)
+    each_class = [keras.metrics.IoU(count, [index], ignore_class=255) for index in range(count)]
+    for one_truth, one_predicted in zip(truth, predicted, strict=True):
         matrix.add(one_truth, one_predicted)
-        theirs.update_state(one_truth, one_predicted)
-    assert matrix.scores().miou == pytest.approx(float(theirs.result()), abs=1e-6)
-    assert matrix.scores().images == 3
+        for metric in (theirs, *each_class):
+            metric.update_state(one_truth, one_predicted)
+    scores = matrix.scores()
+    assert scores.miou == pytest.approx(float(theirs.result()), abs=1e-6)
+    for ours, metric in zip(scores.iou.values(), each_class, strict=True):
+        assert (ours or 0.0) == pytest.approx(float(metric.result()), abs=1e-6)
+    assert scores.images == 3
+    assert None in scores.iou.values() or count < 5
+
+
+def test_pictures_are_ranked_by_their_own_mean_iou() -> None:
+    scores = evaluate(Painter(spec_of(Size(8, 16)), value=1), [sample(64), sample(16), sample(48)], TWO_CLASSES)
+    assert [each.miou for each in scores.worst(2)] == [pytest.approx(0.125), pytest.approx(0.375)]
+    assert [each.pixel_accuracy for each in scores.pictures] == [1, 0.25, 0.75]
+
+
+def written(run: Path, model: Any, spec: ModelSpec) -> Path:
+    run.mkdir()
+    model.save(run / "model.keras")
+    (run / "spec.json").write_text(spec.to_json())
+    return run
+
+
+def test_another_size_is_the_same_network_on_another_input(tmp_path: Path) -> None:
+    small, large = Size(32, 64), Size(64, 96)
+    model, other = (build_model("fcn8", size, 3, width=0.0625) for size in (small, large))
+    other.set_weights(model.get_weights())
+    spec = replace(spec_of(small, THREE), architecture="fcn8")
+    run = written(tmp_path / "run", model, spec)
+    image = np.random.default_rng(1).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+    with load_predictor(run, size=large) as predictor:
+        assert predictor.spec.input_size == large
+        found = predictor.predict([image])[0]
+    np.testing.assert_array_equal(found, KerasPredictor(other, replace(spec, input_size=large)).predict([image])[0])
+    with pytest.raises(UsageError, match="multiples of 32; 65x64 is not: use 96x64"):
+        load_predictor(run, size=Size(64, 65))
+
+
+def test_a_flipped_average_does_not_know_left_from_right(tmp_path: Path) -> None:
+    model = build_model("unet", Size(16, 24), 3, width=0.0625)
+    run = written(tmp_path / "run", model, spec_of(Size(16, 24), THREE))
+    image = np.random.default_rng(2).integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    with load_predictor(run) as plain, load_predictor(run, flip=True) as averaged:
+        one, other = averaged.predict([image, mirrored])
+        assert (one == other[:, ::-1]).mean() > 0.99  # but for ties
+        one, other = plain.predict([image, mirrored])
+        assert (one == other[:, ::-1]).mean() < 0.99
+
+
+def test_the_command_writes_scores_and_a_report(tmp_path: Path) -> None:
+    camvid = write_camvid(tmp_path / "camvid", train=1, val=2)
+    classes = open_dataset(f"camvid:{camvid}").classes
+    model = build_model("unet", Size(16, 24), len(classes), width=0.0625)
+    run = written(tmp_path / "run", model, spec_of(Size(16, 24), classes))
+    out = tmp_path / "out"
+    command = ["evaluate", str(run), "--data", f"camvid:{camvid}", "--out", str(out), "--size", "48x32"]
+    done = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert done.exception is None, done.exception
+    assert {path.name for path in out.iterdir()} == {"report.html", "confusion.png", "worst.png", "scores.json"}
+    scores = Scores.from_document(json.loads((out / "scores.json").read_text()))
+    assert scores.images == len(scores.pictures) == 2
+    assert f"mean IoU {scores.miou:.4f}" in done.output
+    assert "Bicyclist" in done.output
+    assert "lowest mean IoU:" in done.output
+    assert "48x32" in (out / "report.html").read_text()
 
 
 class StubEngine:

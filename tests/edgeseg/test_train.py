@@ -31,7 +31,7 @@ from edgeseg.optimisation import make_models, make_optimizer, make_train_step
 from edgeseg.run_directory import Epoch, RunDirectory
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
-from edgeseg.tensorboard import ScalarWriter
+from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import tf
 from edgeseg.train import TrainResult, _kept_samples, _spec, train
 
@@ -69,6 +69,10 @@ def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], ca
         "history.csv",
         "curves.png",
         "preview.png",
+        "confusion.png",
+        "worst.png",
+        "scores.json",
+        "report.html",
         "tensorboard",
     }
     assert TrainSettings.read(run / "config.toml") == tiny_settings(camvid, epochs=12, learning_rate=1e-2)
@@ -79,7 +83,7 @@ def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], ca
     assert not result.stopped
     assert len(shown.splitlines()) == 12  # no terminal: one plain line an epoch
     assert all(line.startswith(f"epoch {i}/12") for i, line in enumerate(shown.splitlines(), start=1))
-    for name in ("curves.png", "preview.png"):
+    for name in ("curves.png", "preview.png", "confusion.png", "worst.png"):
         assert np.std(np.asarray(cv2.imread(str(run / name)))) > 10
 
 
@@ -108,14 +112,22 @@ def test_the_kept_model_reaches_what_its_spec_says(finished: tuple[Path, TrainRe
 def test_tensorboard_reads_the_scalars(finished: tuple[Path, TrainResult, str]) -> None:
     (file,) = (finished[0] / "tensorboard").iterdir()
     values = [
-        (event.step, value.tag, float(tf.make_ndarray(value.tensor)), value.metadata.plugin_data.plugin_name)
+        (event.step, value.tag, tf.make_ndarray(value.tensor), value.metadata.plugin_data.plugin_name)
         for event in tf.compat.v1.train.summary_iterator(str(file))
         for value in event.summary.value
     ]
     last = history(finished[0])[-1]
     step, _, miou, plugin = next(value for value in reversed(values) if value[1] == "miou")
     assert (step, plugin) == (last.step, "scalars")
-    assert miou == pytest.approx(last.miou, rel=1e-6)
+    assert float(miou) == pytest.approx(last.miou, rel=1e-6)
+    last_step = {tag: (value, plugin) for at, tag, value, plugin in values if at == last.step}
+    assert last_step["iou/Road"][1] == "scalars"
+    assert "iou/Bicyclist" not in last_step  # it does not occur
+    (width, height, encoded), plugin = last_step["prediction/002"]
+    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert (plugin, int(height), int(width)) == ("images", *picture.shape[:2])
+    assert picture.shape == (192, 3 * 256, 3)
 
 
 def test_a_finished_run_is_not_overwritten(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
@@ -324,7 +336,7 @@ def test_too_little_memory_is_one_line_with_advice(
 def test_tensorboard_never_ends_a_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said: list[str] = []
-    with ScalarWriter(tmp_path / "file", said.append) as board:
+    with BoardWriter(tmp_path / "file", said.append) as board:
         board.write({"loss": 1.0}, 1)
         board.write({"loss": 1.0}, 2)
     (line,) = said

@@ -1,0 +1,42 @@
+"""What the parts of an evaluation cost, against the prediction and mean IoU alone; pictures are read before.
+
+python benchmarks/evaluation.py RUN camvid:CamVid [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+from edgeseg.data import open_dataset
+from edgeseg.data.memory import remembered
+from edgeseg.evaluate import evaluate, load_predictor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    dataset = open_dataset(arguments.data)
+    samples = remembered(dataset.split("val"), 2**34)
+    plain, flipped = load_predictor(arguments.run), load_predictor(arguments.run, flip=True)
+    ways = {"mean IoU": (plain, False), "with boundary F1": (plain, True), "flipped": (flipped, False)}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(arguments.rounds + 1):
+        for name, (predictor, boundaries) in ways.items():
+            started = time.perf_counter()
+            evaluate(predictor, samples, dataset.classes, boundaries=boundaries)
+            if turn:  # the first one traces, reads and warms up
+                times[name].append(time.perf_counter() - started)
+    for name, values in times.items():
+        ratios = [value / base for value, base in zip(values, times["mean IoU"], strict=True)]
+        each = 1e3 * statistics.median(values) / len(samples)
+        print(f"{name}: {each:.1f} ms a picture, {statistics.median(ratios):.2f} times mean IoU alone")
+
+
+if __name__ == "__main__":
+    main()
