@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.class_balance import ClassCounts
 from edgeseg.data.augment import Augmentation, augment_shape
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.data.fit import PixelColour, fit_class_map, fit_image
@@ -67,7 +68,11 @@ class FittedSamples:
         return image, class_map
 
     def class_shares(self, classes: int, on_progress: OnProgress = ignore_progress) -> NDArray[np.float64]:
-        """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples.
+        """Return each class's share of the labelled pixels, (classes,) float64; see class_counts."""
+        return self.class_counts(classes, on_progress).shares
+
+    def class_counts(self, classes: int, on_progress: OnProgress = ignore_progress) -> ClassCounts:
+        """Count the pixels of each class, for the whole split from at most SHARES_FROM samples of it.
 
         Args:
             classes: number of classes.
@@ -77,15 +82,15 @@ class FittedSamples:
             DataError: a sample cannot be read, or none has a labelled pixel.
         """
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
-        counts = np.zeros(256, np.int64)
+        pixels, labelled_where_present = np.zeros(classes), np.zeros(classes)
         for done, counted in enumerate(read_in_order(self._count, chosen), start=1):
-            counts += counted
+            pixels += counted[:classes]
+            labelled_where_present += (counted[:classes] > 0) * counted[:classes].sum()
             on_progress(done)
-        counts = counts[:classes]
-        if not counts.any():
+        if not pixels.any():
             raise nothing_labelled(len(chosen), "training")
-        shares: NDArray[np.float64] = counts / counts.sum()
-        return shares
+        whole = len(self) / len(chosen)
+        return ClassCounts(pixels * whole, labelled_where_present * whole)
 
     def check_labelled(self, on_progress: OnProgress = ignore_progress) -> None:
         """Read masks until one has a labelled pixel. Raises DataError if none has; see class_shares."""
