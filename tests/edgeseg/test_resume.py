@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from training_helpers import tiny_settings, write_camvid
 
+import edgeseg.epoch_end
 import edgeseg.train
 from edgeseg.cli import cli
 from edgeseg.data.pipeline import FittedSamples
@@ -118,11 +119,11 @@ def test_a_fault_in_validation_costs_no_epoch(camvid: Path, tmp_path: Path, monk
 
     out, settings = tmp_path / "run", tiny_settings(camvid, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(edgeseg.train, "evaluate", fails)
+        patch.setattr(edgeseg.epoch_end, "evaluate", fails)
         with pytest.raises(DataError, match="the disk is gone"):
             go_on(settings, out, resume=False)
     assert [path.name for path in checkpoints_in(out / "checkpoints")] == ["ckpt-2"]
-    monkeypatch.setattr(edgeseg.train, "make_train_step", lambda *arguments: fails)  # nothing is trained again
+    monkeypatch.setattr(edgeseg.train, "TrainStep", lambda *arguments: fails)  # nothing is trained again
     assert go_on(settings, out)[0].epochs == 1
 
 
@@ -135,7 +136,7 @@ def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monk
         done.append(scores)
         return scores
 
-    monkeypatch.setattr(edgeseg.train, "evaluate", asked_to_stop)
+    monkeypatch.setattr(edgeseg.epoch_end, "evaluate", asked_to_stop)
     result, shown = go_on(tiny_settings(camvid, epochs=1), tmp_path / "run", resume=False)
     assert (result.stopped, result.steps, result.epochs, done) == (True, 2, 0, [])
     assert "stopped at step 2 of 2; go on with --resume --out" in shown
@@ -144,14 +145,14 @@ def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monk
 def test_a_stop_is_honoured_while_the_labels_are_read(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FittedSamples.class_shares
+    real = FittedSamples.class_counts
 
     def asked_to_stop(self: Any, classes: int, on_progress: Callable[[int], None]) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         real(self, classes, on_progress)
         raise AssertionError("the request was not seen")
 
-    monkeypatch.setattr(FittedSamples, "class_shares", asked_to_stop)
+    monkeypatch.setattr(FittedSamples, "class_counts", asked_to_stop)
     result, shown = go_on(tiny_settings(camvid), tmp_path / "run", resume=False)
     assert (result.stopped, result.steps) == (True, 0)
     assert "nothing was written" in shown
