@@ -145,16 +145,20 @@ class TrainingBatches:
 
     def iterate(self, first_step: int = 0) -> Iterator[tuple[Any, Any]]:
         """Yield batches from `first_step` on. Raises DataError for a sample that cannot be read."""
-        stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
-        stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        stream = stream.batch(self.batch, drop_remainder=True)
-        stream = stream.enumerate(first_step).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
         try:
-            yield from stream.prefetch(4)
+            yield from self.stream(first_step)
         except tf.errors.OpError:
             if self._failure:
                 raise self._failure from None
             raise
+
+    def stream(self, first_step: int = 0) -> Any:
+        """Return the batches from `first_step` on as a tf.data.Dataset."""
+        stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
+        stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        stream = stream.batch(self.batch, drop_remainder=True)
+        stream = stream.enumerate(first_step).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
+        return stream.prefetch(4)
 
     def index(self, position: int) -> int:
         """Return the sample at a position of the stream; each epoch has its own order."""

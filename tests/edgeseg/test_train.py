@@ -334,3 +334,35 @@ def test_tensorflow_loads_with_a_closed_standard_error() -> None:
     command = f"{sys.executable} -c \"import edgeseg.tf; print('loaded')\" 2>&-"
     done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
     assert (done.returncode, done.stdout) == (0, "loaded\n")
+
+
+def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_it_goes_on(
+    camvid: Path, tmp_path: Path
+) -> None:
+    settings = tiny_settings(camvid, minutes=0.25, epochs=1, checkpoint_minutes=0.01)
+    began = time.monotonic()
+    result = train(settings, tmp_path / "run", console=quiet())
+    assert time.monotonic() - began < 0.25 * 60 + 15  # drawing, and loading before the clock starts, are not counted
+    epochs = history(tmp_path / "run")
+    assert (epochs[-1].learning_rate, epochs[-1].step) == (0, result.steps)
+    assert len(epochs) > 1  # --epochs does not count
+    again = train(settings, tmp_path / "run", resume=True, console=quiet())
+    assert again.steps == result.steps  # the minutes are used up
+
+
+def test_a_run_ends_early_where_nothing_gets_better(camvid: Path, tmp_path: Path) -> None:
+    console = quiet()
+    settings = tiny_settings(camvid, epochs=50, patience=2, learning_rate=1e-9, ema=0.99)
+    result = train(settings, tmp_path / "run", console=console)
+    scores = [epoch.miou for epoch in history(tmp_path / "run")]
+    assert result.epochs == len(scores) == scores.index(max(scores)) + 3 < 50
+    assert "ended early, as --patience 2 asks" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert train(settings, tmp_path / "run", resume=True, console=quiet()).steps <= result.steps + STEPS_PER_EPOCH
+
+
+def test_no_gpu_where_one_is_required(camvid: Path, tmp_path: Path) -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UsageError, match="finds no GPU, and --require-gpu was given"):
+        train(tiny_settings(camvid), tmp_path / "run", console=quiet(), require_gpu=True)
+    assert not (tmp_path / "run").exists()
