@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edgeseg.cluster import find_cluster
 from edgeseg.console import SIZE, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
@@ -33,20 +35,31 @@ def cli() -> None:
 @click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume the one to go on with.")
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
+@click.option("--require-gpu", is_flag=True, help="Fail where TensorFlow finds no GPU.")
+@click.option("--hosts", metavar="A:PORT,B:PORT", help="Train on these hosts together; or set TF_CONFIG.")
+@click.option("--index", type=int, help="This host's place among --hosts, from 0; the first one writes --out.")
 @setting_options(TrainSettings, leave_out=("crop", "augmentation"))
 @setting_options(Augmentation)
-def train(out: Path, resume: bool, crop: str | None, **options: Any) -> int:
+def train(
+    out: Path, resume: bool, crop: str | None, require_gpu: bool, hosts: str | None, index: int | None, **options: Any
+) -> int:
     """Train a model on labelled pictures; leaves a run directory.
 
-    With --resume the run's own settings hold; an option that is given must agree with them.
+    All GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree
+    with them.
     """
+    cluster = find_cluster(hosts, index, os.environ)
     settings = _with_options(RunDirectory(out).settings(), given(options), crop) if resume else None
     settings = settings or _with_options(TrainSettings(), options, crop)
 
+    from edgeseg.start import start
+
+    started = start(settings, out, resume)  # before TensorFlow's import, which takes seconds
+
     from edgeseg.train import train as run_training
 
-    result = run_training(settings, out, resume)
-    if result.epochs:
+    result = run_training(settings, out, resume, started=started, cluster=cluster, require_gpu=require_gpu)
+    if result.epochs and (cluster is None or cluster.is_chief):
         say(f"mean IoU {result.miou:.3f} on val, the best of {result.epochs} epochs, {result.seconds:.0f} s: {out}")
     return 130 if result.stopped else 0
 

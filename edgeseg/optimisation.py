@@ -1,25 +1,25 @@
-"""What moves the weights: the model that is trained, its optimiser and learning rate, one step."""
+"""What is trained and what moves it: the models, the optimiser, the loss scale."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeseg.labels import IGNORE_INDEX
-from edgeseg.losses import cross_entropy
+from edgeseg.distribution import Distribution
 from edgeseg.models import build_model
-from edgeseg.models.inputs import network_input
 from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras, tf
 
 ADAM_BETA_2 = 0.99  # the default 0.999 averages over more steps than a short training has
+LOSS_SCALE = 2.0**15
+LOSS_SCALE_GROWS_AFTER = 2000  # steps without an overflow (Micikevicius et al. 2018)
 
 
-def make_models(settings: TrainSettings, classes: int) -> tuple[Any, Any]:
-    """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be."""
+def make_models(settings: TrainSettings, classes: int, distribution: Distribution | None = None) -> tuple[Any, Any]:
+    """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be.
+
+    Several replicas' batch norm is over the whole batch: each alone would normalise by too few pictures, and keep
+    statistics of its own.
+    """
 
     def build(policy: str) -> Any:
         before = keras.config.dtype_policy()
@@ -29,9 +29,16 @@ def make_models(settings: TrainSettings, classes: int) -> tuple[Any, Any]:
         finally:
             keras.config.set_dtype_policy(before)
 
+    distribution = distribution or Distribution.open()
     keras.utils.set_random_seed(settings.seed)
-    model = build(settings.precision)
-    return model, model if settings.precision == "float32" else build("float32")
+    with distribution.scope():
+        model = build(settings.precision)
+    if settings.precision == "float32" and not settings.ema and distribution.replicas == 1:
+        return model, model
+    for layer in model.layers if distribution.replicas > 1 else []:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+    return model, build("float32")
 
 
 def copy_weights(model: Any, kept: Any) -> None:
@@ -40,35 +47,45 @@ def copy_weights(model: Any, kept: Any) -> None:
         kept.set_weights(model.get_weights())
 
 
-def make_optimizer(settings: TrainSettings, model: Any, total_steps: int) -> Any:
-    """AdamW (Loshchilov, Hutter 2019) under a linear warm-up and a cosine down to 0; the cosine has at least a step."""
-    warmup_steps = min(round(settings.warmup * total_steps), total_steps - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 10 if warmup_steps else settings.learning_rate,
-        decay_steps=total_steps - warmup_steps,
-        warmup_target=settings.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=ADAM_BETA_2)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)  # before a checkpoint is restored into it
+def make_optimizer(settings: TrainSettings, model: Any, distribution: Distribution | None = None) -> Any:
+    """Return the settings' optimiser, built, so that a checkpoint can be restored into it.
+
+    Its learning rate is set before each step. AdamW: Loshchilov, Hutter 2019; SGD's decay is decoupled likewise.
+    """
+    rate, decay = settings.learning_rate, settings.weight_decay
+    with (distribution or Distribution.open()).scope():
+        if settings.optimizer == "sgd":
+            nesterov = settings.nesterov and settings.momentum > 0
+            optimizer = keras.optimizers.SGD(rate, settings.momentum, nesterov, weight_decay=decay)
+        elif settings.optimizer == "adam":
+            optimizer = keras.optimizers.Adam(rate, beta_2=ADAM_BETA_2)
+        else:
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, beta_2=ADAM_BETA_2)
+        if settings.optimizer != "adam":
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        # The step has summed the gradients over the replicas, to clip them by their norm; once is enough.
+        optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+        optimizer.build(model.trainable_variables)
     return optimizer
 
 
-def make_train_step(model: Any, optimizer: Any, spec: ModelSpec, weights: NDArray[np.float32]) -> Any:
-    """Return a function from frames (B, H, W, 3) and class maps (B, H, W) to the loss, a scalar.
+class LossScale(tf.Module):  # type: ignore[misc]
+    """What the loss is multiplied by, so that float16's gradients do not vanish (Micikevicius et al. 2018).
 
-    The loss is nan, and no weight is moved, if a gradient is not finite: the loss itself shows it one step too late.
+    Halved at an overflow, doubled after long without one. 1, and never changed, for other precisions.
     """
 
-    def step(frames: Any, class_maps: Any) -> Any:
-        with tf.GradientTape() as tape:
-            logits = model(network_input(frames, spec), training=True)
-            loss = cross_entropy(class_maps, logits, weights, IGNORE_INDEX)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        finite = tf.math.is_finite(loss) & tf.math.is_finite(tf.linalg.global_norm(gradients))
-        if finite:
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return tf.where(finite, loss, float("nan"))
+    def __init__(self, precision: str) -> None:
+        super().__init__()
+        self.is_dynamic = precision == "mixed_float16"
+        self.value = tf.Variable(LOSS_SCALE if self.is_dynamic else 1.0, trainable=False)
+        self._good_steps = tf.Variable(0, trainable=False)
 
-    return tf.function(step)
+    def overflowed(self) -> None:
+        self.value.assign(tf.maximum(self.value / 2, 1.0))
+        self._good_steps.assign(0)
+
+    def held(self) -> None:
+        grows = self._good_steps >= LOSS_SCALE_GROWS_AFTER - 1
+        self.value.assign(tf.where(grows, self.value * 2, self.value))
+        self._good_steps.assign(tf.where(grows, 0, self._good_steps + 1))

@@ -30,13 +30,20 @@ def evaluation_progress(images: int, console: Console | None = None) -> Iterator
 
 
 class TrainingProgress:
-    """A context manager; `console` says where to, standard output by default."""
+    """A context manager.
 
-    def __init__(self, epochs: int, steps_per_epoch: int, first_step: int, console: Console | None = None) -> None:
+    Args:
+        total_steps: of the run; 0 if the clock ends it.
+        steps_per_epoch, first_step: of it; steps before `first_step` are done.
+        console: where to; standard output by default.
+    """
+
+    def __init__(self, total_steps: int, steps_per_epoch: int, first_step: int, console: Console | None = None) -> None:
         self.console = console or Console()
-        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
+        self._of_epochs = f"/{total_steps // steps_per_epoch}" if total_steps else ""
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            TextColumn("epoch {task.fields[epoch]}" + self._of_epochs),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.3f}  mean IoU {task.fields[miou]}"),
@@ -48,7 +55,7 @@ class TrainingProgress:
         )
         self._task = self._bar.add_task(
             "training",
-            total=epochs * steps_per_epoch,
+            total=total_steps or None,
             completed=first_step,
             epoch=first_step // steps_per_epoch + 1,
             loss=math.nan,
@@ -67,9 +74,16 @@ class TrainingProgress:
         """Print a line that stays."""
         self.console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    def step(self, step: int, loss: float) -> None:
-        """Show that `step` steps are done."""
-        self._bar.update(self._task, completed=step, loss=loss, epoch=(step - 1) // self.steps_per_epoch + 1, doing="")
+    @property
+    def of_total(self) -> str:
+        """How many steps there are, to be said behind how many are done."""
+        return f" of {self.total_steps}" if self.total_steps else ""
+
+    def step(self, step: int, loss: float, share: float) -> None:
+        """Show that `step` steps are done, and with them this share of the run."""
+        total = self.total_steps or round(step / share if share else step)
+        epoch = (step - 1) // self.steps_per_epoch + 1
+        self._bar.update(self._task, completed=step, total=total, loss=loss, epoch=epoch, doing="")
 
     def doing(self, what: str) -> None:
         """Show what is done beside training; the next step ends it."""
@@ -79,7 +93,7 @@ class TrainingProgress:
         """Show an epoch's result."""
         self._bar.update(self._task, miou=f"{epoch.miou:.3f}")
         self.say(
-            f"epoch {epoch.epoch}/{self.epochs}  step {epoch.step}  loss {epoch.loss:.4f}  "
+            f"epoch {epoch.epoch}{self._of_epochs}  step {epoch.step}  loss {epoch.loss:.4f}  "
             f"val mean IoU {epoch.miou:.4f}  pixel accuracy {epoch.pixel_accuracy:.4f}  {epoch.seconds:.1f} s"
             f"{'  best so far' if is_best else ''}"
         )

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from edgeseg.class_balance import BALANCES
 from edgeseg.data.augment import Augmentation
 from edgeseg.errors import EdgesegError, UsageError, nearest
 from edgeseg.geometry import FITS, Crop, Size
 from edgeseg.setting import NUMBERS, check_settings, setting
 
-CHANGE_NOTHING = ("cache_mb",)  # may differ when a run is resumed: results are the same
+CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
+LOSSES = ("cross_entropy", "focal", "dice")
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,58 @@ class TrainSettings:
     crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height")
     epochs: int = setting(30, "passes over the train split", between=(1, 100_000))
     batch: int = setting(8, "pictures a step", between=(1, 4096))
-    learning_rate: float = setting(
-        1e-3, "the highest one; it follows warm-up, then a cosine down to 0", between=(1e-9, 10)
+    minutes: float = setting(
+        0.0,
+        "train so long instead of --epochs, validation included, by the clock: such a run does not repeat exactly; "
+        "0: --epochs decides",
+        between=(0, 1e6),
     )
-    warmup: float = setting(0.05, "share of all steps in which the learning rate rises", between=(0, 0.9))
+    patience: int = setting(
+        0, "end after so many epochs without a better validation mean IoU; 0: never", between=(0, 100_000)
+    )
+    checkpoint_minutes: float = setting(
+        10.0, "a checkpoint at least so often, besides the one at each epoch's end", between=(0.01, 1e6)
+    )
+    optimizer: str = setting("adamw", "what turns gradients into steps", choices=("adamw", "adam", "sgd"))
+    momentum: float = setting(0.9, "of sgd", between=(0, 0.9999))
+    nesterov: bool = setting(True, "look ahead along sgd's momentum")
+    learning_rate: float = setting(1e-3, "the highest one; it follows warm-up, then the schedule", between=(1e-9, 10))
+    schedule: str = setting(
+        "cosine",
+        "how the learning rate falls to 0 by the run's end: cosine, or poly, (1 - share done)^0.9; constant does not",
+        choices=("cosine", "poly", "constant"),
+    )
+    warmup: float = setting(0.05, "share of the run in which the learning rate rises", between=(0, 0.9))
     weight_decay: float = setting(
-        1e-4, "decoupled weight decay of AdamW, as a share of the learning rate", between=(0, 1)
+        1e-4, "decoupled weight decay of adamw and sgd, as a share of the learning rate", between=(0, 1)
+    )
+    clip_norm: float = setting(
+        0.0, "gradients are scaled down to this global norm where theirs is larger; 0: never", between=(0, 1e6)
+    )
+    ema: float = setting(
+        0.0,
+        "decay of the exponential moving average of weights and batch-norm statistics that is validated and kept, "
+        "for example 0.99; 0: the weights themselves are",
+        between=(0, 0.99999),
+    )
+    loss: str = setting("cross_entropy", "cross_entropy, focal, dice, or a sum such as cross_entropy+dice")
+    focal_gamma: float = setting(
+        2.0, "how little pixels that are nearly right count in the focal loss", between=(0, 10)
+    )
+    hard_pixels: float = setting(
+        1.0, "share of each picture's labelled pixels, the hardest, that cross_entropy and focal see", between=(1e-4, 1)
     )
     class_balance: str = setting(
         "log",
-        "class weights: log is 1 / ln(1.10 + share), as in ENet with a milder constant",
-        choices=("log", "none"),
+        "class weights from the data: log is 1 / ln(1.10 + share), as in ENet with a milder constant",
+        choices=BALANCES,
     )
     precision: str = setting(
-        "float32", "float32, or mixed_bfloat16 on hardware that has it", choices=("float32", "mixed_bfloat16")
+        "float32",
+        "float32, or on hardware that has it mixed_bfloat16 or mixed_float16 (with loss scaling)",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
+    xla: bool = setting(False, "compile the step with XLA; not with several devices")
     seed: int = setting(0, "decides weights, order and augmentation", between=(0, 2**31 - 1))
     cache_mb: int = setting(
         2048,
@@ -57,12 +96,28 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        self._check_losses()
         try:
             self.data.encode()
         except UnicodeEncodeError as error:
             raise UsageError(
                 f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
             ) from error
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The names of the losses that are summed."""
+        return tuple(name.strip() for name in self.loss.split("+"))
+
+    def _check_losses(self) -> None:
+        for name in self.losses:
+            if name not in LOSSES:
+                raise UsageError(
+                    f"loss = {self.loss!r}: no {name!r}{nearest(name, LOSSES)}; expected one of {', '.join(LOSSES)}, "
+                    f"or a sum of them such as cross_entropy+dice"
+                )
+        if len(set(self.losses)) < len(self.losses):
+            raise UsageError(f"loss = {self.loss!r} names one twice; expected each at most once")
 
     def to_toml(self) -> str:
         """Return the settings as TOML with their explanations."""

@@ -8,41 +8,42 @@ Import this module only inside the command that trains: TensorFlow takes seconds
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
 import edgeseg
-from edgeseg.data import Dataset, Sample, open_dataset
+from edgeseg.class_balance import class_weights
+from edgeseg.cluster import Cluster
+from edgeseg.data import Dataset, Sample
 from edgeseg.data.fit import PixelColour
 from edgeseg.data.memory import MIB, OnProgress, check_labelled, remembered
 from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.evaluate import evaluate
-from edgeseg.files import replace_whole
-from edgeseg.losses import class_weights
-from edgeseg.metrics import Scores
-from edgeseg.models import ARCHITECTURES, check_input_size, preprocessing
+from edgeseg.distribution import Distribution, check_gpu
+from edgeseg.epoch_end import EpochEnd
+from edgeseg.labels import IGNORE_INDEX
+from edgeseg.losses import SegmentationLoss
+from edgeseg.models import ARCHITECTURES, preprocessing
 from edgeseg.models.inputs import padding_colour
-from edgeseg.optimisation import copy_weights, make_models, make_optimizer, make_train_step
-from edgeseg.predictors import KerasPredictor, load_predictor
+from edgeseg.optimisation import LossScale, copy_weights, make_models, make_optimizer
+from edgeseg.predictors import load_predictor
 from edgeseg.progress import TrainingProgress
-from edgeseg.run_directory import Epoch, RunDirectory
-from edgeseg.run_report import class_scalars, snapshots, write_run_report
+from edgeseg.run_report import write_run_report
+from edgeseg.schedules import Schedule
 from edgeseg.settings import TrainSettings
 from edgeseg.signals import StopRequest
 from edgeseg.spec import ModelSpec
+from edgeseg.start import Start, start
 from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import keras, tf
+from edgeseg.train_step import TrainStep
+from edgeseg.training_loop import Stopped, TrainingLoop, limits_said
 from edgeseg.training_state import DataMark, TrainingState
 
 
@@ -65,11 +66,17 @@ class TrainResult:
     seconds: float
 
 
-class _Stopped(Exception):  # noqa: N818  (no error)
-    """A stop was asked for; what is under way is given up."""
-
-
-def train(settings: TrainSettings, out: Path, resume: bool = False, console: Console | None = None) -> TrainResult:
+def train(
+    settings: TrainSettings,
+    out: Path,
+    resume: bool = False,
+    console: Console | None = None,
+    *,
+    started: Start | None = None,
+    cluster: Cluster | None = None,
+    devices: Sequence[str] = (),
+    require_gpu: bool = False,
+) -> TrainResult:
     """Train a network and leave a run directory with the model that was best on the val split.
 
     Args:
@@ -77,84 +84,72 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
         out: the run directory: new or empty, or with `resume` one of the same settings, which then goes on from its
             last checkpoint and ends with the same number of steps.
         console: where progress is shown; standard output by default.
+        started: what edgeseg.start.start gave for the same settings, out and resume, if it was called before.
+        cluster: the hosts that train this run together, each in a call of its own with the same settings, data and
+            `out`; only the first one writes there and validates.
+        devices: TensorFlow's names of this machine's devices to train on; all GPUs, or else the CPU, by default.
+        require_gpu: refuse to train without one.
 
     Raises:
-        UsageError: settings that do not go together, a directory that cannot be used, or data other than the resumed
-            run's: nothing was written. Later: the disk is full or gone, or the memory does not suffice.
+        UsageError: settings that do not go together, a directory that cannot be used, no GPU though one is required,
+            or data other than the resumed run's: nothing was written. Later: the disk is full or gone, or the memory
+            does not suffice.
         DataError: the data cannot be used; all of val, and what class weights need of train, is read before the start.
-        ModelError: the loss or a gradient is no longer a number, the best model so far is kept; or the model or the
-            checkpoints of the resumed run cannot be read.
+        ModelError: the loss or a gradient is no longer a number, the best model and the last checkpoint before are
+            kept; or the model or the checkpoints of the resumed run cannot be read, or are of other classes.
+        EngineError: another of the hosts is gone, or never came.
     """
-    started = time.monotonic()
-    check_input_size(settings.model, settings.size)
-    run = RunDirectory.prepare(out, settings, resume)
-    dataset = open_dataset(settings.data)
+    began = time.monotonic()
+    run, dataset = started or start(settings, out, resume)
+    if require_gpu:
+        check_gpu()
     spec = _spec(settings, dataset)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
     batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
-    total_steps = settings.epochs * batches.steps_per_epoch
+    distribution = Distribution.open(cluster, devices)
+    distribution.check_settings(settings)
 
-    model, kept = make_models(settings, len(dataset.classes))
-    optimizer = make_optimizer(settings, model, total_steps)
-    state = TrainingState(model, optimizer, run.checkpoints, DataMark.of(samples.samples, validation))
+    model, kept = make_models(settings, len(dataset.classes), distribution)
+    optimizer, scale = make_optimizer(settings, model, distribution), LossScale(settings.precision)
+    mark = DataMark.of(samples.samples, validation)
+    average = kept if settings.ema else None
+    state = TrainingState(model, optimizer, run.checkpoints, mark, average, scale, distribution.is_chief)
     damaged = state.restore() if resume else []
+    if average and state.step == 0:
+        copy_weights(model, average)
     history = run.read_history(until_step=state.step)
     if history:
         load_predictor(run.path).close()  # the best model so far is shown at the end: better to know now
 
-    predictor = KerasPredictor(kept, spec)
-    progress = TrainingProgress(settings.epochs, batches.steps_per_epoch, state.step, console)
+    end_epoch = EpochEnd(run, model, kept, average is not None, spec, validation, history)
+    schedule = Schedule(settings, batches.steps_per_epoch)
+    progress = TrainingProgress(schedule.total_steps, batches.steps_per_epoch, state.step, console)
     board = BoardWriter(run.tensorboard, progress.say)
     stopped = False
-    with StopRequest() as stop, progress, board, _memory_limits_said(settings):
+    with StopRequest() as stop, progress, board, limits_said(settings, out, distribution):
         for line in damaged:
             progress.say(f"{line}: going on from step {state.step}")
         watch = _watch(stop, progress)
         try:
-            shares = _shares(settings, samples, len(dataset.classes), watch)
-            weights = class_weights(shares, settings.class_balance)
+            weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch)
             check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
-            run.begin(settings, spec)
-            train_step = make_train_step(model, optimizer, spec, weights)
-            stream = batches.iterate(first_step=state.step)
-
-            epoch_started = time.monotonic()
-            while True:
-                epoch_ends = state.step > 0 and state.step % batches.steps_per_epoch == 0
-                if epoch_ends and not (history and history[-1].step == state.step):
-                    state.save()  # first: whatever goes wrong in validation does not cost the epoch
-                    copy_weights(model, kept)
-                    scores = evaluate(predictor, validation, dataset.classes, watch("validating"))
-                    epoch = _epoch(state, batches.steps_per_epoch, scores, optimizer, time.monotonic() - epoch_started)
-                    is_best = not history or epoch.miou > max(earlier.miou for earlier in history)
-                    history.append(epoch)
-                    if is_best:
-                        replace_whole(run.model, kept.save)
-                        run.write_spec(_with_metrics(spec, scores, epoch))
-                        run.write_scores(scores, shares)
-                    run.write_history(history)
-                    board.write({**_scalars(epoch), **class_scalars(scores)}, epoch.step)
-                    board.write_pictures(snapshots(predictor, validation), epoch.step)
-                    progress.epoch(epoch, is_best)
-                    epoch_started = time.monotonic()
-                if state.step == total_steps:
-                    break
-                watch("")(0)
-                opens_epoch = state.step % batches.steps_per_epoch == 0
-                loss = float(train_step(*next(stream)))
-                if not math.isfinite(loss):
-                    raise ModelError(_not_finite(loss, state.step, settings, run))
-                state.add_loss(loss, opens_epoch)
-                progress.step(state.step, loss)
-        except _Stopped:
+            distribution.check_same(_marks(settings, mark, state.step, len(history)))
+            if distribution.is_chief:
+                run.begin(settings, spec)
+            loss = SegmentationLoss(settings.losses, weights, IGNORE_INDEX, settings.focal_gamma, settings.hard_pixels)
+            step = TrainStep(model, kept, optimizer, loss, scale, distribution, spec, settings)
+            TrainingLoop(
+                settings, batches, step, state, end_epoch, schedule, distribution, progress, board, watch,
+                lambda: stop.requested,
+            ).run()  # fmt: skip
+        except Stopped:
             stopped = True
             state.save()
             go_on = f"go on with --resume --out {out}" if run.config.exists() else "nothing was written"
-            progress.say(f"stopped at step {state.step} of {total_steps}; {go_on}")
-    if history:
+            progress.say(f"stopped at step {state.step}{progress.of_total}; {go_on}")
+    if history and distribution.is_chief:
         write_run_report(run, history, validation)
-    best = max((epoch.miou for epoch in history), default=-1.0)
-    return TrainResult(best, state.step, len(history), stopped, time.monotonic() - started)
+    return TrainResult(end_epoch.best, state.step, len(history), stopped, time.monotonic() - began)
 
 
 def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnProgress]:
@@ -163,9 +158,8 @@ def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnP
     def watch(what: str) -> OnProgress:
         def on_progress(done: int) -> None:
             if stop.requested:
-                raise _Stopped
-            if what:
-                progress.doing(f"{what} {done}")
+                raise Stopped
+            progress.doing(f"{what} {done}")
 
         on_progress(0)
         return on_progress
@@ -173,26 +167,29 @@ def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnP
     return watch
 
 
-def _shares(
+def _class_weights(
     settings: TrainSettings, samples: FittedSamples, classes: int, watch: Callable[[str], OnProgress]
-) -> NDArray[np.float64]:
-    """Return the class shares, or zeros where nothing is balanced by them; masks without any label are refused."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return a weight for each class, by the labels where these decide, and the classes' shares, or zeros.
+
+    Masks without any label are refused.
+    """
     reading = watch("reading the labels")
-    if settings.class_balance != "none":
-        return samples.class_shares(classes, reading)
-    samples.check_labelled(reading)
-    return np.zeros(classes)
+    if settings.class_balance == "none":
+        samples.check_labelled(reading)
+        return np.ones(classes, np.float32), np.zeros(classes)
+    counts = samples.class_counts(classes, reading)
+    return class_weights(counts, settings.class_balance), counts.shares
 
 
-@contextmanager
-def _memory_limits_said(settings: TrainSettings) -> Iterator[None]:
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise UsageError(
-            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
-            f"use a lower --batch, in a new run with another --out"
-        ) from error
+def _marks(settings: TrainSettings, data: DataMark, step: int, epochs: int) -> dict[str, int]:
+    """What all hosts of a run must have alike."""
+    return {
+        "settings": zlib.crc32(settings.to_toml().encode()),
+        "data": data.names,
+        "checkpoint": step,
+        "history": epochs,
+    }
 
 
 def _kept_samples(
@@ -220,33 +217,4 @@ def _spec(settings: TrainSettings, dataset: Dataset) -> ModelSpec:
         options={"width": settings.width, "dropout": settings.dropout},
         trained_on=settings.data,
         versions={"edgeseg": edgeseg.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-    )
-
-
-def _epoch(state: TrainingState, steps: int, scores: Scores, optimizer: Any, seconds: float) -> Epoch:
-    return Epoch(
-        epoch=state.step // steps,
-        step=state.step,
-        loss=state.loss_sum / steps,
-        miou=scores.miou,
-        pixel_accuracy=scores.pixel_accuracy,
-        learning_rate=float(optimizer.learning_rate),
-        seconds=round(seconds, 2),
-    )
-
-
-def _scalars(epoch: Epoch) -> dict[str, float]:
-    return {"loss": epoch.loss, "miou": epoch.miou, "learning_rate": epoch.learning_rate}
-
-
-def _with_metrics(spec: ModelSpec, scores: Scores, epoch: Epoch) -> ModelSpec:
-    metrics = {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy, "epoch": epoch.epoch}
-    return dataclasses.replace(spec, metrics=metrics)
-
-
-def _not_finite(loss: float, step: int, settings: TrainSettings, run: RunDirectory) -> str:
-    kept = f"the best model so far is {run.model}" if run.model.exists() else "no epoch was completed"
-    return (
-        f"the loss or a gradient is {loss} at step {step + 1}; expected a finite number: lower the learning rate "
-        f"({settings.learning_rate:g}) in a new run, or check the images; {kept}"
     )

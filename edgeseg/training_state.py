@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,24 +29,46 @@ class DataMark(NamedTuple):
 
 
 class TrainingState:
-    """Weights, optimiser, step and sum of losses, in checkpoints of which the last complete one always survives.
+    """Weights, optimiser, step, sum of losses and time, in checkpoints of which the last complete one always survives.
 
     Order and augmentation need no place here: they are functions of seed and step. Nor do scores: they are in the
     history.
+
+    Args:
+        model, optimizer: what is trained.
+        folder: where the checkpoints are.
+        data: by which a resumed run knows its data again.
+        average: the model that holds the moving average of the weights, if there is one.
+        loss_scale: float16's.
+        writes: false where another host writes the run: nothing is saved then.
     """
 
-    def __init__(self, model: Any, optimizer: Any, folder: Path, data: DataMark) -> None:
-        self.folder, self.data = folder, data
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        folder: Path,
+        data: DataMark,
+        average: Any = None,
+        loss_scale: Any = None,
+        writes: bool = True,
+    ) -> None:
+        self.folder, self.data, self.writes = folder, data, writes
         self._optimizer = optimizer
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._data = tf.Variable(data, dtype=tf.int64, trainable=False)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._saved_step = 0
+        self._opened = self._saved_at = time.monotonic()
+        parts = {"average": average, "loss_scale": loss_scale}
         checkpoint = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
             # Keras does not track the state of dropout's random numbers (it is in no layer's weights).
             untracked=[variable.value for variable in model.variables if "seed_generator" in variable.path],
             loss_sum=self._loss_sum,
+            seconds=self._seconds,
+            **{name: part for name, part in parts.items() if part is not None},
             data=self._data,
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
@@ -53,7 +76,17 @@ class TrainingState:
     @property
     def step(self) -> int:
         """Steps done so far; the optimiser counts them."""
-        return int(self._optimizer.iterations.value)
+        return int(self._optimizer.iterations.numpy())
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run, earlier parts of a resumed one included."""
+        return float(self._seconds) + time.monotonic() - self._opened
+
+    @property
+    def seconds_since_saved(self) -> float:
+        """How much time a kill would cost now."""
+        return time.monotonic() - self._saved_at
 
     @property
     def loss_sum(self) -> float:
@@ -66,8 +99,10 @@ class TrainingState:
 
     def save(self) -> None:
         """Write a checkpoint of this step, once. Raises UsageError if it cannot be written."""
-        if self.step == self._saved_step:
+        if self.step == self._saved_step or not self.writes:
             return
+        self._seconds.assign(self.seconds)
+        self._opened = self._saved_at = time.monotonic()
         try:
             self._manager.save(checkpoint_number=self.step)
         except (OSError, tf.errors.OpError) as error:
@@ -87,7 +122,8 @@ class TrainingState:
             ModelError: there are checkpoints, but none can be read.
             UsageError: the run was trained on other data.
         """
-        self._remove_halves()
+        if self.writes:
+            self._remove_halves()
         damaged = []
         for path in checkpoints_in(self.folder):
             try:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.class_balance import ClassCounts
 from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.data.fit import PixelColour, fit_class_map
@@ -92,7 +93,11 @@ class FittedSamples:
         return place(Size(*class_map.shape), self.size, self.fit, self.crop)
 
     def class_shares(self, classes: int, on_progress: OnProgress = ignore_progress) -> NDArray[np.float64]:
-        """Return each class's share of the labelled pixels, (classes,) float64, from at most SHARES_FROM samples.
+        """Return each class's share of the labelled pixels, (classes,) float64; see class_counts."""
+        return self.class_counts(classes, on_progress).shares
+
+    def class_counts(self, classes: int, on_progress: OnProgress = ignore_progress) -> ClassCounts:
+        """Count the pixels of each class, for the whole split from at most SHARES_FROM samples of it.
 
         Args:
             classes: number of classes.
@@ -102,15 +107,15 @@ class FittedSamples:
             DataError: a sample cannot be read, or none has a labelled pixel.
         """
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
-        counts = np.zeros(256, np.int64)
+        pixels, labelled_where_present = np.zeros(classes), np.zeros(classes)
         for done, counted in enumerate(read_in_order(self._count, chosen), start=1):
-            counts += counted
+            pixels += counted[:classes]
+            labelled_where_present += (counted[:classes] > 0) * counted[:classes].sum()
             on_progress(done)
-        counts = counts[:classes]
-        if not counts.any():
+        if not pixels.any():
             raise nothing_labelled(len(chosen), "training")
-        shares: NDArray[np.float64] = counts / counts.sum()
-        return shares
+        whole = len(self) / len(chosen)
+        return ClassCounts(pixels * whole, labelled_where_present * whole)
 
     def check_labelled(self, on_progress: OnProgress = ignore_progress) -> None:
         """Read masks until one has a labelled pixel. Raises DataError if none has; see class_shares."""
@@ -164,15 +169,19 @@ class TrainingBatches:
         return batches
 
     def _iterate(self, first_step: int) -> Generator[tuple[Any, Any], None, None]:
-        stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
-        stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        stream = stream.batch(self.batch, drop_remainder=True)
         try:
-            yield from stream.prefetch(4)
+            yield from self.stream(first_step)
         except tf.errors.OpError:
             if self._failure:
                 raise self._failure from None
             raise
+
+    def stream(self, first_step: int = 0) -> Any:
+        """Return the batches from `first_step` on as a tf.data.Dataset."""
+        stream = tf.data.Dataset.range(first_step * self.batch, np.iinfo(np.int64).max)
+        stream = stream.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        stream = stream.batch(self.batch, drop_remainder=True)
+        return stream.prefetch(4)
 
     def index(self, position: int) -> int:
         """Return the sample at a position of the stream; each epoch has its own order."""

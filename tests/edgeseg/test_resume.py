@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from click.testing import CliRunner
 from rich.console import Console
 from training_helpers import tiny_settings, write_camvid
 
+import edgeseg.epoch_end
 import edgeseg.train
 from edgeseg.cli import cli
 from edgeseg.data.pipeline import FittedSamples
@@ -25,6 +29,7 @@ from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
 from edgeseg.evaluate import evaluate, load_predictor
 from edgeseg.run_directory import RunDirectory, checkpoints_in
 from edgeseg.settings import TrainSettings
+from edgeseg.tf import tf
 from edgeseg.train import TrainResult, train
 
 
@@ -118,11 +123,11 @@ def test_a_fault_in_validation_costs_no_epoch(camvid: Path, tmp_path: Path, monk
 
     out, settings = tmp_path / "run", tiny_settings(camvid, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(edgeseg.train, "evaluate", fails)
+        patch.setattr(edgeseg.epoch_end, "evaluate", fails)
         with pytest.raises(DataError, match="the disk is gone"):
             go_on(settings, out, resume=False)
     assert [path.name for path in checkpoints_in(out / "checkpoints")] == ["ckpt-2"]
-    monkeypatch.setattr(edgeseg.train, "make_train_step", lambda *arguments: fails)  # nothing is trained again
+    monkeypatch.setattr(edgeseg.train, "TrainStep", lambda *arguments: fails)  # nothing is trained again
     assert go_on(settings, out)[0].epochs == 1
 
 
@@ -135,7 +140,7 @@ def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monk
         done.append(scores)
         return scores
 
-    monkeypatch.setattr(edgeseg.train, "evaluate", asked_to_stop)
+    monkeypatch.setattr(edgeseg.epoch_end, "evaluate", asked_to_stop)
     result, shown = go_on(tiny_settings(camvid, epochs=1), tmp_path / "run", resume=False)
     assert (result.stopped, result.steps, result.epochs, done) == (True, 2, 0, [])
     assert "stopped at step 2 of 2; go on with --resume --out" in shown
@@ -144,14 +149,14 @@ def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monk
 def test_a_stop_is_honoured_while_the_labels_are_read(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FittedSamples.class_shares
+    real = FittedSamples.class_counts
 
     def asked_to_stop(self: Any, classes: int, on_progress: Callable[[int], None]) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         real(self, classes, on_progress)
         raise AssertionError("the request was not seen")
 
-    monkeypatch.setattr(FittedSamples, "class_shares", asked_to_stop)
+    monkeypatch.setattr(FittedSamples, "class_counts", asked_to_stop)
     result, shown = go_on(tiny_settings(camvid), tmp_path / "run", resume=False)
     assert (result.stopped, result.steps) == (True, 0)
     assert "nothing was written" in shown
@@ -194,8 +199,6 @@ def test_a_run_that_ended_before_its_first_checkpoint_blocks_nothing(tmp_path: P
 def test_a_checkpoint_that_does_not_fit_says_why_and_what_is_left(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgeseg.tf import tf
-
     def full(*arguments: Any, **named: Any) -> None:
         raise tf.errors.UnknownError(
             None,
@@ -223,3 +226,47 @@ def test_places_that_cannot_be_used_are_one_line(camvid: Path, tmp_path: Path) -
         go_on(tiny_settings(Path(f"/tmp/{long}")), tmp_path / "run", resume=False)
     with pytest.raises(EdgesegError, match="File name too long"):
         load_predictor(tmp_path / long)
+
+
+def test_data_with_other_classes_is_refused_by_their_names(run: Path, camvid: Path) -> None:
+    """The run's settings and pictures are the same, its classes were others."""
+    spec = json.loads((run / "spec.json").read_text())
+    spec["classes"] = [{**each, "name": f"old {each['name']}"} for each in spec["classes"][:-1]]
+    (run / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(ModelError, match=r"was trained on 10 classes \(old Sky, .*the data now has 11 \(Sky, "):
+        go_on(tiny_settings(camvid), run)
+
+
+def test_average_and_float16_s_scale_are_resumed_exactly(camvid: Path, tmp_path: Path) -> None:
+    """Stopped after the first of two epochs and resumed: the same weights, average and scale as without the stop."""
+    settings = tiny_settings(camvid, ema=0.9, precision="mixed_float16", dropout=0.0, width=0.01)
+    go_on(settings, tmp_path / "whole", resume=False)
+    go_on(settings, tmp_path / "parts", resume=False)
+    for path in (tmp_path / "parts" / "checkpoints").glob("ckpt-4.*"):
+        path.unlink()
+    go_on(settings, tmp_path / "parts")
+    ends = [tf.train.load_checkpoint(str(tmp_path / name / "checkpoints" / "ckpt-4")) for name in ("whole", "parts")]
+    names = [name for name in ends[0].get_variable_to_shape_map() if "seconds" not in name and "OBJECT" not in name]
+    assert any(name.startswith("average/") for name in names)
+    assert any(name.startswith("loss_scale/") for name in names)
+    for name in names:
+        one, other = (np.asarray(end.get_tensor(name)) for end in ends)
+        if one.dtype.kind in "fi":
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_a_full_disk_names_itself_and_keeps_the_checkpoint_before(camvid: Path, tmp_path: Path) -> None:
+    """For real: files may not grow beyond what all but a checkpoint takes."""
+    out = tmp_path / "run"
+    program = (
+        "import resource, signal, sys; from edgeseg.cli import main; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); main()"
+    )
+    options = ["--data", f"camvid:{camvid}", "--size", "64x64", "--width", "0.0625", "--batch", "4", "--epochs", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", *options, "--out", str(out)], capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"edgeseg: {out / 'checkpoints'} cannot be written (")
+    assert line.endswith("there is no checkpoint yet; free the disk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from rich.console import Console
 from training_helpers import tiny_settings, write_camvid
 
 import edgeseg.losses
-import edgeseg.optimisation
 import edgeseg.train
 from edgeseg.data import open_dataset
 from edgeseg.data.memory import RememberedSample
@@ -26,14 +26,14 @@ from edgeseg.data.pipeline import TrainingBatches
 from edgeseg.errors import DataError, ModelError, UsageError
 from edgeseg.evaluate import evaluate, load_predictor
 from edgeseg.geometry import Crop, Size
+from edgeseg.losses import SegmentationLoss
 from edgeseg.models import load_model
-from edgeseg.optimisation import make_models, make_optimizer, make_train_step
-from edgeseg.run_directory import Epoch, RunDirectory
+from edgeseg.run_directory import Epoch, RunDirectory, checkpoints_in
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
 from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import tf
-from edgeseg.train import TrainResult, _kept_samples, _spec, train
+from edgeseg.train import TrainResult, _kept_samples, train
 
 STEPS_PER_EPOCH = 2
 
@@ -181,10 +181,14 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
     def fails_in_the_second_epoch(*arguments: Any) -> Any:
         return tf.where(calls.assign_add(1) > STEPS_PER_EPOCH + 1, float("nan"), real(*arguments))
 
-    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", fails_in_the_second_epoch)
-    with pytest.raises(ModelError, match=r"is nan at step 4.*rate \(0\.003\) in a new run.*model\.keras") as caught:
+    monkeypatch.setattr(edgeseg.losses, "cross_entropy", fails_in_the_second_epoch)
+    with pytest.raises(ModelError, match=r"is nan at step 4.*rate \(0\.003\).*in a new run.*model\.keras") as caught:
         train(tiny_settings(camvid, epochs=3), tmp_path / "run", console=quiet())
     assert "\n" not in str(caught.value)
+    named = set(re.findall(r"\d{3}\.png", str(caught.value)))
+    trained_before = np.random.default_rng((tiny_settings(camvid).seed, 1)).permutation(8)[:4]
+    assert named == {f"{index:03}.png" for index in range(8)} - {f"{index:03}.png" for index in trained_before}
+    assert [path.name for path in checkpoints_in(tmp_path / "run" / "checkpoints")] == ["ckpt-2"]  # the last good one
     assert [epoch.epoch for epoch in history(tmp_path / "run")] == [1]
     weights = load_predictor(tmp_path / "run").predict([np.zeros((64, 64, 3), np.uint8)])
     assert weights[0].shape == (64, 64)
@@ -269,68 +273,46 @@ def test_settings_reach_the_samples_the_loss_and_the_optimizer(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    real_loss, real_batches = edgeseg.losses.cross_entropy, TrainingBatches
 
-    def loss(class_maps: Any, logits: Any, weights: Any, ignore_index: int) -> Any:
-        seen["weights"] = weights
-        return real_loss(class_maps, logits, weights, ignore_index)
+    def noted(kind: Any) -> Any:
+        def make(*arguments: Any) -> Any:
+            seen[kind.__name__] = kind(*arguments)
+            return seen[kind.__name__]
 
-    def batches(*arguments: Any) -> Any:
-        seen["batches"] = real_batches(*arguments)
-        return seen["batches"]
+        return make
 
-    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", loss)
-    monkeypatch.setattr(edgeseg.train, "TrainingBatches", batches)
-    settings = tiny_settings(camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5))
-    train(settings, tmp_path / "run", console=quiet())
-    assert seen["weights"][3] < seen["weights"][10] == pytest.approx(1 / np.log(1.1))  # road is there, cyclists are not
-    assert (seen["batches"].samples.fit, seen["batches"].samples.crop) == (settings.fit, settings.crop)
-    assert seen["batches"].augmentation == settings.augmentation
-
-
-def test_the_learning_rate_warms_up_and_only_kernels_decay() -> None:
-    settings = tiny_settings(Path("/"), learning_rate=1e-2, warmup=0.2)
-    model, _ = make_models(settings, 3)
-    optimizer = make_optimizer(settings, model, total_steps=10)
-    rates = [float(optimizer._learning_rate(step)) for step in range(11)]
-    np.testing.assert_allclose(rates[:3], [1e-3, 5.5e-3, 1e-2], rtol=1e-5)
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[10] == pytest.approx(0, abs=1e-8)
-    decayed = {each.name for each in model.trainable_variables if optimizer._use_weight_decay(each)}
-    assert decayed == {"kernel"}
-    one_step = make_optimizer(tiny_settings(Path("/"), warmup=0.6), model, total_steps=1)
-    assert float(one_step._learning_rate(0)) == pytest.approx(3e-3)
-
-
-def test_gradients_that_are_no_numbers_move_nothing(monkeypatch: pytest.MonkeyPatch, camvid: Path) -> None:
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def poisoned(x: Any) -> Any:
-        return x, lambda upstream: upstream * float("nan")
-
-    monkeypatch.setattr(edgeseg.optimisation, "cross_entropy", lambda _, logits, *__: poisoned(tf.reduce_mean(logits)))
-    settings = tiny_settings(camvid)
-    model, _ = make_models(settings, 11)
-    optimizer = make_optimizer(settings, model, 10)
-    spec = _spec(settings, open_dataset(settings.data))
-    before = [variable.numpy() for variable in model.trainable_variables]
-    loss = make_train_step(model, optimizer, spec, np.ones(11, np.float32))(
-        tf.zeros((2, 64, 64, 3)), tf.zeros((2, 64, 64), tf.uint8)
+    for kind in (SegmentationLoss, TrainingBatches):
+        monkeypatch.setattr(edgeseg.train, kind.__name__, noted(kind))
+    settings = tiny_settings(
+        camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5), loss="focal+dice", focal_gamma=1.5, hard_pixels=0.5
     )
-    assert np.isnan(float(loss))
-    assert int(optimizer.iterations.value) == 0
-    for variable, value in zip(model.trainable_variables, before, strict=True):
-        np.testing.assert_array_equal(variable.numpy(), value)
+    train(settings, tmp_path / "run", console=quiet())
+    loss, batches = seen["SegmentationLoss"], seen["TrainingBatches"]
+    assert loss.weights[3] < loss.weights[10] == pytest.approx(1 / np.log(1.1))  # road is there, cyclists are not
+    assert (loss.names, loss.focal_gamma, loss.hard_pixels) == (("focal", "dice"), 1.5, 0.5)
+    assert (batches.samples.fit, batches.samples.crop) == (settings.fit, settings.crop)
+    assert batches.augmentation == settings.augmentation
 
 
-def test_too_little_memory_is_one_line_with_advice(
+def test_where_the_memory_runs_out_the_batch_is_worked_on_in_parts(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_large(*arguments: Any) -> Any:
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    """For real: from 2 pictures on, the loss asks for more than a processor can address."""
+    real = edgeseg.losses.cross_entropy
 
-    monkeypatch.setattr(edgeseg.train, "make_train_step", lambda *arguments: too_large)
+    def large(pixels: Any, total: Any) -> Any:
+        wanted = 2**47 if pixels.ids.shape[0] > most else 1
+        return real(pixels, total) + 0 * tf.reduce_sum(tf.raw_ops.Empty(shape=[wanted], dtype=tf.float32, init=False))
+
+    monkeypatch.setattr(edgeseg.losses, "cross_entropy", large)
+    most, console = 1, quiet()
+    result = train(tiny_settings(camvid, epochs=2), tmp_path / "run", console=console)
+    assert (result.steps, result.epochs) == (4, 2)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("each step works on them in 4 parts") == 1
+    most = 0
     with pytest.raises(UsageError, match=r"memory does not suffice for batch 4 at 64x64.*lower --batch"):
-        train(tiny_settings(camvid), tmp_path / "run", console=quiet())
+        train(tiny_settings(camvid), tmp_path / "other", console=quiet())
 
 
 def test_tensorboard_never_ends_a_training(tmp_path: Path) -> None:
@@ -364,3 +346,35 @@ def test_tensorflow_loads_with_a_closed_standard_error() -> None:
     command = f"{sys.executable} -c \"import edgeseg.tf; print('loaded')\" 2>&-"
     done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
     assert (done.returncode, done.stdout) == (0, "loaded\n")
+
+
+def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_it_goes_on(
+    camvid: Path, tmp_path: Path
+) -> None:
+    settings = tiny_settings(camvid, minutes=0.25, epochs=1, checkpoint_minutes=0.01)
+    began = time.monotonic()
+    result = train(settings, tmp_path / "run", console=quiet())
+    assert time.monotonic() - began < 0.25 * 60 + 15  # drawing, and loading before the clock starts, are not counted
+    epochs = history(tmp_path / "run")
+    assert (epochs[-1].learning_rate, epochs[-1].step) == (0, result.steps)
+    assert len(epochs) > 1  # --epochs does not count
+    again = train(settings, tmp_path / "run", resume=True, console=quiet())
+    assert again.steps == result.steps  # the minutes are used up
+
+
+def test_a_run_ends_early_where_nothing_gets_better(camvid: Path, tmp_path: Path) -> None:
+    console = quiet()
+    settings = tiny_settings(camvid, epochs=50, patience=2, learning_rate=1e-9, ema=0.99)
+    result = train(settings, tmp_path / "run", console=console)
+    scores = [epoch.miou for epoch in history(tmp_path / "run")]
+    assert result.epochs == len(scores) == scores.index(max(scores)) + 3 < 50
+    assert "ended early, as --patience 2 asks" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert train(settings, tmp_path / "run", resume=True, console=quiet()).steps <= result.steps + STEPS_PER_EPOCH
+
+
+def test_no_gpu_where_one_is_required(camvid: Path, tmp_path: Path) -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UsageError, match="finds no GPU, and --require-gpu was given"):
+        train(tiny_settings(camvid), tmp_path / "run", console=quiet(), require_gpu=True)
+    assert not (tmp_path / "run").exists()

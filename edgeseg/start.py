@@ -1,0 +1,47 @@
+"""What of a training can be checked before TensorFlow is loaded: most mistakes show here, within a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from edgeseg.data import Dataset, open_dataset
+from edgeseg.errors import ModelError
+from edgeseg.labels import ClassMap
+from edgeseg.models import check_input_size
+from edgeseg.run_directory import RunDirectory
+from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
+
+
+class Start(NamedTuple):
+    """A run that may begin, or go on."""
+
+    run: RunDirectory
+    dataset: Dataset
+
+
+def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
+    """Check settings, run directory and data; nothing is written.
+
+    Raises:
+        UsageError: settings that do not go together, or a directory that cannot be used.
+        DataError: there is no such data set, or it lacks the split train or val.
+        ModelError: the run that is to go on has other classes than the data.
+    """
+    check_input_size(settings.model, settings.size)
+    run = RunDirectory.prepare(out, settings, resume)
+    dataset = open_dataset(settings.data)
+    for split in ("train", "val"):
+        dataset.split(split)
+    if resume and run.spec.exists():
+        _check_classes(run, ModelSpec.read(run.spec).classes, dataset.classes)
+    return Start(run, dataset)
+
+
+def _check_classes(run: RunDirectory, before: ClassMap, now: ClassMap) -> None:
+    if before.names != now.names:
+        raise ModelError(
+            f"{run.path} was trained on {len(before)} classes ({', '.join(before.names)}), the data now has {len(now)} "
+            f"({', '.join(now.names)}); restore the data's classes, or start a new run with another --out"
+        )

@@ -1,0 +1,147 @@
+"""The loop: what happens before, in and after each step of a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeseg.data.memory import OnProgress
+from edgeseg.data.pipeline import TrainingBatches
+from edgeseg.distribution import Distribution, Moment
+from edgeseg.epoch_end import EpochEnd
+from edgeseg.errors import ModelError, UsageError
+from edgeseg.progress import TrainingProgress
+from edgeseg.schedules import Schedule
+from edgeseg.settings import TrainSettings
+from edgeseg.tensorboard import BoardWriter
+from edgeseg.tf import tf
+from edgeseg.train_step import TrainStep
+from edgeseg.training_state import TrainingState
+
+NAMES_SHOWN = 8
+
+
+class Stopped(Exception):  # noqa: N818  (no error)
+    """A stop was asked for; what is under way is given up."""
+
+
+@dataclass
+class TrainingLoop:
+    """The parts of a run, and the loop over its steps.
+
+    Every host runs its own loop in step with the others': whatever decides how it goes on is agreed on first.
+    """
+
+    settings: TrainSettings
+    batches: TrainingBatches
+    step: TrainStep
+    state: TrainingState
+    end_epoch: EpochEnd
+    schedule: Schedule
+    distribution: Distribution
+    progress: TrainingProgress
+    board: BoardWriter
+    watch: Callable[[str], OnProgress]
+    stop_requested: Callable[[], bool]
+
+    def run(self) -> None:
+        """Train to the end of the run. Raises Stopped, and what `train` says."""
+        stream = self.batches.iterate(first_step=self.state.step)
+        last = self.end_epoch.history[-1].step if self.end_epoch.history else 0
+        over = False
+        while True:
+            now = self.distribution.agree(Moment(self.stop_requested(), over, self.state.seconds))
+            if now.stop:
+                raise Stopped
+            share = self.schedule.share(self.state.step, now.seconds)
+            if self.state.step > last and (share >= 1 or self._at_epoch_end):
+                last = self.state.step
+                over = self._validate(share)
+                continue
+            if now.over or share >= 1:
+                return
+            self._train(*next(stream), share)
+            if self.state.seconds_since_saved > self.settings.checkpoint_minutes * 60:
+                self.state.save()
+
+    @property
+    def _at_epoch_end(self) -> bool:
+        return self.state.step % self.batches.steps_per_epoch == 0
+
+    def _train(self, frames: Any, class_maps: Any, share: float) -> None:
+        opens_epoch = self._at_epoch_end
+        self.step.optimizer.learning_rate = self.schedule.learning_rate(share)
+        loss = self._moved(frames, class_maps)
+        if not math.isfinite(loss):
+            raise ModelError(self._not_finite(loss))
+        self.state.add_loss(loss, opens_epoch)
+        self.progress.step(self.state.step, loss, share)
+
+    def _moved(self, frames: Any, class_maps: Any) -> float:
+        """Move the weights by a batch; where it takes too much memory, from now on in smaller parts.
+
+        So the steps, their batches and the learning rate stay what they would be with more memory. Nothing but
+        batch-norm statistics and dropout's random state may have moved when the memory ran out.
+        """
+        while True:
+            try:
+                return float(self.step(frames, class_maps))
+            except tf.errors.ResourceExhaustedError:
+                pictures = self.settings.batch // self.distribution.replicas
+                if self.distribution.cluster or self.step.parts * 2 > pictures:
+                    raise
+                self.step = self.step.in_smaller_parts()
+                self.progress.say(
+                    f"the memory does not suffice for {pictures} pictures at once: each step works on them in "
+                    f"{self.step.parts} parts, which is slower; --batch {max(pictures // self.step.parts, 1)} or a "
+                    f"smaller --size or --width needs no parts"
+                )
+
+    def _validate(self, share: float) -> bool:
+        """End an epoch, on the chief; the others wait in the next agreement. Return whether the run is over early."""
+        if not self.distribution.is_chief:
+            return False
+        try:
+            learning_rate = self.schedule.learning_rate(share)
+            self.end_epoch(self.state, learning_rate, self.progress, self.board, self.watch("validating"))
+        except Stopped:
+            self.distribution.agree(Moment(True, False, self.state.seconds))  # lets the waiting ones go
+            raise
+        self.schedule.closing_seconds = self.end_epoch.seconds
+        patience = self.settings.patience
+        if not (patience and self.end_epoch.since_best >= patience):
+            return False
+        self.progress.say(
+            f"no better epoch for {self.end_epoch.since_best}: ended early, as --patience {patience} asks"
+        )
+        return True
+
+    def _not_finite(self, loss: float) -> str:
+        step, run = self.state.step, self.end_epoch.run
+        first = step * self.settings.batch
+        indices = [self.batches.index(position) for position in range(first, first + self.settings.batch)]
+        names = [self.batches.samples.samples[index].name for index in indices]
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        kept = f"the best model so far is {run.model}" if run.model.exists() else "no epoch was completed"
+        return (
+            f"the loss or a gradient is {loss} at step {step + 1}; expected a finite number: lower the learning rate "
+            f"({self.settings.learning_rate:g}) or set --clip-norm in a new run, or check the step's pictures "
+            f"({', '.join(names[:NAMES_SHOWN])}{more}); {kept}"
+        )
+
+
+@contextmanager
+def limits_said(settings: TrainSettings, out: Path, distribution: Distribution) -> Iterator[None]:
+    """Turn TensorFlow's errors about memory and lost hosts into a line. Raises UsageError, EngineError."""
+    try:
+        with distribution.losses_of_hosts_said(f"go on with --resume --out {out} on all hosts"):
+            yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise UsageError(
+            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
+            f"use a lower --batch, in a new run with another --out"
+        ) from error

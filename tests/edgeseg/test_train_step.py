@@ -1,0 +1,103 @@
+"""The step: what moves the weights, by how much, and when nothing does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from step_helpers import Steps
+
+import edgeseg.losses
+from edgeseg.tf import tf
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "decays"), [("adamw", "AdamW", True), ("adam", "Adam", False), ("sgd", "SGD", True)]
+)
+def test_only_kernels_decay_and_only_where_they_should(name: str, kind: str, decays: bool) -> None:
+    steps = Steps(optimizer=name, momentum=0.8)
+    model, optimizer = steps.model, steps.optimizer
+    assert type(optimizer).__name__ == kind
+    assert bool(optimizer.weight_decay) == decays
+    if decays:
+        assert {each.name for each in model.trainable_variables if optimizer._use_weight_decay(each)} == {"kernel"}
+    if name == "sgd":
+        assert (optimizer.momentum, optimizer.nesterov) == (0.8, True)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give cross-entropy a gradient that is no number."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def poisoned(x: Any) -> Any:
+        return x, lambda upstream: upstream * float("nan")
+
+    monkeypatch.setattr(edgeseg.losses, "cross_entropy", lambda pixels, _: poisoned(tf.reduce_mean(pixels.logits)))
+
+
+def test_gradients_that_are_no_numbers_move_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch)
+    steps = Steps()
+    before = steps.trained
+    assert np.isnan(steps())
+    assert steps.steps == 0
+    for now, value in zip(steps.trained, before, strict=True):
+        np.testing.assert_array_equal(now, value)
+
+
+def test_float16_passes_over_an_overflow_lowers_its_scale_and_gives_up_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch)
+    steps = Steps(precision="mixed_float16")
+    before, scale = steps.trained, float(steps.scale.value)
+    assert np.isfinite(steps())
+    assert (steps.steps, float(steps.scale.value)) == (1, scale / 2)  # counted: the data goes on
+    for now, value in zip(steps.trained, before, strict=True):
+        np.testing.assert_array_equal(now, value)
+    steps.scale.value.assign(1.0)
+    assert np.isnan(steps())
+
+
+def test_float16_s_scale_changes_no_step_and_grows() -> None:
+    """Of SGD: Adam would not show a factor."""
+    plain, scaled = (Steps(optimizer="sgd", learning_rate=1e-3, precision="mixed_float16") for _ in range(2))
+    scaled.scale.value.assign(64.0)
+    plain.scale.value.assign(1.0)
+    scaled.scale._good_steps.assign(1999)
+    assert plain() == pytest.approx(scaled(), rel=1e-3)
+    assert float(scaled.scale.value) == 128
+    for one, other in zip(plain.weights, scaled.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_gradients_are_clipped_to_their_global_norm() -> None:
+    steps = Steps(optimizer="sgd", momentum=0.0, weight_decay=0.0, learning_rate=1.0, clip_norm=0.01)
+    before = steps.trained
+    steps()
+    moved = [now - value for now, value in zip(steps.trained, before, strict=True)]
+    assert np.sqrt(sum((each.astype(float) ** 2).sum() for each in moved)) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_average_follows_weights_and_statistics() -> None:
+    steps = Steps(ema=0.9)
+    first = [variable.numpy() for variable in steps.model.weights]
+    steps()
+    second = [variable.numpy() for variable in steps.model.weights]
+    assert any(
+        "moving" in variable.path and now.any() for variable, now in zip(steps.model.weights, second, strict=True)
+    )
+    for average, before, now in zip(steps.kept.weights, first, second, strict=True):
+        np.testing.assert_allclose(average.numpy(), before * 2 / 11 + now * 9 / 11, atol=1e-6)  # (1 + 1) / (10 + 1)
+
+
+def test_xla_computes_the_same() -> None:
+    plain, compiled = Steps(), Steps(xla=True)
+    assert [plain(), plain()] == pytest.approx([compiled(), compiled()], rel=1e-3)
+
+
+def test_parts_of_a_batch_add_up_to_it() -> None:
+    """Without batch norm, whose statistics are the parts'."""
+    whole, parts = (Steps(n, False, optimizer="sgd", learning_rate=1e-2) for n in (1, 3))
+    assert whole() == pytest.approx(parts(), rel=1e-5)
+    for one, other in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
