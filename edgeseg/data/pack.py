@@ -91,7 +91,7 @@ def check_place(out: Path, overwrite: bool) -> None:
 def _write_samples(
     samples: Sequence[Sample], settings: PackSettings, writer: _ShardWriter, on_sample: Callable[[], None]
 ) -> None:
-    names = [name.removesuffix(".png") for name in file_names(samples)]
+    names = [name.removesuffix(".png") for name in file_names([sample.name for sample in samples])]
     for name, data in map_in_order(partial(_record, settings=settings), zip(names, samples, strict=True)):
         writer.add(data, name)
         on_sample()
