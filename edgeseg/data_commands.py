@@ -117,7 +117,7 @@ def preview(data: str, out: Path, augment: bool, size: Size, fit: str, split: st
     from edgeseg.data_pictures import draw_views
     from edgeseg.models import preprocessing
 
-    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
+    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     fitted = FittedSamples(spread(samples, count), size, fit, padding=(blue, green, red))
     views = network_views(fitted, Augmentation() if augment else None, DRAWS, seed)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))

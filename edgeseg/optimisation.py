@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeseg.labels import IGNORE_INDEX
 from edgeseg.losses import cross_entropy
-from edgeseg.models import build_model
+from edgeseg.models import NetworkOptions, build_model
 from edgeseg.models.inputs import network_input
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
@@ -18,14 +18,18 @@ from edgeseg.tf import keras, tf
 ADAM_BETA_2 = 0.99  # the default 0.999 averages over more steps than a short training has
 
 
-def make_models(settings: TrainSettings, classes: int) -> tuple[Any, Any]:
-    """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be."""
+def make_models(settings: TrainSettings, classes: int, network: NetworkOptions | None = None) -> tuple[Any, Any]:
+    """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be.
+
+    `network` is that of a run which goes on; by default the settings say it.
+    """
+    network = network or settings.network()
 
     def build(policy: str) -> Any:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            return build_model(settings.model, settings.size, classes, settings.width, settings.dropout)
+            return build_model(network, settings.size, classes)
         finally:
             keras.config.set_dtype_policy(before)
 

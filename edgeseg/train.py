@@ -33,8 +33,9 @@ from edgeseg.geometry import Size
 from edgeseg.labels import IGNORE_INDEX
 from edgeseg.losses import class_weights
 from edgeseg.metrics import Scores
-from edgeseg.models import ARCHITECTURES, check_input_size, preprocessing
+from edgeseg.models import NetworkOptions, check_input_size
 from edgeseg.models.inputs import padding_colour
+from edgeseg.models.transfer import initialise
 from edgeseg.optimisation import copy_weights, make_models, make_optimizer, make_train_step
 from edgeseg.overlay import enlarge
 from edgeseg.plots import draw_curves, draw_preview
@@ -91,18 +92,20 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
             checkpoints of the resumed run cannot be read.
     """
     started = time.monotonic()
-    check_input_size(settings.model, settings.size)
+    network = _network(settings, out, resume)
+    check_input_size(network, settings.size)
     run = RunDirectory.prepare(out, settings, resume)
     dataset = open_dataset(settings.data)
-    spec = _spec(settings, dataset)
+    spec = _spec(settings, dataset, network)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
     batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
     total_steps = settings.epochs * batches.steps_per_epoch
 
-    model, kept = make_models(settings, len(dataset.classes))
+    model, kept = make_models(settings, len(dataset.classes), network)
     optimizer = make_optimizer(settings, model, total_steps)
     state = TrainingState(model, optimizer, run.checkpoints, DataMark.of(samples.samples, validation))
     damaged = state.restore() if resume else []
+    started_from = _start(model, network, settings, state.step, dataset)
     history = run.read_history(until_step=state.step)
     if history:
         load_predictor(run.path).close()  # the best model so far is shown at the end: better to know now
@@ -111,9 +114,9 @@ def train(settings: TrainSettings, out: Path, resume: bool = False, console: Con
     progress = TrainingProgress(settings.epochs, batches.steps_per_epoch, state.step, console)
     board = ScalarWriter(run.tensorboard, progress.say)
     stopped = False
-    with StopRequest() as stop, progress, board, _memory_limits_said(settings):
-        for line in damaged:
-            progress.say(f"{line}: going on from step {state.step}")
+    with StopRequest() as stop, progress, board, _memory_limits_said(settings, network):
+        for line in [*(f"{each}: going on from step {state.step}" for each in damaged), *started_from]:
+            progress.say(line)
         watch = _watch(stop, progress)
         try:
             weights = class_weights(_shares(settings, samples, len(dataset.classes), watch), settings.class_balance)
@@ -187,12 +190,12 @@ def _shares(
 
 
 @contextmanager
-def _memory_limits_said(settings: TrainSettings) -> Iterator[None]:
+def _memory_limits_said(settings: TrainSettings, network: NetworkOptions) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
         raise UsageError(
-            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
+            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {network.width:g}; "
             f"use a lower --batch, in a new run with another --out"
         ) from error
 
@@ -205,21 +208,32 @@ def _kept_samples(
     return training, remembered(dataset.split("val"), budget - training.kept_bytes)
 
 
-def _spec(settings: TrainSettings, dataset: Dataset) -> ModelSpec:
-    colour_order, mean, scale = preprocessing(settings.model)
-    encoder = ARCHITECTURES[settings.model].encoder
+def _network(settings: TrainSettings, out: Path, resume: bool) -> NetworkOptions:
+    """Return the network to build; a run that goes on has its own, also where what it started from is gone."""
+    spec = RunDirectory(out).spec
+    return NetworkOptions.from_spec(ModelSpec.read(spec)) if resume and spec.exists() else settings.network()
+
+
+def _start(model: Any, network: NetworkOptions, settings: TrainSettings, step: int, dataset: Dataset) -> list[str]:
+    """Give the model its first weights, unless a checkpoint has given it later ones; return what is to be said."""
+    return [] if step else initialise(model, network, settings.weights, settings.init, dataset.classes)
+
+
+def _spec(settings: TrainSettings, dataset: Dataset, network: NetworkOptions | None = None) -> ModelSpec:
+    network = network or settings.network()
+    pixels = network.preprocessing
     return ModelSpec(
-        name=f"{settings.model}-{encoder}",
-        architecture=settings.model,
-        encoder=encoder,
+        name=network.name,
+        architecture=network.architecture,
+        encoder=network.encoder,
         input_size=settings.size,
-        colour_order=colour_order,
-        mean=mean,
-        scale=scale,
+        colour_order=pixels.colour_order,
+        mean=pixels.mean,
+        scale=pixels.scale,
         classes=dataset.classes,
         fit=settings.fit,
         crop=settings.crop,
-        options={"width": settings.width, "dropout": settings.dropout},
+        options=network.to_document(),
         trained_on=settings.data,
         versions={"edgeseg": edgeseg.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     )
