@@ -15,6 +15,7 @@ from edgeseg.console import SIZE, run_command, say
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
+from edgeseg.model_commands import models
 from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
 
@@ -124,6 +125,7 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
 
 
 cli.add_command(data)
+cli.add_command(models)
 
 
 @cli.command()

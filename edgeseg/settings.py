@@ -29,9 +29,7 @@ class TrainSettings:
         "scenes:", "labelled pictures, FORMAT:PATH (docs/data.md; scenes: is built in); splits train and val are used"
     )
     model: str = setting("fcn8", f"architecture: {', '.join(ARCHITECTURES)}")
-    encoder: str = setting(
-        "auto", f"of the model; auto: vgg16, for unet its own; {', '.join(ENCODERS)}", choices=("auto", *ENCODERS)
-    )
+    encoder: str = setting("auto", "feature extractor; auto: vgg16, or for unet its own", choices=("auto", *ENCODERS))
     weights: str = setting(
         "none", "of the encoder: none, imagenet (downloaded), or a file of the keras.applications model's weights"
     )

@@ -64,4 +64,4 @@ def network_like(architecture: str, init: str, weights: str, given: Mapping[str,
 
 def run_spec(path: Path) -> ModelSpec:
     """Return the spec of a run directory, or of a `.keras` file with its spec.json beside it. Raises ModelError."""
-    return ModelSpec.read(path / "spec.json" if path.is_dir() else path.with_name("spec.json"))
+    return ModelSpec.read(path.with_name("spec.json") if path.suffix == ".keras" else path / "spec.json")

@@ -22,6 +22,7 @@ from edgeseg.models.start import run_spec
 
 Weights = list[NDArray[np.float32]]
 _HEAD = re.compile(r"logits|score_.*|up_.*")
+_DECODER = re.compile(r"logits|score_.*|up_.*|up\d.*")
 _DENSE = {"fc6": "fc1", "fc7": "fc2"}  # of VGG16: our convolution, the library's dense layer
 _SHOWN = 6
 
@@ -68,12 +69,11 @@ def start_from_published(model: Any, network: NetworkOptions, weights: str) -> l
     top = network.encoder == "vgg16" and network.architecture != "unet"
     source = published_model(network, weights, top)
     found = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
-    layers = [layer for layer in _with_weights(model) if layer.name in found or layer.name in _DENSE]
+    layers = [layer for layer in _with_weights(model) if not _DECODER.fullmatch(layer.name)]
     values = {layer.name: _converted(layer, found) for layer in layers}
-    taken, fresh = _take(layers, {name: value for name, value in values.items() if value})
-    wrong = [name for name in fresh if values[name]]
-    if wrong or not taken:
-        raise ModelError(_other_network(model, network, weights, values, wrong))
+    for layer in layers:
+        _check_alike(layer, values[layer.name], network, weights)
+    taken, fresh = _take(layers, values)
     lines = [f"{network.encoder}: {len(taken)} layers start from {weights}"]
     others = [layer.name for layer in _with_weights(model) if layer.name not in taken]
     why = " (the file has no classifier)" if any(name in _DENSE for name in fresh) else ""
@@ -86,13 +86,22 @@ def _with_weights(model: Any) -> list[Any]:
 
 def _converted(layer: Any, found: Mapping[str, Weights]) -> Weights:
     """Return the weights for a layer by its name; a dense kernel over (7, 7, 512) becomes a convolution's."""
-    if layer.name in found:
-        return found[layer.name]
-    if _DENSE[layer.name] not in found:
-        return []
-    kernel, bias = found[_DENSE[layer.name]]
+    dense = _DENSE.get(layer.name)
+    if dense not in found:
+        return found.get(layer.name, [])
+    kernel, bias = found[dense]
     shape = tuple(layer.kernel.shape)
     return [kernel.reshape(shape), bias] if kernel.size == np.prod(shape) else [kernel, bias]
+
+
+def _check_alike(layer: Any, values: Weights, network: NetworkOptions, weights: str) -> None:
+    """Raise ModelError unless a layer of the encoder has its weights; only VGG16's dense ones may be missing."""
+    expected = f"expected the {network.encoder} of keras.applications at width {network.width:g}"
+    shapes, given = [tuple(each.shape) for each in layer.weights], [value.shape for value in values]
+    if not given and layer.name not in _DENSE:
+        raise ModelError(f"{weights}: holds no layer {layer.name}; {expected}")
+    if given and shapes != given:
+        raise ModelError(f"{weights}: {layer.name} is {given[0]}, the network's {shapes[0]}; {expected}")
 
 
 def _take(layers: Iterable[Any], weights: Mapping[str, Weights]) -> tuple[list[str], list[str]]:
@@ -106,16 +115,6 @@ def _take(layers: Iterable[Any], weights: Mapping[str, Weights]) -> tuple[list[s
             layer.set_weights(values)
         (taken if alike else fresh).append(layer.name)
     return taken, fresh
-
-
-def _other_network(
-    model: Any, network: NetworkOptions, weights: str, values: Mapping[str, Weights], wrong: list[str]
-) -> str:
-    expected = f"expected the {network.encoder} of keras.applications at width {network.width:g}"
-    if not wrong:
-        return f"{weights}: holds no layer of {network.encoder}; {expected}"
-    shapes = [values[wrong[0]][0].shape, tuple(model.get_layer(wrong[0]).weights[0].shape)]
-    return f"{weights}: {wrong[0]} is {shapes[0]}, the network's {shapes[1]}; {expected}"
 
 
 def _taken_line(taken: list[str], fresh: list[str], source: str) -> str:
