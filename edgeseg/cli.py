@@ -15,6 +15,7 @@ from edgeseg.console import SIZE, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
+from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
@@ -85,6 +86,7 @@ cli.add_command(evaluate)
 cli.add_command(predict)
 cli.add_command(report)
 cli.add_command(data)
+cli.add_command(models)
 
 
 @cli.command()

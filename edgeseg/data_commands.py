@@ -122,7 +122,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 
     check_place(out, overwrite)
     dataset = open_dataset(data)
-    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
+    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     settings = replace(settings, padding=(blue, green, red))
     if crop is not None:
         first = dataset.split(next(iter(splits or dataset.splits)))[0].read_image()
@@ -184,7 +184,7 @@ def preview(
     from edgeseg.data_pictures import draw_views
     from edgeseg.models import preprocessing
 
-    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model)[1])
+    blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))
     views = network_views(fitted, augmentation, DRAWS, seed)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))

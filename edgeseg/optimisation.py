@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.distribution import Distribution
-from edgeseg.models import build_model
+from edgeseg.models import NetworkOptions, build_model
 from edgeseg.settings import TrainSettings
 from edgeseg.tf import keras, tf
 
@@ -14,18 +14,24 @@ LOSS_SCALE = 2.0**15
 LOSS_SCALE_GROWS_AFTER = 2000  # steps without an overflow (Micikevicius et al. 2018)
 
 
-def make_models(settings: TrainSettings, classes: int, distribution: Distribution | None = None) -> tuple[Any, Any]:
+def make_models(
+    settings: TrainSettings,
+    classes: int,
+    distribution: Distribution | None = None,
+    network: NetworkOptions | None = None,
+) -> tuple[Any, Any]:
     """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be.
 
     Several replicas' batch norm is over the whole batch: each alone would normalise by too few pictures, and keep
-    statistics of its own.
+    statistics of its own. `network` is that of a run which goes on; by default the settings say it.
     """
+    network = network or settings.network()
 
     def build(policy: str) -> Any:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            return build_model(settings.model, settings.size, classes, settings.width, settings.dropout)
+            return build_model(network, settings.size, classes)
         finally:
             keras.config.set_dtype_policy(before)
 

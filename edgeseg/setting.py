@@ -27,6 +27,12 @@ def setting(default: Any, text: str, between: tuple[float, float] | None = None,
     return field(default=default, metadata={"help": text, "between": between, "choices": tuple(choices)})
 
 
+def same_setting(kind: Any, name: str) -> Any:
+    """Return a dataclass field like the one called `name` of another settings dataclass."""
+    other = next(each for each in fields(kind) if each.name == name)
+    return field(default=other.default, metadata=other.metadata)
+
+
 def check_settings(settings: Any, prefix: str = "") -> None:
     """Raise UsageError for a value that its setting does not allow; `prefix` begins the message."""
     for each in fields(settings):

@@ -13,8 +13,12 @@ from edgeseg.class_balance import BALANCES
 from edgeseg.data.augment import Augmentation
 from edgeseg.errors import EdgesegError, UsageError, nearest
 from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.setting import NUMBERS, check_settings, setting
+from edgeseg.models.options import NetworkOptions
+from edgeseg.models.registry import ARCHITECTURES, ENCODERS
+from edgeseg.models.start import network_from, network_like
+from edgeseg.setting import NUMBERS, check_settings, same_setting, setting
 
+_NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
 LOSSES = ("cross_entropy", "focal", "dice")
 
@@ -26,10 +30,29 @@ class TrainSettings:
     data: str = setting(
         "scenes:", "labelled pictures, FORMAT:PATH (docs/data.md; scenes: is built in); splits train and val are used"
     )
-    model: str = setting("fcn8", "architecture: fcn8 or unet")
+    model: str = setting("fcn8", f"architecture: {', '.join(ARCHITECTURES)}")
+    encoder: str = setting("auto", "feature extractor; auto: vgg16, or for unet its own", choices=("auto", *ENCODERS))
+    weights: str = setting(
+        "none", "of the encoder: none, imagenet (downloaded), or a file of the keras.applications model's weights"
+    )
+    init: str = setting("", "start from the model of this run, where layers are alike; other classes get a new head")
     size: Size = setting(Size(160, 576), "the network's input size, WIDTHxHEIGHT")
-    width: float = setting(0.25, "multiplies the published numbers of filters", between=(1e-3, 4))
-    dropout: float = setting(0.2, "share of features dropped in training", between=(0, 0.99))
+    width: float = same_setting(NetworkOptions, "width")
+    dropout: float = same_setting(NetworkOptions, "dropout")
+    decoder: str = same_setting(NetworkOptions, "decoder")
+    upsampling: str = same_setting(NetworkOptions, "upsampling")
+    batch_norm: str = setting(
+        "auto",
+        "after each convolution; auto: on, but off with published weights of vgg16",
+        choices=("auto", "on", "off"),
+    )
+    skip_scales: str = setting(
+        "auto",
+        "on an FCN's pools: 1e-4, 1e-2 (published); auto: with published weights of vgg16 and no wide decoder",
+        choices=("auto", "published", "none"),
+    )
+    freeze_upsampling: bool = same_setting(NetworkOptions, "freeze_upsampling")
+    levels: int = same_setting(NetworkOptions, "levels")
     fit: str = setting("stretch", "how a picture's shape meets the network's", choices=FITS)
     crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height")
     epochs: int = setting(30, "passes over the train split", between=(1, 100_000))
@@ -118,6 +141,24 @@ class TrainSettings:
                 )
         if len(set(self.losses)) < len(self.losses):
             raise UsageError(f"loss = {self.loss!r} names one twice; expected each at most once")
+
+    def network(self) -> NetworkOptions:
+        """Return what network is built: what is left open is decided by its encoder and weights, or is as in `init`.
+
+        Raises:
+            UsageError: options that do not go together.
+            ModelError: the run to start from cannot be read, or has another architecture or encoder.
+        """
+        given: dict[str, Any] = {name: getattr(self, name) for name in _NETWORK}
+        given |= {"encoder": "" if self.encoder == "auto" else self.encoder}
+        given |= {name: value for name, value in self._switches().items() if value is not None}
+        if self.init:
+            return network_like(self.model, self.init, self.weights, given)
+        return network_from(self.model, self.weights, given)
+
+    def _switches(self) -> dict[str, bool | None]:
+        on = {"on": True, "off": False, "published": True, "none": False}
+        return {"batch_norm": on.get(self.batch_norm), "skip_scales": on.get(self.skip_scales)}
 
     def to_toml(self) -> str:
         """Return the settings as TOML with their explanations."""

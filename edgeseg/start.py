@@ -8,7 +8,7 @@ from typing import NamedTuple
 from edgeseg.data import Dataset, open_dataset
 from edgeseg.errors import ModelError
 from edgeseg.labels import ClassMap
-from edgeseg.models import check_input_size
+from edgeseg.models import NetworkOptions, check_input_size
 from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
@@ -19,6 +19,7 @@ class Start(NamedTuple):
 
     run: RunDirectory
     dataset: Dataset
+    network: NetworkOptions
 
 
 def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
@@ -29,14 +30,21 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
         DataError: there is no such data set, or it lacks the split train or val.
         ModelError: the run that is to go on has other classes than the data.
     """
-    check_input_size(settings.model, settings.size)
+    network = _network(settings, out, resume)
+    check_input_size(network, settings.size)
     run = RunDirectory.prepare(out, settings, resume)
     dataset = open_dataset(settings.data)
     for split in ("train", "val"):
         dataset.split(split)
     if resume and run.spec.exists():
         _check_classes(run, ModelSpec.read(run.spec).classes, dataset.classes)
-    return Start(run, dataset)
+    return Start(run, dataset, network)
+
+
+def _network(settings: TrainSettings, out: Path, resume: bool) -> NetworkOptions:
+    """Return the network to build; a run that goes on has its own, also where what it started from is gone."""
+    spec = RunDirectory(out).spec
+    return NetworkOptions.from_spec(ModelSpec.read(spec)) if resume and spec.exists() else settings.network()
 
 
 def _check_classes(run: RunDirectory, before: ClassMap, now: ClassMap) -> None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,9 @@ from edgeseg.distribution import Distribution, check_gpu
 from edgeseg.epoch_end import EpochEnd
 from edgeseg.labels import IGNORE_INDEX
 from edgeseg.losses import SegmentationLoss
-from edgeseg.models import ARCHITECTURES, preprocessing
+from edgeseg.models import NetworkOptions
 from edgeseg.models.inputs import padding_colour
+from edgeseg.models.transfer import initialise
 from edgeseg.optimisation import LossScale, copy_weights, make_models, make_optimizer
 from edgeseg.predictors import load_predictor
 from edgeseg.progress import TrainingProgress
@@ -100,21 +102,22 @@ def train(
         EngineError: another of the hosts is gone, or never came.
     """
     began = time.monotonic()
-    run, dataset = started or start(settings, out, resume)
+    run, dataset, network = started or start(settings, out, resume)
     if require_gpu:
         check_gpu()
-    spec = _spec(settings, dataset)
+    spec = _spec(settings, dataset, network)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
     batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
     distribution = Distribution.open(cluster, devices)
     distribution.check_settings(settings)
 
-    model, kept = make_models(settings, len(dataset.classes), distribution)
+    model, kept = make_models(settings, len(dataset.classes), distribution, network)
     optimizer, scale = make_optimizer(settings, model, distribution), LossScale(settings.precision)
     mark = DataMark.of(samples.samples, validation)
     average = kept if settings.ema else None
     state = TrainingState(model, optimizer, run.checkpoints, mark, average, scale, distribution.is_chief)
     damaged = state.restore() if resume else []
+    started_from = _start(model, network, settings, state.step, dataset)
     if average and state.step == 0:
         copy_weights(model, average)
     history = run.read_history(until_step=state.step)
@@ -127,8 +130,8 @@ def train(
     board = BoardWriter(run.tensorboard, progress.say)
     stopped = False
     with StopRequest() as stop, progress, board, limits_said(settings, out, distribution):
-        for line in damaged:
-            progress.say(f"{line}: going on from step {state.step}")
+        for line in [*(f"{each}: going on from step {state.step}" for each in damaged), *started_from]:
+            progress.say(line)
         watch = _watch(stop, progress)
         try:
             weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch)
@@ -200,21 +203,26 @@ def _kept_samples(
     return training, remembered(dataset.split("val"), budget - training.kept_bytes)
 
 
-def _spec(settings: TrainSettings, dataset: Dataset) -> ModelSpec:
-    colour_order, mean, scale = preprocessing(settings.model)
-    encoder = ARCHITECTURES[settings.model].encoder
+def _start(model: Any, network: NetworkOptions, settings: TrainSettings, step: int, dataset: Dataset) -> list[str]:
+    """Give the model its first weights, unless a checkpoint has given it later ones; return what is to be said."""
+    return [] if step else initialise(model, network, settings.weights, settings.init, dataset.classes)
+
+
+def _spec(settings: TrainSettings, dataset: Dataset, network: NetworkOptions | None = None) -> ModelSpec:
+    network = network or settings.network()
+    pixels = network.preprocessing
     return ModelSpec(
-        name=f"{settings.model}-{encoder}",
-        architecture=settings.model,
-        encoder=encoder,
+        name=network.name,
+        architecture=network.architecture,
+        encoder=network.encoder,
         input_size=settings.size,
-        colour_order=colour_order,
-        mean=mean,
-        scale=scale,
+        colour_order=pixels.colour_order,
+        mean=pixels.mean,
+        scale=pixels.scale,
         classes=dataset.classes,
         fit=settings.fit,
         crop=settings.crop,
-        options={"width": settings.width, "dropout": settings.dropout},
+        options=network.to_document(),
         trained_on=settings.data,
         versions={"edgeseg": edgeseg.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.models.bilinear import Bilinear
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras's 0.99 lags behind in the short trainings that road data sets allow
@@ -15,20 +16,29 @@ def scaled(filters: int, width: float) -> int:
     return max(1, round(filters * width))
 
 
-def convolution(x: Any, filters: int, kernel: int, batch_norm: bool, name: str) -> Any:
-    """Convolution, batch norm if wanted, ReLU; the size stays."""
+def convolution(
+    x: Any, filters: int, kernel: int, batch_norm: bool, name: str, strides: int = 1, relu: bool = True
+) -> Any:
+    """Convolution, batch norm if wanted, ReLU if wanted; the size stays but for the strides."""
     x = keras.layers.Conv2D(
-        filters, kernel, padding="same", use_bias=not batch_norm, kernel_initializer="he_normal", name=name
+        filters,
+        kernel,
+        strides=strides,
+        padding="same",
+        use_bias=not batch_norm,
+        kernel_initializer="he_normal",
+        name=name,
     )(x)
     if batch_norm:
         x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def upsampling(x: Any, filters: int, factor: int, name: str, dtype: Any = None) -> Any:
+def transposed(x: Any, filters: int, factor: int, name: str, options: NetworkOptions, dtype: Any = None) -> Any:
     """Enlarge by a transposed convolution that starts as bilinear interpolation: kernel 2 * factor, no bias.
 
-    An even kernel - stride needs no uneven padding, which ONNX Runtime's CUDA ConvTranspose has refused.
+    An even kernel - stride needs no uneven padding, which ONNX Runtime's CUDA ConvTranspose has refused. Frozen is one
+    that is pure interpolation; between unequal channels its random mixing has to be learned.
     """
     return keras.layers.Conv2DTranspose(
         filters,
@@ -37,6 +47,20 @@ def upsampling(x: Any, filters: int, factor: int, name: str, dtype: Any = None) 
         padding="same",
         use_bias=False,
         kernel_initializer=Bilinear(),
+        trainable=not (options.freeze_upsampling and filters == x.shape[-1]),
         name=name,
         dtype=dtype,
     )(x)
+
+
+def resized(x: Any, factor: int, name: str, options: NetworkOptions) -> Any:
+    """Enlarge by resizing, nearest or bilinear."""
+    return keras.layers.UpSampling2D(factor, interpolation=options.upsampling, name=f"{name}_resize")(x)
+
+
+def upsampling(x: Any, filters: int, factor: int, name: str, options: NetworkOptions, dtype: Any = None) -> Any:
+    """Enlarge linearly, as an FCN does: one transposed convolution, or a resize and a 2x2 convolution."""
+    if options.upsampling == "transposed":
+        return transposed(x, filters, factor, name, options, dtype)
+    x = resized(x, factor, name, options)
+    return keras.layers.Conv2D(filters, 2, padding="same", kernel_initializer="he_normal", name=name, dtype=dtype)(x)

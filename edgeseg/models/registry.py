@@ -1,113 +1,144 @@
-"""The table of architectures. A new one is one file and one line here."""
+"""The tables of architectures and encoders. A new one is one file and one line here. Without TensorFlow."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from edgeseg.errors import ModelError, UsageError, nearest
-from edgeseg.geometry import Size
+from edgeseg.errors import UsageError, nearest
 
 Channels = tuple[float, float, float]
+T = TypeVar("T")
+
+MOBILE_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+ANY_WIDTH = (0.001, 4.0)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network expects: (pixel - mean) * scale in a colour order, with pixels of 0 to 255."""
+
+    colour_order: str
+    mean: Channels
+    scale: Channels
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A feature extractor.
+
+    Attributes:
+        builder: `module:function(image, options) -> edgeseg.models.features.Features`.
+        paper: where it was published.
+        pretrained: the preprocessing that its published weights were trained with.
+        untrained: the one for training from scratch, about unit variance.
+        widths: the width multipliers that it can be built with, from least to greatest; equal ones: only that.
+        usual_width: the one that is taken if none is given, from scratch.
+        imagenet_widths: those with published ImageNet weights; empty if there are no such weights.
+        stride: how often it reduces width and height, as a factor; None: 2 to the power of the option `levels`.
+        has_batch_norm: always normalised, whatever the option `batch_norm` says of the other layers.
+    """
+
+    builder: str
+    paper: str
+    pretrained: Preprocessing
+    untrained: Preprocessing
+    widths: tuple[float, float] = ANY_WIDTH
+    usual_width: float = 1.0
+    imagenet_widths: tuple[float, ...] = ()
+    stride: int | None = 32
+    has_batch_norm: bool = False
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where a network is built, and what it asks of its input.
+    """A way from features to class scores.
 
     Attributes:
-        builder: `module:function(input_size, classes, width, dropout, batch_norm) -> keras.Model`.
-        stride: width and height must be multiples of it: the network halves and doubles them without a remainder.
-        encoder: the feature extractor's name, for the spec.
+        builder: `module:function(input_size, classes, options) -> keras.Model`.
+        paper: where it was published.
+        encoders: the encoders that it can have, its own first.
     """
 
     builder: str
-    stride: int
-    encoder: str
+    paper: str
+    encoders: tuple[str, ...]
 
 
-ARCHITECTURES = {
-    "fcn8": Architecture("edgeseg.models.fcn8:fcn8", 32, "vgg16"),
-    "unet": Architecture("edgeseg.models.unet:unet", 8, "unet"),
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+_CAFFE = Preprocessing("bgr", _CAFFE_MEAN, (1.0, 1.0, 1.0))  # VGG16's and ResNet50's: raw pixels less the mean
+_UNIT = Preprocessing("bgr", _CAFFE_MEAN, (1 / 57.375, 1 / 57.375, 1 / 57.375))
+_HALVES = Preprocessing("rgb", (127.5, 127.5, 127.5), (1 / 127.5, 1 / 127.5, 1 / 127.5))  # -1 to 1
+_TORCH = Preprocessing("rgb", (123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375))
+
+_APPLICATIONS = "edgeseg.models.applications"
+ENCODERS: Mapping[str, Encoder] = {
+    "vgg16": Encoder(
+        "edgeseg.models.vgg:vgg16",
+        "Simonyan, Zisserman 2015",
+        _CAFFE,
+        _UNIT,
+        usual_width=0.25,
+        imagenet_widths=(1.0,),
+    ),
+    "compact": Encoder("edgeseg.models.compact:compact", "edgeseg: residual, for real time", _UNIT, _UNIT),
+    "mobilenet_v2": Encoder(
+        f"{_APPLICATIONS}:mobilenet_v2",
+        "Sandler et al. 2018",
+        _HALVES,
+        _HALVES,
+        imagenet_widths=MOBILE_WIDTHS,
+        has_batch_norm=True,
+    ),
+    "mobilenet_v3": Encoder(
+        f"{_APPLICATIONS}:mobilenet_v3",
+        "Howard et al. 2019, Large",
+        _HALVES,
+        _HALVES,
+        imagenet_widths=(0.75, 1.0),
+        has_batch_norm=True,
+    ),
+    "efficientnet_v2_b0": Encoder(
+        f"{_APPLICATIONS}:efficientnet_v2_b0",
+        "Tan, Le 2021",
+        _TORCH,
+        _TORCH,
+        widths=(1.0, 1.0),
+        imagenet_widths=(1.0,),
+        has_batch_norm=True,
+    ),
+    "resnet50": Encoder(
+        f"{_APPLICATIONS}:resnet50",
+        "He et al. 2016",
+        _CAFFE,
+        _UNIT,
+        widths=(1.0, 1.0),
+        imagenet_widths=(1.0,),
+        has_batch_norm=True,
+    ),
+    "unet": Encoder(
+        "edgeseg.models.unet:double_convolutions",
+        "Ronneberger, Fischer, Brox 2015",
+        _UNIT,
+        _UNIT,
+        usual_width=0.25,
+        stride=None,
+    ),
+}
+
+_FCN_ENCODERS = tuple(name for name in ENCODERS if name != "unet")
+_FCN_PAPER = "Long, Shelhamer, Darrell 2015"
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "fcn8": Architecture("edgeseg.models.fcn:fcn8", _FCN_PAPER, _FCN_ENCODERS),
+    "fcn16": Architecture("edgeseg.models.fcn:fcn16", _FCN_PAPER, _FCN_ENCODERS),
+    "fcn32": Architecture("edgeseg.models.fcn:fcn32", _FCN_PAPER, _FCN_ENCODERS),
+    "unet": Architecture("edgeseg.models.unet:unet", "Ronneberger, Fischer, Brox 2015", ("unet", *_FCN_ENCODERS)),
 }
 
 
-def preprocessing(architecture: str) -> tuple[str, Channels, Channels]:
-    """Return colour order, mean and scale of the network's input: (pixel - mean) * scale.
-
-    The mean is ImageNet's as VGG16 subtracts it; the scale gives inputs of about unit variance, which suits networks
-    that are trained from scratch.
-    """
-    _find(architecture)
-    return "bgr", (103.939, 116.779, 123.68), (1 / 57.375, 1 / 57.375, 1 / 57.375)
-
-
-def check_input_size(architecture: str, size: Size) -> None:
-    """Raise UsageError, with the next size that fits, if the network cannot take `size`; also if it is unknown."""
-    stride = _find(architecture).stride
-    if size.height % stride or size.width % stride:
-        fitting = Size(*(-(-side // stride) * stride for side in size))
-        raise UsageError(
-            f"{architecture} takes sizes that are multiples of {stride}; {size} is not: use {fitting}",
-        )
-
-
-def build_model(
-    architecture: str,
-    input_size: Size,
-    classes: int,
-    width: float = 0.25,
-    dropout: float = 0.2,
-    batch_norm: bool = True,
-) -> Any:
-    """Build an untrained network.
-
-    Args:
-        architecture: a key of ARCHITECTURES.
-        input_size: fixed, because a free size puts Shape, Slice and Pad nodes into the exported graph.
-        classes: number of classes.
-        width: multiplies the published numbers of filters.
-        dropout: share of features dropped in training.
-        batch_norm: normalise after every convolution, as a network that is not pretrained needs.
-
-    Returns:
-        keras.Model from (N, H, W, 3) float32, normalised as `preprocessing` says, to (N, H, W, classes) float32 logits.
-
-    Raises:
-        UsageError: unknown architecture, a size that it cannot take, or a setting out of range.
-    """
-    check_input_size(architecture, input_size)
-    if not 0 < width <= 4:
-        raise UsageError(f"width {width}; expected a factor above 0 and up to 4, for example 0.25")
-    if not 0 <= dropout < 1:
-        raise UsageError(f"dropout {dropout}; expected a share from 0 to below 1, for example 0.2")
-    module, _, function = _find(architecture).builder.partition(":")
-    return getattr(import_module(module), function)(input_size, classes, width, dropout, batch_norm)
-
-
-def load_model(path: Path) -> Any:
-    """Load a `.keras` file. Raises ModelError for a file that is missing, half-written or no model of edgeseg."""
-    from edgeseg.models import bilinear  # noqa: F401  (registers the initialiser that the file names)
-    from edgeseg.tf import first_line, keras
-
-    try:
-        is_file = path.is_file()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); expected the model.keras of a run") from error
-    if not is_file:
-        raise ModelError(f"{path}: no such model file; expected the model.keras of a run")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises nearly anything: zipfile, HDF5, JSON, value and type errors
-        raise ModelError(
-            f"{path}: cannot be loaded ({first_line(error)}); expected a .keras file written by edgeseg"
-        ) from error
-
-
-def _find(architecture: str) -> Architecture:
-    if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise UsageError(f"model {architecture!r} is unknown{nearest(architecture, ARCHITECTURES)}; known: {known}")
-    return ARCHITECTURES[architecture]
+def find(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """Return an entry of a table. Raises UsageError that names the nearest one."""
+    if name not in table:
+        raise UsageError(f"{kind} {name!r} is unknown{nearest(name, table)}; known: {', '.join(table)}")
+    return table[name]

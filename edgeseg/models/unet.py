@@ -1,15 +1,18 @@
-"""U-Net (Ronneberger, Fischer, Brox 2015), the compact one of three levels."""
+"""U-Net (Ronneberger, Fischer, Brox 2015): the compact one of three levels, the paper's four, or on another encoder."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from edgeseg.geometry import Size
-from edgeseg.models.layers import convolution, scaled, upsampling
+from edgeseg.models.encoders import encode
+from edgeseg.models.features import Features
+from edgeseg.models.layers import convolution, resized, scaled, transposed
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
-LEVELS = (64, 128, 256)
-BOTTOM = 512
+FIRST_FILTERS = 64  # doubled at each level
+DECODER_FILTERS = {16: 256, 8: 128, 4: 64, 2: 32, 1: 16}  # by stride, on encoders other than U-Net's own
 
 # Layers
 
@@ -20,22 +23,42 @@ def double_convolution(x: Any, filters: int, batch_norm: bool, name: str) -> Any
     return convolution(x, filters, 3, batch_norm, f"{name}_conv2")
 
 
+def double_convolutions(image: Any, options: NetworkOptions) -> Features:
+    """U-Net's own encoder: 64 filters, doubled at each of three (256 and 512 at the bottom) or more levels."""
+    x, skips = image, {}
+    for level in range(1, options.levels + 1):
+        filters = scaled(FIRST_FILTERS * 2 ** (level - 1), options.width)
+        x = double_convolution(x, filters, options.batch_norm, f"down{level}")
+        skips[2 ** (level - 1)] = x
+        x = keras.layers.MaxPooling2D(name=f"pool{level}")(x)
+    bottom = scaled(FIRST_FILTERS * 2**options.levels, options.width)
+    x = double_convolution(x, bottom, options.batch_norm, "bottom")
+    return Features(skips, skips, x)
+
+
+def enlarged(x: Any, filters: int, name: str, options: NetworkOptions) -> Any:
+    """Twice the size: a transposed convolution, or as many implementations have it, resize, 2x2 convolution, ReLU."""
+    if options.upsampling == "transposed":
+        return transposed(x, filters, 2, name, options)
+    return convolution(resized(x, 2, name, options), filters, 2, options.batch_norm, name)
+
+
 # Functional Model
 
 
-def unet(input_size: Size, classes: int, width: float, dropout: float, batch_norm: bool) -> Any:
+def unet(input_size: Size, classes: int, options: NetworkOptions) -> Any:
     """U-Net from (N, H, W, 3) normalised pixels to (N, H, W, classes) float32 logits."""
     image = keras.Input((*input_size, 3), name="image")
-    x, skips = image, []
-    for level, filters in enumerate(LEVELS, start=1):
-        x = double_convolution(x, scaled(filters, width), batch_norm, f"down{level}")
-        skips.append(x)
-        x = keras.layers.MaxPooling2D(name=f"pool{level}")(x)
-    x = double_convolution(x, scaled(BOTTOM, width), batch_norm, "bottom")
-    x = keras.layers.Dropout(dropout, name="bottom_dropout")(x)
-    for level, filters in reversed(list(enumerate(LEVELS, start=1))):
-        x = upsampling(x, scaled(filters, width), 2, f"up{level}")
-        x = keras.layers.Concatenate(name=f"skip{level}")([skips[level - 1], x])
-        x = double_convolution(x, scaled(filters, width), batch_norm, f"up{level}")
+    skips, _, x = encode(image, options)
+    x = keras.layers.Dropout(options.dropout, name="bottom_dropout")(x)
+    for level in range(options.stride.bit_length() - 1, 0, -1):
+        stride = 2 ** (level - 1)
+        skip = skips.get(stride)  # keras.applications begin at stride 2
+        first = FIRST_FILTERS * stride if options.encoder == "unet" else DECODER_FILTERS[stride]
+        filters = scaled(first, options.width)
+        x = enlarged(x, filters, f"up{level}", options)
+        if skip is not None:
+            x = keras.layers.Concatenate(name=f"skip{level}")([skip, x])
+        x = double_convolution(x, filters, options.batch_norm, f"up{level}")
     logits = keras.layers.Conv2D(classes, 1, name="logits", dtype="float32")(x)
     return keras.Model(image, logits, name="unet")

@@ -1,0 +1,146 @@
+"""NetworkOptions: all that decides how a network is built, but its input size and its classes. Without TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from edgeseg.errors import EdgesegError, ModelError, UsageError, nearest
+from edgeseg.geometry import Size
+from edgeseg.models.registry import ARCHITECTURES, ENCODERS, Encoder, Preprocessing, find
+from edgeseg.setting import check_settings, setting
+from edgeseg.spec import ModelSpec
+
+DECODERS = ("published", "wide")
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
+COMPACT_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """A network but for its input size and its classes. Raises UsageError for what does not go together.
+
+    Attributes:
+        encoder: a key of ENCODERS that the architecture can have; empty for the architecture's own.
+        width: 0 for the encoder's usual one.
+        batch_norm: normalise after every convolution that does not belong to an encoder of keras.applications.
+        skip_scales: multiply pool3 by 1e-4 and pool4 by 1e-2, as FCN-8s trained all at once does on raw VGG features.
+        pretrained: the encoder's weights are published ones, which decides what its input looks like.
+    """
+
+    architecture: str = "fcn8"
+    encoder: str = ""
+    width: float = setting(0.0, "multiplies the published numbers of filters; 0: the encoder's usual", between=(0, 4))
+    dropout: float = setting(0.2, "share of features dropped in training", between=(0, 0.99))
+    decoder: str = setting(
+        "published",
+        "of an FCN: scores of the pools (published), or raw pools added at their own channels (wide)",
+        choices=DECODERS,
+    )
+    upsampling: str = setting(
+        "transposed",
+        "transposed convolution that starts bilinear, or a resize (nearest, bilinear) and a 2x2 convolution",
+        choices=UPSAMPLINGS,
+    )
+    batch_norm: bool = True
+    skip_scales: bool = False
+    freeze_upsampling: bool = setting(False, "keep bilinear kernels as they are")
+    levels: int = setting(COMPACT_LEVELS, "of the unet encoder: 3 is the compact one, 4 the paper's", between=(2, 5))
+    pretrained: bool = False
+
+    def __post_init__(self) -> None:
+        architecture = find("model", self.architecture, ARCHITECTURES)
+        object.__setattr__(self, "encoder", self.encoder or architecture.encoders[0])
+        encoder = find("encoder", self.encoder, ENCODERS)
+        if self.encoder not in architecture.encoders:
+            known = ", ".join(architecture.encoders)
+            raise UsageError(f"{self.architecture} cannot have the encoder {self.encoder}; it can have {known}")
+        object.__setattr__(self, "width", self.width or (1.0 if self.pretrained else encoder.usual_width))
+        check_settings(self)
+        self._check_width(encoder)
+        self._check_combination()
+
+    def _check_width(self, encoder: Encoder) -> None:
+        low, high = encoder.widths
+        if not low <= self.width <= high:
+            possible = f"width {low:g} only" if low == high else f"a width from {low:g} to {high:g}"
+            raise UsageError(
+                f"width {self.width:g}; {self.encoder} is published at {possible}: use that, or another encoder"
+            )
+
+    def _check_combination(self) -> None:
+        is_unet = self.architecture == "unet"
+        wrong = ""
+        if is_unet and self.decoder != "published":
+            wrong = f"decoder {self.decoder} belongs to an FCN; unet has its own"
+        elif is_unet and self.skip_scales:
+            wrong = "skip scales belong to an FCN; unet joins features unscaled"
+        elif self.encoder != "unet" and self.levels != COMPACT_LEVELS:
+            wrong = f"levels {self.levels} belong to the encoder unet; {self.encoder} has its own"
+        elif self.encoder == "vgg16" and self.pretrained and self.batch_norm:
+            wrong = "the published weights of vgg16 are for no batch norm; leave batch_norm at auto or switch it off"
+        elif self.upsampling != "transposed" and self.freeze_upsampling:
+            wrong = f"upsampling {self.upsampling} has no bilinear kernels to freeze"
+        if wrong:
+            raise UsageError(wrong)
+
+    @property
+    def stride(self) -> int:
+        """What width and height must be multiples of: the network halves and doubles them without a remainder."""
+        return ENCODERS[self.encoder].stride or 2**self.levels
+
+    @property
+    def name(self) -> str:
+        return f"{self.architecture}-{self.encoder}"
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        encoder = ENCODERS[self.encoder]
+        return encoder.pretrained if self.pretrained else encoder.untrained
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what belongs into ModelSpec.options: all but architecture and encoder, which the spec names itself."""
+        return {name: value for name, value in asdict(self).items() if name not in ("architecture", "encoder")}
+
+    @classmethod
+    def from_spec(cls, spec: ModelSpec) -> NetworkOptions:
+        """Return the options of a model by its spec; those that an older edgeseg did not know have its values.
+
+        Raises:
+            ModelError: no network of edgeseg, or options that it does not know.
+        """
+        known = [each.name for each in fields(cls)]
+        for key in spec.options:
+            if key not in known:
+                raise ModelError(
+                    f"spec of {spec.name}: unknown option {key!r}{nearest(key, known)}; remove or correct it"
+                )
+        try:
+            return cls(spec.architecture, spec.encoder, **spec.options)
+        except (EdgesegError, TypeError) as error:
+            raise ModelError(f"spec of {spec.name}: {error}; expected a network of edgeseg train") from error
+
+
+def preprocessing(network: NetworkOptions | str) -> Preprocessing:
+    """Return colour order, mean and scale of a network's input; an architecture's name stands for its defaults."""
+    return options_of(network).preprocessing
+
+
+def check_input_size(network: NetworkOptions | str, size: Size) -> None:
+    """Raise UsageError, with the next size that fits, if the network cannot take `size`."""
+    options = options_of(network)
+    stride = options.stride
+    if size.height % stride or size.width % stride:
+        fitting = Size(*(-(-side // stride) * stride for side in size))
+        raise UsageError(
+            f"{options.name} takes sizes that are multiples of {stride}; {size} is not: use {fitting}",
+        )
+
+
+def options_of(network: NetworkOptions | str, **changes: Any) -> NetworkOptions:
+    """Return options as they are, or those of an architecture by its name with `changes` to the defaults."""
+    if isinstance(network, NetworkOptions):
+        if changes:
+            raise TypeError(f"{', '.join(changes)} given beside NetworkOptions; expected them inside")
+        return network
+    return NetworkOptions(network, **changes)

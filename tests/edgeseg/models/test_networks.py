@@ -1,0 +1,103 @@
+"""Every architecture on every encoder trains, saves, loads, resumes and exports. The full grid: make test-models."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from training_helpers import tiny_settings, write_camvid
+
+from edgeseg.export.exporter import ExportSettings, export
+from edgeseg.models import ARCHITECTURES, NetworkOptions, load_model
+from edgeseg.run_directory import RunDirectory, checkpoints_in
+from edgeseg.spec import ModelSpec
+from edgeseg.tf import keras
+from edgeseg.train import train
+
+WIDTHS = {"vgg16": 0.0625, "unet": 0.0625, "compact": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3": 0.25}
+QUICK = {("fcn8", "compact"), ("fcn16", "mobilenet_v2"), ("fcn32", "vgg16"), ("unet", "unet")}
+GRID = [
+    pytest.param(name, encoder, id=f"{name}-{encoder}", marks=[] if (name, encoder) in QUICK else [pytest.mark.models])
+    for name, each in ARCHITECTURES.items()
+    for encoder in each.encoders
+]
+OPTIONS: list[dict[str, Any]] = [
+    {"model": "fcn8", "decoder": "wide"},
+    {"model": "fcn8", "batch_norm": "off", "skip_scales": "published", "freeze_upsampling": True},
+    {"model": "unet", "levels": 4},
+]
+
+
+@pytest.fixture(scope="module")
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("data") / "camvid", train=4, val=2)
+
+
+@pytest.fixture(autouse=True)
+def _memory() -> Iterator[None]:
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize(("architecture", "encoder"), GRID)
+def test_it_trains_resumes_and_exports(architecture: str, encoder: str, camvid: Path, tmp_path: Path) -> None:
+    check_network(camvid, tmp_path, model=architecture, encoder=encoder, width=WIDTHS.get(encoder, 0.0))
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())))
+def test_variants_train_resume_and_export(options: dict[str, Any], camvid: Path, tmp_path: Path) -> None:
+    check_network(camvid, tmp_path, **options)
+
+
+def check_network(camvid: Path, tmp_path: Path, **options: Any) -> None:
+    """Two epochs of one step; the second again from the first's checkpoint, as after a kill; then the ONNX file."""
+    out, target = tmp_path / "run", tmp_path / "model.onnx"
+    settings = tiny_settings(camvid, **options)
+    result, first = train_quietly(settings, out), epochs(out)
+    assert (result.steps, len(first)) == (2, 2)
+    weights_before = load_model(out / "model.keras").get_weights()
+
+    newest = checkpoints_in(out / "checkpoints")[0]
+    for path in newest.parent.glob(f"{newest.name}.*"):
+        path.unlink()
+    assert train_quietly(settings, out, resume=True).steps == 2
+    again = epochs(out)
+    assert [epoch.step for epoch in again] == [1, 2]
+    np.testing.assert_allclose([epoch.loss for epoch in again], [epoch.loss for epoch in first], rtol=1e-3)
+
+    model = load_model(out / "model.keras")
+    for weight, before in zip(model.get_weights(), weights_before, strict=True):
+        np.testing.assert_allclose(weight, before, rtol=0.05, atol=0.02)
+    spec = ModelSpec.read(out / "spec.json")
+    assert NetworkOptions.from_spec(spec) == settings.network()
+    report = export(out, target, ExportSettings())
+    assert report.parity.equal_pixels > 0.999
+    assert report.transposed_convolutions == sum(isinstance(x, keras.layers.Conv2DTranspose) for x in model.layers)
+    assert nvidia_accepts(target) == ""
+
+
+def train_quietly(settings: Any, out: Path, resume: bool = False) -> Any:
+    return train(settings, out, resume, Console(file=io.StringIO()))
+
+
+def epochs(out: Path) -> list[Any]:
+    return RunDirectory(out).read_history(until_step=10**9)
+
+
+def nvidia_accepts(path: Path) -> str:
+    """Return why NVIDIA's parser refuses a file; empty if it takes it, or is not installed here."""
+    try:
+        import tensorrt_rtx as trt
+    except ImportError:
+        return ""
+    log = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(log)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, log)
+    return "" if parser.parse(path.read_bytes()) else str(parser.get_error(0).desc())
