@@ -18,6 +18,7 @@ from edgeseg.runtime.readers import Frame, HopelessSourceError, Reader, stated_f
 from edgeseg.runtime.source import Source
 
 _FFMPEG_TIMEOUT_MS = 5000  # ends a try with a reason, before the supervisor's own time-out ends it without
+_ANALYSE_S = (0.2, 5.0)  # enough for a camera that describes its stream; else until its key frame has come
 _FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV"}
 
 
@@ -138,12 +139,12 @@ def open_rtsp(source: Source) -> Reader:
     backends = cv2.videoio_registry.getStreamBackends()
     if cv2.CAP_FFMPEG not in backends or (is_jetson() and cv2.CAP_GSTREAMER in backends):
         return GStreamerReader(source)
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS]
-    capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, timeouts)
-    if not capture.isOpened():
-        raise SourceError(
-            f"source {source.uri}: no RTSP stream within {_FFMPEG_TIMEOUT_MS / 1e3:g} s; "
-            f"check address, user and password, and --source-transport"
-        )
-    return StreamReader(capture)
+    for analyse_s in _ANALYSE_S:
+        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
+        capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, timeouts)
+        if capture.isOpened():
+            return StreamReader(capture)
+    raise SourceError(
+        f"source {source.uri}: no RTSP stream to be had; check address, user and password, and --source-transport"
+    )
