@@ -1,11 +1,15 @@
+import threading
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edgeseg.errors import EdgesegError, SourceError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime.capture import Capture
 from edgeseg.runtime.source import SourceOptions, hide_secrets, with_credentials
 from edgeseg.runtime.sources import parse_source
+from edgeseg.runtime.supervisor import CaptureSettings
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,15 @@ def test_credentials_come_from_a_file_or_the_environment_and_the_address_wins(
 def test_secrets_are_hidden_wherever_they_stand() -> None:
     assert hide_secrets("rtsp://a:b@c/d http://e:f@g") == "rtsp://***@c/d http://***@g"
     assert with_credentials("rtsp://cam:1/x/y?z=1", "a:b c") == "rtsp://a:b%20c@cam:1/x/y?z=1"
+
+
+@pytest.mark.parametrize("uri", ["csi://0", "gst://videotestsrc"])
+def test_a_source_that_needs_gstreamer_says_so_where_there_is_none(uri: str) -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    settings = CaptureSettings(give_up_s=60.0)  # waiting cannot help
+    with (
+        Capture(parse_source(uri), settings=settings) as capture,
+        pytest.raises(SourceError, match=f"^source {uri} needs OpenCV with GStreamer.*python3-opencv"),
+    ):
+        capture.wait_until_open(threading.Event())
