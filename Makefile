@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-models check lint types imports wheel format clean
+.PHONY: help demo test test-models test-faults check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
 	@echo "make test     run the test suite"
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
+	@echo "make test-faults  faults of cameras, with those that take minutes"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
 	@echo "make clean    remove .venv, builds, caches and demo/"
@@ -22,6 +23,9 @@ test: $(READY)
 
 test-models: $(READY)
 	$(BIN)/pytest -m "models or not models" tests/edgeseg/models
+
+test-faults: $(READY)
+	$(BIN)/pytest -m "faults or not faults" tests/runtime/test_faults.py
 
 check: lint types imports wheel test
 

@@ -53,14 +53,21 @@ def setting_options(settings: type, leave_out: Sequence[str] = ()) -> Callable[[
     def decorate(command: Command) -> Command:
         for each in reversed(fields(settings)):
             if each.name not in leave_out:
-                command = _option(each)(command)
+                command = setting_option(each)(command)
         return command
 
     return decorate
 
 
-def _option(setting: Field[Any]) -> Callable[[Command], Command]:
-    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
+def setting_option(setting: Field[Any], prefix: str = "") -> Callable[[Command], Command]:
+    """Return the option of a setting (edgeseg/setting.py), which names, types and explains it; its value is unchecked.
+
+    Args:
+        setting: a field of a settings dataclass.
+        prefix: begins the option's name.
+    """
+    name = prefix + setting.name.replace("_", "-")
+    default, text = setting.default, setting.metadata["help"]
     kind: Any = SIZE if isinstance(default, Size) else type(default)
     if setting.metadata["choices"]:
         kind = click.Choice(setting.metadata["choices"])

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.runtime.health import SourceHealth
+
 STATUSES = ("ok", "skipped", "stale", "failed")
 STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
 """`frame` is preprocess + inference + postprocess: what one frame costs, whatever it had to wait for."""
@@ -24,7 +26,8 @@ class FrameRecord:
         status: `ok`; `skipped` (a newer frame came first); `stale` (its mask is too old or not of now);
             `failed` (the engine gave no mask).
         reason: why it is not ok, in one word.
-        clock: `sensor` if the source stamped the time, `arrival` if edgeseg did.
+        clock: who stamped the time: `sensor` (the camera's driver), `stream` (its presentation times, placed by the
+            frame that came quickest) or `arrival`.
         ms: milliseconds by stage; empty for a frame that was not processed.
     """
 
@@ -98,6 +101,7 @@ class Ledger:
     def __init__(self) -> None:
         self._counts = dict.fromkeys(STATUSES, 0)
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
+        self.source = SourceHealth()
 
     def add(self, record: FrameRecord) -> None:
         self._counts[record.status] += 1
@@ -144,6 +148,7 @@ class Summary:
     seconds: float
     latency_ms: dict[str, dict[str, float]]
     outputs: dict[str, dict[str, Any]]
+    source_health: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fps(self) -> float:
