@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     "outputs",
     multiple=True,
     metavar="URI",
-    help="file://overlay.mkv (.mkv, .mp4, .avi) or a folder/ for class-map PNG files; may be given several times.",
+    help="file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
+    "or display:// for a window; may be given several times.",
 )
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
+@click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
+@click.option("--quota", metavar="AMOUNT", help="Keep the newest 90min or 20GB of each overlay video, in segments.")
 @click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
 @click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -81,7 +84,7 @@ def _check_places(source: str, model: Path, settings: LoopSettings, summary: Pat
     """Raise UsageError if an output cannot be written, or would be written over an input or another output."""
     from edgeseg.runtime.sinks import sink_path
 
-    outputs = [sink_path(uri) for uri in settings.outputs]
+    outputs = [path for uri in settings.outputs if (path := sink_path(uri))]
     files = [path for path in (settings.stats, summary) if path]
     inputs = [model, Path(source) if Path(source).exists() else Path(source).parent] if source else [model]
     taken = {os.path.realpath(path) for path in inputs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from edgeseg.runtime.capture import Capture, CapturedFrame
 from edgeseg.runtime.engines import Engine
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
-from edgeseg.runtime.sinks import Delivery, Playback, open_sink
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
 from edgeseg.runtime.sources import Source
 
 Watcher = Callable[[Ledger, float], None]
@@ -37,7 +37,7 @@ class LoopSettings:
         deadline_ms: a mask older than this, from capture, is delivered as stale; None for no deadline.
         outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
         stats: file for the per-frame records.
-        opacity: of overlays, 0 to 1.
+        opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
         warm_up_frames: frames run before counting starts.
     """
 
@@ -48,6 +48,8 @@ class LoopSettings:
     outputs: tuple[str, ...] = ()
     stats: Path | None = None
     opacity: float = 0.5
+    legend: bool = True
+    quota: str | None = None
     warm_up_frames: int = 3
 
 
@@ -68,6 +70,7 @@ def run(
     watch: Watcher | None = None,
     notice: Callable[[str], None] | None = None,
     model: str = "",
+    sinks: Sequence[Sink] = (),
 ) -> Outcome:
     """Stream a source through an engine until it ends, a limit is reached or `stop` is set.
 
@@ -79,6 +82,7 @@ def run(
         watch: progress callback.
         notice: takes one-line remarks for the user.
         model: the model's name for the summary.
+        sinks: more outputs, beside those of the settings.
 
     Raises:
         SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
@@ -89,8 +93,10 @@ def run(
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
-        sinks = [open_sink(uri, engine.spec, engine.frame_size, playback, settings.opacity) for uri in settings.outputs]
-        with Outputs(sinks, settings.stats, drop=not settings.every_frame, stop=stop) as outputs:
+        chosen = SinkSettings(settings.opacity, settings.legend, settings.quota)
+        opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
+        every = [*sinks, *opened]
+        with Outputs(every, settings.stats, drop=not settings.every_frame, stop=stop, notice=notice) as outputs:
             start = time.monotonic()
             error = _stream(capture, engine, outputs, settings, stop, watch) if size else None
             seconds = time.monotonic() - start
@@ -110,10 +116,7 @@ def run(
         warm_up_frames=settings.warm_up_frames,
         seconds=seconds,
         latency_ms=outputs.ledger.latency_ms(),
-        outputs={
-            state.sink.uri: {"written": state.written, "dropped": state.dropped, "error": state.error}
-            for state in outputs.states
-        },
+        outputs={state.sink.uri: state.to_dict() for state in outputs.states},
     )
     return Outcome(summary, error, outputs.failures())
 
