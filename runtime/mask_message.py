@@ -10,7 +10,7 @@ from edgeseg.runtime.records import FrameRecord
 MAGIC = b"ESEG"
 VERSION = 1
 STATUSES = ("ok", "stale")
-CLOCKS = ("arrival", "sensor")
+CLOCKS = ("arrival", "sensor", "stream")
 _HEADER = struct.Struct("<4sHHIHHQddBBBBf16s")
 HEADER_BYTES = _HEADER.size
 _REASON_BYTES = 16
@@ -30,7 +30,7 @@ class MaskHeader(NamedTuple):
         captured_at: float64, Unix seconds.
         captured_monotonic: float64, seconds of CLOCK_MONOTONIC on this machine: now minus this is the mask's age.
         status: uint8, 0 ok, 1 stale: too old or not of now, never to be used as good.
-        clock: uint8, 0 captured_at is the frame's arrival, 1 the sensor's own time.
+        clock: uint8, 0 captured_at is the frame's arrival, 1 the sensor's own time, 2 the stream's presentation time.
         classes: uint8, number of classes; ids are below it, or `ignore_index`.
         ignore_index: uint8.
         latency_ms: float32, from capture to mask.

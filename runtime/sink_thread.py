@@ -114,6 +114,7 @@ class SinkThread:
         with self._news:
             self._is_ending = True
             self._news.notify_all()
+        self.sink.hurry()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end; a sink that takes longer is given up."""

@@ -116,6 +116,9 @@ class Sink(ABC):
     def write(self, delivery: Delivery) -> None:
         """Put one mask out. Raises OSError or UsageError when it cannot, SinkClosed when the user has closed it."""
 
+    def hurry(self) -> None:
+        """The run is over: a `write` that waits for somebody is to wait no longer. Called from another thread."""
+
     def close(self) -> None:
         """Finish what was begun. Called in any case, also after a failure."""
 

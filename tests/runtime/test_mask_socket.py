@@ -113,9 +113,9 @@ def test_each_field_stands_where_the_documentation_says(sink: Sink, place: Path,
     sink.write(delivery(7, "stale", "frozen"))
     message = receive(channel)
     assert message[:4] == b"ESEG"
-    number = lambda at, size: int.from_bytes(message[at : at + size], "little")  # noqa: E731
-    assert [number(4, 2), number(6, 2), number(8, 4)] == [1, 64, 64 * 32]
-    assert [number(12, 2), number(14, 2), number(16, 8)] == [64, 32, 7]
+    fields = ((4, 2, 1), (6, 2, 64), (8, 4, 64 * 32), (12, 2, 64), (14, 2, 32), (16, 8, 7))
+    for at, size, expected in fields:
+        assert int.from_bytes(message[at : at + size], "little") == expected
     assert np.frombuffer(message[24:40], "<f8").tolist() == [1007.0, 57.0]
     assert list(message[40:44]) == [1, 0, 3, 255]
     assert np.frombuffer(message[44:48], "<f4")[0] == 12.5
