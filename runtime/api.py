@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from edgeseg.runtime.engines import open_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
 from edgeseg.runtime.records import FrameRecord, Summary
+from edgeseg.runtime.road import RoadResult, RoadSettings
 from edgeseg.runtime.sinks import Delivery, Sink
 from edgeseg.runtime.sources import parse_source
+
+__all__ = ["RoadSettings", "Stream", "StreamResult", "stream"]
 
 _POLL_S = 0.1
 _CLOSE_TIMEOUT_S = 15.0  # longer than the outputs' own
@@ -38,6 +41,7 @@ class StreamResult:
         reason: why it is not ok (`deadline`, `frozen`, ...), or None.
         latency_ms: from capture to mask.
         ms: milliseconds by stage, as in `--stats` (docs: edgeseg.runtime.records.FrameRecord).
+        road: what the mask says of the road; None without the setting `road`.
         picture: (H, W, 3) uint8, BGR, the captured frame; None unless `pictures` was asked for.
     """
 
@@ -49,6 +53,7 @@ class StreamResult:
     reason: str | None
     latency_ms: float
     ms: dict[str, float]
+    road: RoadResult | None = None
     picture: NDArray[np.uint8] | None = None
 
     @property
@@ -137,7 +142,7 @@ def stream(
         loop: begin again when the source ends.
         pictures: hand over a copy of the captured frame with each mask.
         settings: those of edgeseg.runtime.loop.LoopSettings: `deadline_ms`, `every_frame`, `frames`, `seconds`,
-            `outputs` for further sinks, and so on.
+            `outputs` for further sinks, `road=RoadSettings()`, and so on.
 
     Returns:
         An iterator of StreamResult that is a context manager as well.
@@ -220,6 +225,7 @@ def _result(record: FrameRecord, delivery: Delivery, picture: NDArray[np.uint8] 
         reason=record.reason,
         latency_ms=record.ms["capture_to_mask"],
         ms=dict(record.ms),
+        road=record.road,
         picture=picture,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,22 @@ from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
     from edgeseg.runtime.loop import LoopSettings, Outcome
+    from edgeseg.runtime.road import RoadSettings
+
+
+def road_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Options of --report road. They are spelled out: edgeseg.runtime.road imports OpenCV, and --help must be quick."""
+    options = (
+        click.option("--road-class", metavar="NAME", help="Class that is free to drive on.  [default: road]"),
+        click.option("--region", metavar="X,Y,W,H", help="Where shares and flicker are taken, in camera pixels."),
+        click.option(
+            "--bonnet", type=click.Path(path_type=Path), help="Picture of the camera's view, white where the bonnet is."
+        ),
+        click.option("--smooth", type=int, help="Give pixels the class that most of the last so many masks had."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -40,6 +57,8 @@ if TYPE_CHECKING:
 )
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
 @click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
+@click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
+@road_options
 @click.option("--quota", metavar="AMOUNT", help="Keep the newest 90min or 20GB of each overlay video, in segments.")
 @click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
 @click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
@@ -62,7 +81,8 @@ def camera(
 
     with StopRequest() as stop:
         source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
-        settings = LoopSettings(**options)
+        road = _road_settings(options)
+        settings = LoopSettings(**options, road=road)
         _check_places(source.location, model, settings, summary_path)
         status = None if quiet else StatusLine()
         outcome = run(
@@ -78,6 +98,18 @@ def camera(
         status.clear()
     _finish(outcome, summary_path, quiet)
     return 0
+
+
+def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
+    """Take the options of --report road out of `options`."""
+    from edgeseg.runtime.road import RoadSettings
+
+    wanted = options.pop("report")
+    given = {key: options.pop(key) for key in ("road_class", "region", "bonnet", "smooth")}
+    given = {key: value for key, value in given.items() if value is not None}
+    if given and not wanted:
+        raise UsageError(f"--{next(iter(given)).replace('_', '-')} belongs to --report road; add that")
+    return RoadSettings(**given) if wanted else None
 
 
 def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:

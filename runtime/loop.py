@@ -19,6 +19,7 @@ from edgeseg.runtime.capture import Capture, CapturedFrame
 from edgeseg.runtime.engines import Engine
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
+from edgeseg.runtime.road import RoadReport, RoadSettings
 from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
 from edgeseg.runtime.sources import Source
 
@@ -38,6 +39,7 @@ class LoopSettings:
         outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
         stats: file for the per-frame records.
         opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
+        road: what to report of each mask, and whether to smooth it (edgeseg.runtime.road); None for neither.
         warm_up_frames: frames run before counting starts.
     """
 
@@ -50,6 +52,7 @@ class LoopSettings:
     opacity: float = 0.5
     legend: bool = True
     quota: str | None = None
+    road: RoadSettings | None = None
     warm_up_frames: int = 3
 
 
@@ -93,12 +96,13 @@ def run(
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
+        road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
         chosen = SinkSettings(settings.opacity, settings.legend, settings.quota)
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
         every = [*sinks, *opened]
         with Outputs(every, settings.stats, drop=not settings.every_frame, stop=stop, notice=notice) as outputs:
             start = time.monotonic()
-            error = _stream(capture, engine, outputs, settings, stop, watch) if size else None
+            error = _stream(capture, engine, outputs, settings, stop, watch, road) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
             for identity, captured_at in left:
@@ -128,6 +132,7 @@ def _stream(
     settings: LoopSettings,
     stop: threading.Event,
     watch: Watcher | None,
+    road: RoadReport | None,
 ) -> EdgesegError | None:
     """Run the loop; return what ended it early."""
     capture.start()
@@ -142,7 +147,7 @@ def _stream(
             for identity, captured_at in frame.skipped:
                 outputs.record(FrameRecord(identity, captured_at, "skipped", "overtaken"))
             try:
-                delivery = _segment(frame, engine, settings.deadline_ms)
+                delivery = _segment(frame, engine, settings.deadline_ms, road)
             except EngineError:
                 outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine"))
                 raise
@@ -169,11 +174,12 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
     )
 
 
-def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) -> Delivery:
+def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
     taken = time.monotonic()
     picture = _at_size(frame.picture, engine.frame_size)
     prepared = time.monotonic()
     result = engine.run(picture)
+    class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
     delivered = time.monotonic()
     ms = {
         "wait": (taken - frame.captured_monotonic) * 1e3,
@@ -183,10 +189,10 @@ def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) ->
         "frame": (delivered - taken) * 1e3,
         "capture_to_mask": (delivered - frame.captured_monotonic) * 1e3,
     }
-    record = FrameRecord(frame.id, frame.captured_at, ms=ms)
+    record = FrameRecord(frame.id, frame.captured_at, ms=ms, road=report)
     if deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         record.status, record.reason = "stale", "deadline"
-    return Delivery(record, frame.captured_monotonic, frame.picture, result.class_map)
+    return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
 
 
 def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.runtime.road import RoadResult
+
 STATUSES = ("ok", "skipped", "stale", "failed")
 STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
 """`frame` is preprocess + inference + postprocess: what one frame costs, whatever it had to wait for."""
@@ -26,6 +28,7 @@ class FrameRecord:
         reason: why it is not ok, in one word.
         clock: `sensor` if the source stamped the time, `arrival` if edgeseg did.
         ms: milliseconds by stage; empty for a frame that was not processed.
+        road: what the mask says of the road, if that was asked for.
     """
 
     frame: int
@@ -34,19 +37,21 @@ class FrameRecord:
     reason: str | None = None
     clock: str = "arrival"
     ms: dict[str, float] = field(default_factory=dict)
+    road: RoadResult | None = None
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(
-            {
-                "frame": self.frame,
-                "captured_at": round(self.captured_at, 6),
-                "clock": self.clock,
-                "status": self.status,
-                "reason": self.reason,
-                "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
-            }
-        )
+        """One line of JSON; `road` is in it if it was asked for."""
+        document: dict[str, Any] = {
+            "frame": self.frame,
+            "captured_at": round(self.captured_at, 6),
+            "clock": self.clock,
+            "status": self.status,
+            "reason": self.reason,
+            "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
+        }
+        if self.road is not None:
+            document["road"] = self.road.to_dict()
+        return json.dumps(document)
 
 
 class LatencyHistogram:
