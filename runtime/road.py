@@ -173,8 +173,7 @@ def _without_bonnet(path: Path, camera: Size) -> ClassIds:
         size = Size(*picture.shape)
         raise UsageError(f"{path}: the picture is {size}; expected {camera} as the camera's, or of the same aspect")
     resized = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST_EXACT)
-    open_view: ClassIds = np.asarray(resized) < _WHITE
-    return open_view.astype(np.uint8)
+    return np.asarray(np.less(resized, _WHITE), np.uint8)
 
 
 def _at_network(mask: ClassIds, placement: Placement) -> ClassIds:
