@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from edgeseg.console import SIZE, run_command, say
+from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.geometry import FITS, Size
@@ -34,22 +34,8 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command one option for each training setting, named, typed and explained by the setting itself."""
     for each in reversed([*fields(TrainSettings), *fields(Augmentation)]):
         if each.name not in ("crop", "augmentation"):
-            command = _option(each)(command)
+            command = setting_option(each)(command)
     return command
-
-
-def _option(setting: Field[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
-    kind: Any = SIZE if isinstance(default, Size) else type(default)
-    if setting.metadata["choices"]:
-        kind = click.Choice(setting.metadata["choices"])
-    return click.option(
-        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
-        type=kind,
-        default=str(default) if kind is SIZE else default,
-        show_default=default != "",
-        help=f"{text[0].upper()}{text[1:]}.",
-    )
 
 
 @cli.command()

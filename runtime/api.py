@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from edgeseg.runtime.engines import open_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
 from edgeseg.runtime.records import FrameRecord, Summary
-from edgeseg.runtime.road import RoadResult, RoadSettings
+from edgeseg.runtime.road import RoadResult
+from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import Delivery, Sink
 from edgeseg.runtime.sources import parse_source
 

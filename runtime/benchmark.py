@@ -13,7 +13,7 @@ from typing import Any
 
 from edgeseg.runtime.engines import open_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
-from edgeseg.runtime.sources import Source
+from edgeseg.runtime.source import Source
 
 WARM_UP_FRAMES = 20
 KEPT_SCENES = 30  # drawn before the start: drawing would take a core from the engine that is measured

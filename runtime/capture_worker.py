@@ -5,14 +5,17 @@ It is a process of its own because a camera read can hang for ever, and a hung t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import time
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +23,11 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError
 from edgeseg.geometry import Size
 from edgeseg.runtime import wire
-from edgeseg.runtime.readers import Reader, open_reader
+from edgeseg.runtime.clocks import Stamp
+from edgeseg.runtime.picture_watch import PictureWatch
+from edgeseg.runtime.readers import DamagedFrameError, HopelessSourceError, Reader, open_reader
 from edgeseg.runtime.ring import SLOTS, Ring, create_memory
-from edgeseg.runtime.sources import Source
+from edgeseg.runtime.source import Source
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,13 +35,15 @@ _PR_SET_PDEATHSIG = 1
 class Publisher:
     """Writes frames into free slots and tells the parent."""
 
-    def __init__(self, channel: socket.socket, fps: float) -> None:
+    def __init__(self, channel: socket.socket, fps: float, every_frame: bool, frozen_s: float) -> None:
         self._channel = channel
         self._fps = fps
+        self._every_frame = every_frame
+        self._watch = PictureWatch(frozen_s) if frozen_s else None
         self._ring: Ring | None = None
         self._generation = -1
         self._free: list[int] = []
-        self._next_id = 0
+        self.is_started = False
 
     def buffer(self) -> NDArray[np.uint8] | None:
         """A free slot to read into, waited for; None before the first frame."""
@@ -48,12 +55,12 @@ class Publisher:
         return slot
 
     def offer(self, frame: NDArray[np.uint8]) -> None:
-        """Announce the frame's size, if it is new, with a ring for it, once the ring before is free again."""
+        """Announce the frame's size, if it is new, with a ring for it."""
         size = Size(*frame.shape[:2])
         if self._ring is not None:
             if self._ring.size == size:
                 return
-            while len(self._free) < SLOTS:  # else pictures of mixed sizes would pile up, a ring each
+            while self._every_frame and len(self._free) < SLOTS:  # else pictures of mixed sizes pile up, a ring each
                 self._receive()
         fd = create_memory(size)
         self._ring = Ring(fd, size)
@@ -63,34 +70,51 @@ class Publisher:
         socket.send_fds(self._channel, [wire.FORMAT + text.encode()], [fd])
         os.close(fd)
 
-    def publish(self, frame: NDArray[np.uint8], captured_at: float, captured_monotonic: float) -> None:
+    def publish(self, frame: NDArray[np.uint8], stamp: Stamp) -> None:
         """Hand over a frame; copies it unless it was read into `buffer()`."""
+        reason = self._watch.reason(frame, stamp.monotonic) if self._watch else None
         self.offer(frame)
         target = self.buffer()
         assert target is not None
         if not np.may_share_memory(target, frame):
             np.copyto(target, frame)
-        message = wire.FrameMessage(self._generation, self._free.pop(), self._next_id, captured_at, captured_monotonic)
-        self._next_id += 1
+        captured_at = time.time() - (time.monotonic() - stamp.monotonic)
+        message = wire.FrameMessage(
+            self._generation,
+            self._free.pop(),
+            wire.REASONS.index(reason),
+            wire.CLOCKS.index(stamp.clock),
+            captured_at,
+            stamp.monotonic,
+        )
         self._channel.send(wire.pack_frame(message))
 
-    def wait_for_start(self) -> None:
-        while self._receive() != wire.START:
-            pass
+    def tell(self, kind: bytes, text: str = "") -> None:
+        """Send a message other than a frame."""
+        self._channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
 
-    def _receive(self) -> bytes:
+    def wait_for_start(self) -> None:
+        while not self.is_started:
+            self._receive()
+
+    def look_for_messages(self) -> None:
+        """Take what the parent has said, without waiting."""
+        while select.select([self._channel], [], [], 0)[0]:
+            self._receive()
+
+    def _receive(self) -> None:
         data = self._channel.recv(wire.MESSAGE_BYTES)
         if not data:  # the parent is gone
             sys.exit(0)
-        kind = data[:1]
-        if kind == wire.FREE:
+        if data[:1] == wire.START:
+            self.is_started = True
+        elif data[:1] == wire.FREE:
             generation, slot = wire.unpack_free(data)
             if generation == self._generation:
                 self._free.append(slot)
-        return kind
 
 
-def stream(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) -> None:
+def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) -> None:
     """Publish frames until the source ends, at its own rate unless every frame is wanted."""
     first = reader.read(None)
     if first is None:
@@ -103,7 +127,7 @@ def stream(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) 
     while frame is not None:
         if not every_frame:
             time.sleep(max(0.0, start + index / reader.fps - time.monotonic()))
-        publisher.publish(frame, time.time(), time.monotonic())
+        publisher.publish(frame, Stamp(time.monotonic()))
         index += 1
         frame = reader.read(publisher.buffer())
         if frame is None and loop:
@@ -113,30 +137,77 @@ def stream(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) 
                 raise EdgesegError("it has no frame any more; expected to begin again")
 
 
+def stream_camera(reader: Reader, publisher: Publisher) -> None:
+    """Publish what a camera gives, until it gives no more. Before the start its frames are read and let go.
+
+    Were they left in the camera's buffers, the first ones after the start would be as old as the engine took to load.
+    """
+    first = True
+    while True:
+        try:
+            frame = reader.read(publisher.buffer())
+        except DamagedFrameError:
+            publisher.tell(wire.DAMAGED)
+            continue
+        if frame is None:
+            return
+        if first:
+            publisher.offer(frame)
+            first = False
+        publisher.look_for_messages()
+        if publisher.is_started:
+            publisher.publish(frame, reader.stamp or Stamp(time.monotonic()))
+
+
 def _die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         sys.exit(0)
 
 
-def main() -> NoReturn:
-    """Run with the arguments: socket descriptor, parent's process id, 0 or 1 for every frame, the source as JSON."""
-    fd, parent, every_frame, source_json = sys.argv[1:]
-    for number in (signal.SIGINT, signal.SIGTERM):  # both can reach the whole group; the parent decides when to end
-        signal.signal(number, signal.SIG_IGN)
-    _die_with_parent(int(parent))
-    channel = socket.socket(fileno=int(fd))
-    source = Source.from_json(source_json)
+def _let_it_be_the_first_to_go() -> None:
+    """Where memory runs out, the kernel shall end this process, which is started again, and not its parent."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
+    source = Source.from_dict(request["source"])
     try:
         reader = open_reader(source)
-        stream(reader, Publisher(channel, reader.fps), every_frame == "1", source.loop)
+        publisher = Publisher(channel, reader.fps, request["every_frame"], request["frozen_s"])
+        for text in reader.remarks():
+            publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
+        if source.is_camera:
+            stream_camera(reader, publisher)
+        else:
+            stream_file(reader, publisher, request["every_frame"], source.loop)
+        for text in reader.remarks():
+            publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
         reader.close()
         channel.send(wire.END)
     except BrokenPipeError:  # the parent has closed: nobody is left to tell
         sys.exit(0)
     except Exception as error:
         text = str(error) if isinstance(error, EdgesegError) else f"capture failed: {type(error).__name__}: {error}"
-        prefix = "" if source.uri in text else f"source {source.uri}: "
-        channel.send(wire.ERROR + (prefix + text).encode()[: wire.MESSAGE_BYTES - 1])
+        text = source.without_secrets(text if source.uri in text else f"source {source.uri}: {text}")
+        kind = wire.HOPELESS if isinstance(error, HopelessSourceError) else wire.ERROR
+        channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
         sys.exit(3)
+
+
+def main() -> NoReturn:
+    """Run with the arguments: socket descriptor, parent's process id. What to open comes over the socket.
+
+    Not as an argument, which every user of the machine could read, with the camera's password.
+    """
+    fd, parent = sys.argv[1:]
+    for number in (signal.SIGINT, signal.SIGTERM):  # both can reach the whole group; the parent decides when to end
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_parent(int(parent))
+    _let_it_be_the_first_to_go()
+    channel = socket.socket(fileno=int(fd))
+    opening = channel.recv(wire.OPEN_BYTES)
+    if opening[:1] == wire.OPEN:  # else the parent has gone
+        _serve(channel, json.loads(opening[1:]))
     sys.exit(0)

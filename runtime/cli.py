@@ -5,34 +5,45 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import run_command, say
+from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import check_writable, write_whole
+from edgeseg.geometry import Size
+from edgeseg.runtime.road_settings import RoadSettings
+from edgeseg.runtime.source import SourceOptions
 from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
     from edgeseg.runtime.loop import LoopSettings, Outcome
-    from edgeseg.runtime.road import RoadSettings
 
 
-def road_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Options of --report road. They are spelled out: edgeseg.runtime.road imports OpenCV, and --help must be quick."""
-    options = (
-        click.option("--road-class", metavar="NAME", help="Class that is free to drive on.  [default: road]"),
-        click.option("--region", metavar="X,Y,W,H", help="Where shares and flicker are taken, in camera pixels."),
-        click.option(
-            "--bonnet", type=click.Path(path_type=Path), help="Picture of the camera's view, white where the bonnet is."
-        ),
-        click.option("--smooth", type=int, help="Give pixels the class that most of the last so many masks had."),
-    )
-    for option in reversed(options):
-        command = option(command)
+_SECONDS = click.FloatRange(0, min_open=True)
+
+
+def _source_options(command: Callable[..., int]) -> Callable[..., int]:
+    for each in reversed(fields(SourceOptions)):
+        command = setting_option(each, "source-")(command)
     return command
+
+
+def _road_options(command: Callable[..., int]) -> Callable[..., int]:
+    for each in reversed(fields(RoadSettings)):
+        command = setting_option(each, "road-")(command)
+    return command
+
+
+def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from edgeseg.runtime.v4l2 import list_cameras
+
+        say(list_cameras())
+        context.exit()
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -43,10 +54,23 @@ def road_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
 @click.option("--every-frame", is_flag=True, help="Process each frame, at full speed, instead of the newest.")
 @click.option("--loop", is_flag=True, help="Begin again when the source ends.")
-@click.option("--source-rate", type=float, help="Frames a second to play a file, folder or drive at.")
+@click.option("--source-rate", type=float, help="Frames a second: asked of a camera, or to play anything else at.")
+@click.option("--source-size", type=SIZE, help="Frame size to ask a camera for (csi://, v4l2://).")
+@_source_options
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many masks.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds.")
-@click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Older masks are delivered as stale.")
+@click.option("--seconds", type=_SECONDS, help="Stop after so many seconds.")
+@click.option("--deadline-ms", type=_SECONDS, help="Older masks are delivered as stale.")
+@click.option("--stall-seconds", type=_SECONDS, default=2.0, help="A camera without a frame so long is opened again.")
+@click.option(
+    "--frozen-ms",
+    type=click.FloatRange(0),
+    help="Masks of a picture unchanged for so long are stale, 0 for never.  [default: 500 for cameras, else 0]",
+)
+@click.option(
+    "--give-up-seconds",
+    type=click.FloatRange(0),
+    help="End with code 3 when a camera is away for so long.  [default: never, but at once at the start]",
+)
 @click.option(
     "--output",
     "outputs",
@@ -58,17 +82,30 @@ def road_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
 @click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
 @click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
-@road_options
+@_road_options
 @click.option("--quota", metavar="AMOUNT", help="Keep the newest 90min or 20GB of each overlay video, in segments.")
 @click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
 @click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_cameras, help="Show the cameras found."
+)
 def camera(
-    model: Path, backend: str, threads: int | None, summary_path: Path | None, quiet: bool, **options: Any
+    source: str,
+    source_rate: float | None,
+    source_size: Size | None,
+    loop: bool,
+    model: Path,
+    backend: str,
+    threads: int | None,
+    summary_path: Path | None,
+    quiet: bool,
+    **options: Any,
 ) -> int:
     """Stream SOURCE through a model and report the latency of every frame.
 
-    SOURCE is a video file, a folder or glob of images, or scenes:// (the built-in drive).
+    SOURCE is csi://0, v4l2:///dev/video0, rtsp://HOST/PATH, http://HOST/PATH (MJPEG), gst://PIPELINE, a video file,
+    a folder or glob of images, or scenes:// (the built-in drive). A camera that goes away is opened again.
 
     Exit codes: 0 the stream ended or was stopped, 2 wrong usage or an output that failed, 3 the source failed,
     4 the model cannot be used, 5 the engine failed.
@@ -80,13 +117,14 @@ def camera(
     from edgeseg.runtime.sources import parse_source
 
     with StopRequest() as stop:
-        source = parse_source(options.pop("source"), options.pop("source_rate"), options.pop("loop"))
+        opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
+        parsed = parse_source(source, source_rate, loop, source_size, opening)
         road = _road_settings(options)
         settings = LoopSettings(**options, road=road)
-        _check_places(source.location, model, settings, summary_path)
+        _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
         status = None if quiet else StatusLine()
         outcome = run(
-            source,
+            parsed,
             lambda: open_engine(model, backend, threads),
             settings,
             stop.event,
@@ -102,14 +140,11 @@ def camera(
 
 def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
     """Take the options of --report road out of `options`."""
-    from edgeseg.runtime.road import RoadSettings
-
     wanted = options.pop("report")
-    given = {key: options.pop(key) for key in ("road_class", "region", "bonnet", "smooth")}
-    given = {key: value for key, value in given.items() if value is not None}
-    if given and not wanted:
-        raise UsageError(f"--{next(iter(given)).replace('_', '-')} belongs to --report road; add that")
-    return RoadSettings(**given) if wanted else None
+    settings = RoadSettings(**{each.name: options.pop(f"road_{each.name}") for each in fields(RoadSettings)})
+    if settings != RoadSettings() and not wanted:
+        raise UsageError("an option --road-... was given without --report road; add that")
+    return settings if wanted else None
 
 
 def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:

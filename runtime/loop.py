@@ -13,18 +13,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, EngineError
+from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.geometry import Size
-from edgeseg.runtime.capture import Capture, CapturedFrame
+from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
 from edgeseg.runtime.engines import Engine
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
-from edgeseg.runtime.road import RoadReport, RoadSettings
+from edgeseg.runtime.road import RoadReport
+from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
-from edgeseg.runtime.sources import Source
+from edgeseg.runtime.source import Source
+from edgeseg.runtime.supervisor import STALL_TIMEOUT_S, CaptureSettings
 
 Watcher = Callable[[Ledger, float], None]
-"""Called after every mask with the ledger so far and the seconds since the start."""
+"""Called after every mask, and twice a second while none comes, with the ledger so far and the seconds since the start.
+
+`ledger.source` says whether the camera is away and being recovered.
+"""
+
+_TICK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,10 @@ class LoopSettings:
         frames: stop after so many masks; None for no limit.
         seconds: stop after so many seconds; None for no limit.
         deadline_ms: a mask older than this, from capture, is delivered as stale; None for no deadline.
+        stall_seconds: a camera without a frame for so long is opened again.
+        frozen_ms: a picture that has not changed for so long is stale; 0 for never, None for the default of cameras
+            and never with files.
+        give_up_seconds: a camera that is away for so long ends the run; None for never, but at once at the start.
         outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
         stats: file for the per-frame records.
         opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
@@ -47,6 +58,9 @@ class LoopSettings:
     frames: int | None = None
     seconds: float | None = None
     deadline_ms: float | None = None
+    stall_seconds: float = STALL_TIMEOUT_S
+    frozen_ms: float | None = None
+    give_up_seconds: float | None = None
     outputs: tuple[str, ...] = ()
     stats: Path | None = None
     opacity: float = 0.5
@@ -54,6 +68,10 @@ class LoopSettings:
     quota: str | None = None
     road: RoadSettings | None = None
     warm_up_frames: int = 3
+
+    def for_capture(self) -> CaptureSettings:
+        frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3
+        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds)
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,9 @@ def run(
     Raises:
         SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
     """
-    with Capture(source, settings.every_frame) as capture, open_engine() as engine:
+    if source.is_camera and settings.every_frame:
+        raise UsageError(f"source {source.uri}: a camera waits for nobody; leave every-frame out, or record it first")
+    with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
         size = capture.wait_until_open(stop)
         if size and size != engine.frame_size and notice:
@@ -101,12 +121,12 @@ def run(
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
         every = [*sinks, *opened]
         with Outputs(every, settings.stats, drop=not settings.every_frame, stop=stop, notice=notice) as outputs:
+            outputs.ledger.source = capture.health
             start = time.monotonic()
-            error = _stream(capture, engine, outputs, settings, stop, watch, road) if size else None
+            error = _stream(capture, engine, outputs, settings, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
-            for identity, captured_at in left:
-                outputs.record(FrameRecord(identity, captured_at, "skipped", "stopped"))
+            _record_skipped(left, "stopped", outputs)
     summary = Summary(
         source=source.uri,
         mode="every-frame" if settings.every_frame else "newest",
@@ -120,6 +140,7 @@ def run(
         warm_up_frames=settings.warm_up_frames,
         seconds=seconds,
         latency_ms=outputs.ledger.latency_ms(),
+        source_health=capture.health.to_dict(),
         outputs={state.sink.uri: state.to_dict() for state in outputs.states},
     )
     return Outcome(summary, error, outputs.failures())
@@ -132,6 +153,7 @@ def _stream(
     settings: LoopSettings,
     stop: threading.Event,
     watch: Watcher | None,
+    notice: Callable[[str], None] | None,
     road: RoadReport | None,
 ) -> EdgesegError | None:
     """Run the loop; return what ended it early."""
@@ -141,23 +163,46 @@ def _stream(
     masks = 0
     try:
         while not stop.is_set() and not _limit_reached(settings, masks, until):
-            frame = capture.next_frame(stop, until)
-            if frame is None:
+            tick = time.monotonic() + _TICK_S
+            frame = capture.next_frame(stop, tick if until is None else min(tick, until))
+            _pass_on(capture, notice)
+            if frame is not None:
+                segment = partial(_segment, frame, engine, settings.deadline_ms, road)
+                _put_through(frame, segment, outputs, partial(capture.release, frame))
+                masks += 1
+            elif capture.is_over:
                 break
-            for identity, captured_at in frame.skipped:
-                outputs.record(FrameRecord(identity, captured_at, "skipped", "overtaken"))
-            try:
-                delivery = _segment(frame, engine, settings.deadline_ms, road)
-            except EngineError:
-                outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine"))
-                raise
-            outputs.deliver(delivery, done=partial(capture.release, frame))
-            masks += 1
             if watch:
                 watch(outputs.ledger, time.monotonic() - start)
     except EdgesegError as error:
         return error
+    finally:
+        _pass_on(capture, notice)
     return None
+
+
+def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
+    for text in capture.take_news():
+        if notice:
+            notice(text)
+
+
+def _put_through(
+    frame: CapturedFrame, segment: Callable[[], Delivery], outputs: Outputs, done: Callable[[], None]
+) -> None:
+    """From frame to mask to outputs, with a record of it and of those that it overtook."""
+    _record_skipped(frame.skipped, "overtaken", outputs)
+    try:
+        delivery = segment()
+    except EngineError:
+        outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine", frame.clock))
+        raise
+    outputs.deliver(delivery, done)
+
+
+def _record_skipped(frames: list[Skipped], reason: str, outputs: Outputs) -> None:
+    for frame in frames:
+        outputs.record(FrameRecord(frame.id, frame.captured_at, "skipped", reason, frame.clock))
 
 
 def _resize_notice(camera: Size, graph: Size) -> str:
@@ -189,9 +234,10 @@ def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, ro
         "frame": (delivered - taken) * 1e3,
         "capture_to_mask": (delivered - frame.captured_monotonic) * 1e3,
     }
-    record = FrameRecord(frame.id, frame.captured_at, ms=ms, road=report)
-    if deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
-        record.status, record.reason = "stale", "deadline"
+    reason = frame.reason
+    if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
+        reason = "deadline"
+    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
     return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,11 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources import DEFAULT_FOLDER_FPS, Source, image_paths
-from edgeseg.scenes import Drive
+from edgeseg.runtime.clocks import Stamp
+from edgeseg.runtime.source import Source
+from edgeseg.runtime.sources import DEFAULT_FOLDER_FPS, image_paths
 
 Frame = NDArray[np.uint8]
-FALLBACK_VIDEO_FPS = 25.0  # for files that state no rate, or an absurd one
+FALLBACK_FPS = 25.0  # for sources that state no rate, or an absurd one
+_MISSING_SHARE = 0.05  # of the frames that a file states; counts of whole files are off by a few
+
+
+class HopelessSourceError(SourceError):
+    """A source that cannot be opened however often it is tried."""
+
+
+class DamagedFrameError(SourceError):
+    """A frame of a camera that cannot be decoded; the next one may be good."""
 
 
 class Reader(ABC):
@@ -22,9 +34,11 @@ class Reader(ABC):
 
     Attributes:
         fps: the rate at which its frames are meant to be seen.
+        stamp: when the last frame was captured; None where that is not known.
     """
 
     fps: float
+    stamp: Stamp | None = None
 
     @abstractmethod
     def read(self, buffer: Frame | None) -> Frame | None:
@@ -36,9 +50,13 @@ class Reader(ABC):
             SourceError: this frame cannot be read.
         """
 
-    @abstractmethod
     def rewind(self) -> None:
         """Begin again."""
+        raise SourceError("this source cannot begin again")
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what the user should know, asked once after opening and once at the end."""
+        return iter(())
 
     def close(self) -> None:
         """Free what the reader holds."""
@@ -55,12 +73,18 @@ class VideoReader(Reader):
                 f"source {source.uri}: not a video that OpenCV can read; expected a complete video file, "
                 f"for example H.264 in mp4 or mkv"
             )
-        stated = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = source.fps or (stated if 0.1 <= stated <= 1000 else FALLBACK_VIDEO_FPS)
+        self.fps = source.fps or stated_fps(self._capture)
+        self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._frames = 0
 
     def read(self, buffer: Frame | None) -> Frame | None:
         ok, frame = self._capture.read(buffer)
+        self._frames += ok
         return np.asarray(frame, np.uint8) if ok else None
+
+    def remarks(self) -> Iterator[str]:
+        if 0 < self._frames < self._stated_frames * (1 - _MISSING_SHARE):
+            yield f"{self._frames} frames of the {self._stated_frames:.0f} that it states; it may be cut off or damaged"
 
     def rewind(self) -> None:
         # Seeking to frame 0 is not exact in every container.
@@ -93,6 +117,8 @@ class ScenesReader(Reader):
     def __init__(self, source: Source) -> None:
         assert source.size is not None
         assert source.fps is not None
+        from edgeseg.scenes import Drive  # which a camera's process must not wait for
+
         self.fps = source.fps
         self._drive = Drive(source.seed, source.size, fps=source.fps)
         self._frames = source.frames
@@ -133,6 +159,36 @@ class KeptReader(Reader):
         self._next = 0
 
 
+class FlippedReader(Reader):
+    """Another reader's frames turned or mirrored, as nvvidconv's `flip-method` does it (FLIPS)."""
+
+    def __init__(self, reader: Reader, flip: str) -> None:
+        self._reader = reader
+        self._flip = flip
+        self.fps = reader.fps
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        frame = self._reader.read(None)
+        self.stamp = self._reader.stamp
+        return None if frame is None else flipped(frame, self._flip)
+
+    def remarks(self) -> Iterator[str]:
+        return self._reader.remarks()
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def flipped(frame: Frame, flip: str) -> Frame:
+    """Turn or mirror (H, W, 3); a quarter turn gives (W, H, 3)."""
+    mirrored = {"horizontal": 1, "vertical": 0, "rotate-180": -1}
+    if flip in mirrored:
+        return np.asarray(cv2.flip(frame, mirrored[flip]), np.uint8)
+    turned = cv2.transpose(frame)
+    after = {"clockwise": 1, "counterclockwise": 0, "upper-left-diagonal": None, "upper-right-diagonal": -1}[flip]
+    return np.asarray(turned if after is None else cv2.flip(turned, after), np.uint8)
+
+
 def read_image(path: Path) -> Frame:
     """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
     try:
@@ -144,14 +200,28 @@ def read_image(path: Path) -> Frame:
     return np.asarray(image, np.uint8)
 
 
-_READERS: dict[str, type[VideoReader] | type[ImageReader] | type[ScenesReader]] = {
-    "video": VideoReader,
-    "images": ImageReader,
-    "scenes": ScenesReader,
+def stated_fps(capture: cv2.VideoCapture) -> float:
+    """Return the frame rate that a capture states, if it is one."""
+    stated = capture.get(cv2.CAP_PROP_FPS)
+    return stated if 0.1 <= stated <= 1000 else FALLBACK_FPS
+
+
+_READERS = {
+    "video": "readers:VideoReader",
+    "images": "readers:ImageReader",
+    "scenes": "readers:ScenesReader",
+    "csi": "camera_readers:GStreamerReader",
+    "gst": "camera_readers:GStreamerReader",
+    "rtsp": "camera_readers:open_rtsp",
+    "v4l2": "camera_readers:V4L2Reader",
+    "http": "mjpeg:MjpegReader",
 }
 
 
 def open_reader(source: Source) -> Reader:
     """Open a source. Raises SourceError."""
-    reader = _READERS[source.kind](source)
+    module, _, name = _READERS[source.kind].partition(":")
+    reader: Reader = getattr(importlib.import_module(f"edgeseg.runtime.{module}"), name)(source)
+    if source.is_camera and source.kind != "csi" and source.options.flip != "none":
+        reader = FlippedReader(reader, source.options.flip)
     return reader if source.keep is None else KeptReader(reader, source.keep)

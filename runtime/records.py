@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.runtime.health import SourceHealth
 from edgeseg.runtime.road import RoadResult
 
 STATUSES = ("ok", "skipped", "stale", "failed")
@@ -26,7 +27,8 @@ class FrameRecord:
         status: `ok`; `skipped` (a newer frame came first); `stale` (its mask is too old or not of now);
             `failed` (the engine gave no mask).
         reason: why it is not ok, in one word.
-        clock: `sensor` if the source stamped the time, `arrival` if edgeseg did.
+        clock: who stamped the time: `sensor` (the camera's driver), `stream` (its presentation times, placed by the
+            frame that came quickest) or `arrival`.
         ms: milliseconds by stage; empty for a frame that was not processed.
         road: what the mask says of the road, if that was asked for.
     """
@@ -103,6 +105,7 @@ class Ledger:
     def __init__(self) -> None:
         self._counts = dict.fromkeys(STATUSES, 0)
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
+        self.source = SourceHealth()
 
     def add(self, record: FrameRecord) -> None:
         self._counts[record.status] += 1
@@ -149,6 +152,7 @@ class Summary:
     seconds: float
     latency_ms: dict[str, dict[str, float]]
     outputs: dict[str, dict[str, Any]]
+    source_health: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fps(self) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import UsageError, nearest
 from edgeseg.geometry import Box, Crop, Placement, Size, place
 from edgeseg.labels import ClassMap
-from edgeseg.setting import check_settings, setting
+from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.spec import ModelSpec
 
 ClassIds = NDArray[np.uint8]
@@ -27,19 +27,6 @@ NOT_SEEN = -2
 
 _WHITE = 128
 _LONGEST_GAP_S = 0.5  # masks from before a longer gap are of another place: they do not vote
-
-
-@dataclass(frozen=True)
-class RoadSettings:
-    """How masks are judged. Raises UsageError for a value out of range."""
-
-    road_class: str = setting("road", "name of the class that is free to drive on")
-    region: str | None = setting(None, "X,Y,W,H in camera pixels: where shares and flicker are taken; None for all")
-    bonnet: Path | None = setting(None, "picture of the camera's view, white where the vehicle's own bonnet is")
-    smooth: int = setting(1, "give each pixel the class that most of the last so many masks had", between=(1, 9))
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -79,10 +66,10 @@ class RoadReport:
     """
 
     def __init__(self, settings: RoadSettings, spec: ModelSpec, graph_size: Size, camera: Size) -> None:
-        self._road = _road_id(spec.classes, settings.road_class)
+        self._road = _road_id(spec.classes, settings.class_name)
         self._names = spec.classes.names
         placement = place(graph_size, spec.input_size, spec.fit, spec.crop)
-        seen = np.ones(camera, np.uint8) if settings.bonnet is None else _without_bonnet(settings.bonnet, camera)
+        seen = np.ones(camera, np.uint8) if not settings.bonnet else _without_bonnet(Path(settings.bonnet), camera)
         region = np.zeros(camera, np.uint8)
         x, y, width, height = _box(settings.region, camera)
         region[y : y + height, x : x + width] = 1
@@ -157,8 +144,8 @@ def _road_id(classes: ClassMap, name: str) -> int:
     return index
 
 
-def _box(region: str | None, camera: Size) -> Box:
-    if region is None:
+def _box(region: str, camera: Size) -> Box:
+    if not region:
         return Box(0, 0, camera.width, camera.height)
     crop = Crop.parse(region, camera)
     return place(camera, camera, crop=crop).source
@@ -173,7 +160,8 @@ def _without_bonnet(path: Path, camera: Size) -> ClassIds:
         size = Size(*picture.shape)
         raise UsageError(f"{path}: the picture is {size}; expected {camera} as the camera's, or of the same aspect")
     resized = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(np.less(resized, _WHITE), np.uint8)
+    below: NDArray[np.bool_] = np.less(resized, _WHITE)
+    return below.astype(np.uint8)
 
 
 def _at_network(mask: ClassIds, placement: Placement) -> ClassIds:

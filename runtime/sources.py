@@ -3,88 +3,96 @@
 from __future__ import annotations
 
 import glob
-import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from edgeseg.errors import SourceError, UsageError, nearest
 from edgeseg.geometry import Size
+from edgeseg.runtime.camera_addresses import SCHEMES
+from edgeseg.runtime.source import Source as Source
+from edgeseg.runtime.source import SourceOptions, hide_secrets
+from edgeseg.setting import check_settings
 
 DEFAULT_FOLDER_FPS = 10.0
 DEFAULT_SCENES_FPS = 30.0
 DEFAULT_SCENES_SIZE = Size(720, 1280)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_OPTIONS_OF = {
+    "csi": ("size", "rate", "flip", "exposure_us"),
+    "v4l2": ("size", "rate", "format", "flip"),
+    "rtsp": ("transport", "latency_ms", "credentials", "flip"),
+    "http": ("credentials", "flip"),
+    "gst": ("flip",),
+}
 
-_EXPECTED = "a video file, a folder or glob of images, or scenes://"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where frames come from.
-
-    Attributes:
-        kind: `video`, `images` or `scenes`.
-        uri: as the user wrote it.
-        location: path, glob or empty.
-        size: asked frame size (`scenes`); None for the source's own.
-        fps: asked frame rate; None for the source's own.
-        seed: of the drive (`scenes`).
-        frames: length of the drive (`scenes`); None for endless.
-        loop: begin again at the end.
-        keep: read so many frames before the start and give them from memory; None to read as it goes.
-    """
-
-    kind: str
-    uri: str
-    location: str = ""
-    size: Size | None = None
-    fps: float | None = None
-    seed: int = 0
-    frames: int | None = None
-    loop: bool = False
-    keep: int | None = None
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Source:
-        values = json.loads(text)
-        if values["size"]:
-            values["size"] = Size(*values["size"])
-        return cls(**values)
+_EXPECTED = "a video file, a folder or glob of images, scenes://, csi://, v4l2://, rtsp://, http:// or gst://"
 
 
-def parse_source(uri: str, fps: float | None = None, loop: bool = False) -> Source:
+def parse_source(
+    uri: str,
+    fps: float | None = None,
+    loop: bool = False,
+    size: Size | None = None,
+    options: SourceOptions | None = None,
+) -> Source:
     """Read a source URI.
 
     Args:
-        uri: `file://x.mp4` or a plain path, a folder or glob of images, or
+        uri: `csi://0`, `v4l2:///dev/video0`, `rtsp://HOST/PATH`, `http://HOST/PATH` (MJPEG), `gst://PIPELINE`,
+            `file://x.mp4` or a plain path, a folder or glob of images, or
             `scenes://[?seed=N&size=WxH&fps=F&frames=N]`.
-        fps: frame rate to play it at instead of its own.
+        fps: of a camera, the rate to ask it for; else the rate to play it at instead of its own.
         loop: begin again at the end.
+        size: frame size to ask a camera for (csi://, v4l2://).
+        options: how to open a camera.
 
     Raises:
-        UsageError: the text names no kind of source.
+        UsageError: the text names no kind of source, or an option does not belong to it.
         SourceError: there is nothing at that place.
     """
+    options = options or SourceOptions()
     if fps is not None and not 0 < fps <= 1000:
         raise UsageError(f"source rate {fps:g}; expected frames a second between 0 and 1000")
-    if re.fullmatch(r"\d+", uri):
+    check_settings(options, "source ")
+    number = re.fullmatch(r"\d+", uri)
+    if number:
         raise UsageError(
             f"source {uri!r} is a bare number, which means a CSI camera to some tools and a USB one to others; "
-            f"expected {_EXPECTED}"
+            f"write csi://{uri} or v4l2:///dev/video{uri}"
         )
     scheme, separator, rest = uri.partition("://")
+    if separator and scheme in SCHEMES:
+        source = replace(SCHEMES[scheme](uri, rest, options), fps=fps, size=size, loop=loop)
+        _check_camera(source)
+        return source
+    if size or options != SourceOptions():
+        raise UsageError(f"source {uri}: its size and how it is opened are options of cameras, not of this source")
     if separator and scheme == "scenes":
         return replace(_scenes(uri, fps), loop=loop)
     if separator and scheme != "file":
+        known = ["file", "scenes", *SCHEMES]
         raise UsageError(
-            f"source {uri!r}: {scheme}:// is not supported{nearest(scheme, ['file', 'scenes'])}; expected {_EXPECTED}"
+            f"source {hide_secrets(uri)!r}: {scheme}:// is not supported{nearest(scheme, known)}; expected {_EXPECTED}"
         )
     return replace(_files(uri, rest if separator else uri, fps), loop=loop)
+
+
+def _check_camera(source: Source) -> None:
+    """Raise UsageError for options that a kind of camera does not have."""
+    if source.loop:
+        raise UsageError(f"source {source.uri}: a camera has no end to begin again from; leave --loop out")
+    given = [] if source.size is None else ["size"]
+    given += [] if source.fps is None else ["rate"]
+    default = SourceOptions()
+    given += [name for name, value in vars(source.options).items() if value != getattr(default, name)]
+    for name in given:
+        if name not in _OPTIONS_OF[source.kind]:
+            raise UsageError(
+                f"source {source.uri}: --source-{name.replace('_', '-')} is not for {source.kind}://; "
+                f"expected of {', '.join(_OPTIONS_OF[source.kind])}"
+            )
 
 
 def _files(uri: str, location: str, fps: float | None) -> Source:

@@ -7,15 +7,23 @@ import struct
 from typing import NamedTuple
 
 MESSAGE_BYTES = 4096
+OPEN_BYTES = 65536  # of the first message: a GStreamer pipeline may be long
 
+OPEN = b"O"  # parent -> capture: JSON of what to open
+START = b"G"  # parent -> capture: hand frames over
+FREE = b"R"  # parent -> capture: a slot may be written again
 FORMAT = b"S"  # capture -> parent: JSON {height, width, fps}, with the ring's descriptor
 FRAME = b"F"  # capture -> parent: one frame lies in a slot
+DAMAGED = b"D"  # capture -> parent: a frame came that could not be decoded
+WARNING = b"W"  # capture -> parent: UTF-8 text that the user should read
 END = b"E"  # capture -> parent: the source ended
 ERROR = b"X"  # capture -> parent: UTF-8 text of what went wrong
-START = b"G"  # parent -> capture: begin to read
-FREE = b"R"  # parent -> capture: a slot may be written again
+HOPELESS = b"U"  # capture -> parent: the same, where trying again cannot help
 
-_FRAME = struct.Struct("<cBBQdd")
+REASONS = (None, "frozen", "black", "blank")
+CLOCKS = ("arrival", "stream", "sensor")
+
+_FRAME = struct.Struct("<cBBBBdd")
 _FREE = struct.Struct("<cBB")
 
 
@@ -25,14 +33,16 @@ class FrameMessage(NamedTuple):
     Attributes:
         generation: which ring, modulo 256; a change of resolution brings a new one.
         slot: index into the ring.
-        id: counts every captured frame, from 0.
+        reason: index into REASONS, why the picture shows nothing of now.
+        clock: index into CLOCKS, who stamped the times.
         captured_at: Unix seconds.
         captured_monotonic: seconds of CLOCK_MONOTONIC, which all processes of a machine share.
     """
 
     generation: int
     slot: int
-    id: int
+    reason: int
+    clock: int
     captured_at: float
     captured_monotonic: float
 

@@ -17,7 +17,8 @@ import edgeseg.runtime
 from edgeseg.errors import UsageError
 from edgeseg.geometry import Crop, Size
 from edgeseg.labels import ClassMap
-from edgeseg.runtime.road import FREE_TO_THE_TOP, NOT_SEEN, RoadReport, RoadSettings, majority
+from edgeseg.runtime.road import FREE_TO_THE_TOP, NOT_SEEN, RoadReport, majority
+from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.spec import ModelSpec
 
 WriteModel = Callable[..., Path]
@@ -44,11 +45,11 @@ def report(spec: ModelSpec, **settings: object) -> RoadReport:
     return RoadReport(RoadSettings(**settings), spec, CAMERA, CAMERA)  # type: ignore[arg-type]
 
 
-def bonnet(path: Path, rows: int, size: Size = CAMERA) -> Path:
+def drawn_bonnet(path: Path, rows: int, size: Size = CAMERA) -> str:
     picture = np.zeros(size, np.uint8)
     picture[size.height - rows :] = 255
     cv2.imwrite(str(path), picture)
-    return path
+    return str(path)
 
 
 def test_shares_boundary_and_flicker_by_hand(spec: ModelSpec) -> None:
@@ -88,7 +89,7 @@ def test_a_region_in_camera_pixels_bounds_shares_and_flicker_not_the_boundary(sp
 
 def test_the_bonnet_is_looked_through_and_never_counted(spec: ModelSpec, tmp_path: Path) -> None:
     for size in (CAMERA, Size(400, 600)):  # a drawing of any size of the same aspect
-        judge = report(spec, bonnet=bonnet(tmp_path / "b.png", size.height // 4, size))
+        judge = report(spec, bonnet=drawn_bonnet(tmp_path / "b.png", size.height // 4, size))
         _, result = judge.add(MASK, 0.0)
         assert result.boundary[4] == 2
         assert result.shares["car"] == pytest.approx(2 / 18)
@@ -157,10 +158,10 @@ def test_the_boundary_is_what_walking_up_each_column_finds(seed: int, road_share
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"road_class": "raod"}, "did you mean road"),
+        ({"class_name": "raod"}, "did you mean road"),
         ({"region": "0,0,99,99"}, "outside the picture"),
         ({"region": "here"}, "expected X,Y,W,H"),
-        ({"bonnet": Path("/none.png")}, "no readable picture"),
+        ({"bonnet": "/none.png"}, "no readable picture"),
         ({"smooth": 0}, "from 1 to 9"),
         ({"smooth": 99}, "from 1 to 9"),
     ],
@@ -172,15 +173,15 @@ def test_settings_that_make_no_sense_are_refused(spec: ModelSpec, settings: dict
 
 def test_a_bonnet_of_another_aspect_or_over_everything_is_refused(spec: ModelSpec, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="same aspect"):
-        report(spec, bonnet=bonnet(tmp_path / "b.png", 1, Size(40, 50)))
+        report(spec, bonnet=drawn_bonnet(tmp_path / "b.png", 1, Size(40, 50)))
     with pytest.raises(UsageError, match="no pixel"):
-        report(spec, bonnet=bonnet(tmp_path / "b.png", 40))
+        report(spec, bonnet=drawn_bonnet(tmp_path / "b.png", 40))
 
 
 def test_the_command_and_the_api_report_the_road(video: Path, write_model: WriteModel, tmp_path: Path) -> None:
     model, stats = write_model(), tmp_path / "s.jsonl"
     command = [sys.executable, "-m", "edgeseg.runtime", str(video), "--every-frame", "--model", str(model), "--quiet"]
-    options = ["--report", "road", "--road-class", "red", "--stats", str(stats), "--smooth", "3"]
+    options = ["--report", "road", "--road-class-name", "red", "--stats", str(stats), "--road-smooth", "3"]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line)["road"] for line in stats.read_text().splitlines()]
@@ -189,10 +190,10 @@ def test_the_command_and_the_api_report_the_road(video: Path, write_model: Write
     for line in lines:  # blue, green and red stand side by side
         assert line["shares"]["red"] == pytest.approx(1 / 3, abs=0.03)
         assert (line["boundary"][0], line["boundary"][55]) == (31, FREE_TO_THE_TOP)
-    settings = edgeseg.runtime.RoadSettings(road_class="blue")
+    settings = edgeseg.runtime.RoadSettings(class_name="blue")
     result = next(edgeseg.runtime.stream(str(video), model, road=settings, every_frame=True))
     assert result.road is not None
     assert result.road.boundary[0] == FREE_TO_THE_TOP
-    wrong = subprocess.run([*command, "--smooth", "3"], capture_output=True, text=True)
+    wrong = subprocess.run([*command, "--road-smooth", "3"], capture_output=True, text=True)
     assert wrong.returncode == 2
-    assert "belongs to --report road" in wrong.stderr
+    assert "without --report road" in wrong.stderr

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_scenes_options_are_read() -> None:
 
 def test_a_source_survives_its_way_to_the_capture_process() -> None:
     source = parse_source("scenes://?size=320x180", fps=5, loop=True)
-    assert Source.from_json(source.to_json()) == source
+    assert Source.from_dict(json.loads(json.dumps(source.to_dict()))) == source
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""How a source fared: what interrupted it, for how long, and what it showed that was not of now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Spells:
+    """Stretches of time: how many, how long together, the longest. One may be under way."""
+
+    count: int = 0
+    seconds: float = 0.0
+    longest: float = 0.0
+    _since: float | None = None
+
+    def begin(self, now: float) -> None:
+        if self._since is None:
+            self._since = now
+            self.count += 1
+
+    def end(self, now: float) -> float:
+        """Return the length in seconds of the one that ends; 0 if none was under way."""
+        if self._since is None:
+            return 0.0
+        length = max(0.0, now - self._since)
+        self._since = None
+        self.seconds += length
+        self.longest = max(self.longest, length)
+        return length
+
+    @property
+    def under_way(self) -> bool:
+        return self._since is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "seconds": round(self.seconds, 3), "longest_s": round(self.longest, 3)}
+
+
+@dataclass
+class SourceHealth:
+    """Counts over a run.
+
+    Attributes:
+        stalls: times that no frame came although the capture process lived; it was killed.
+        deaths: times that the capture process died.
+        losses: times that a camera ended or refused its stream.
+        reconnects: times that a camera came back.
+        attempts: times that it was tried.
+        damaged: frames that could not be decoded; they are no captured frames.
+        resolution_changes: frames of another size than the one before.
+        away: from the last frame before an interruption to the first one after it.
+        pictures: by reason (`frozen`, `black`, `blank`), from the first such frame to the next good one.
+    """
+
+    stalls: int = 0
+    deaths: int = 0
+    losses: int = 0
+    reconnects: int = 0
+    attempts: int = 0
+    damaged: int = 0
+    resolution_changes: int = 0
+    away: Spells = field(default_factory=Spells)
+    pictures: dict[str, Spells] = field(default_factory=dict)
+
+    def note_picture(self, reason: str | None, now: float) -> None:
+        """Take the next frame's reason, captured at `now` in monotonic seconds."""
+        for other, spells in self.pictures.items():
+            if other != reason:
+                spells.end(now)
+        if reason is not None:
+            self.pictures.setdefault(reason, Spells()).begin(now)
+
+    def close(self, now: float) -> None:
+        """End what is under way."""
+        self.away.end(now)
+        self.note_picture(None, now)
+
+    def to_dict(self) -> dict[str, Any]:
+        counts = {key: value for key, value in self.__dict__.items() if isinstance(value, int)}
+        pictures = {reason: spells.to_dict() for reason, spells in self.pictures.items()}
+        return {**counts, "away": self.away.to_dict(), **{"frozen": Spells().to_dict(), **pictures}}

@@ -1,0 +1,149 @@
+"""MJPEG over HTTP (multipart/x-mixed-replace), as IP cameras and mjpg-streamer send it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import cv2
+import numpy as np
+
+from edgeseg.errors import SourceError
+from edgeseg.runtime.clocks import Stamp, StreamClock
+from edgeseg.runtime.readers import FALLBACK_FPS, DamagedFrameError, Frame, Reader
+from edgeseg.runtime.source import Source
+
+_CONNECT_TIMEOUT_S = 4.0
+_MOST_BYTES = 32 * 2**20  # of one picture
+_LONGEST_LINE = 8192
+
+
+class MjpegReader(Reader):
+    """One HTTP request that answers with JPEG pictures for as long as it lives.
+
+    The pictures are taken apart here and not by FFmpeg, so that a damaged one is seen: none goes on as good.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._uri = source.uri
+        self._response = _get(source)
+        kind = self._response.headers.get_content_type()
+        boundary = self._response.headers.get_param("boundary")
+        if not kind.startswith("multipart/") or not isinstance(boundary, str):
+            raise SourceError(f"source {source.uri}: sends {kind}; expected an MJPEG stream, multipart/x-mixed-replace")
+        self._boundary = b"--" + boundary.strip('"').removeprefix("--").encode()
+        self._clock = StreamClock()
+        self._damage = DamageLog()
+        self.fps = FALLBACK_FPS
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        try:
+            part = self._next_part()
+        except (OSError, HTTPException, ValueError) as error:
+            raise SourceError(f"source {self._uri}: the stream broke off ({_reason(error)})") from error
+        if part is None:
+            return None
+        headers, data = part
+        self.stamp = self._stamp(headers)
+        with self._damage:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        if picture is None or self._damage.seen:
+            raise DamagedFrameError(f"source {self._uri}: a picture cannot be decoded")
+        return np.asarray(picture, np.uint8)
+
+    def _stamp(self, headers: dict[bytes, bytes]) -> Stamp:
+        """Take the time that mjpg-streamer and others send with a picture."""
+        text = headers.get(b"x-timestamp", b"")
+        return self._clock.stamp(float(text)) if re.fullmatch(rb"\d+(\.\d+)?", text) else Stamp(time.monotonic())
+
+    def _next_part(self) -> tuple[dict[bytes, bytes], bytes] | None:
+        """Return headers and body of the next picture; None at the end of the stream."""
+        while not (line := self._line()).startswith(self._boundary):
+            if not line:
+                return None
+        if line.rstrip() == self._boundary + b"--":
+            return None
+        headers = dict(self._headers())
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit():
+            return headers, self._until_boundary()
+        if int(length) > _MOST_BYTES:
+            raise ValueError(f"a picture of {int(length)} bytes")
+        data = self._response.read(int(length))
+        return (headers, data) if len(data) == int(length) else None
+
+    def _line(self) -> bytes:
+        line: bytes = self._response.readline(_LONGEST_LINE)
+        return line
+
+    def _headers(self) -> Iterator[tuple[bytes, bytes]]:
+        while line := self._line().strip():
+            name, _, value = line.partition(b":")
+            yield name.strip().lower(), value.strip()
+
+    def _until_boundary(self) -> bytes:
+        """Read a picture of unstated length: to its end mark, which JPEG data hold nowhere else."""
+        data = bytearray()
+        while not data[-4:].rstrip(b"\r\n").endswith(b"\xff\xd9"):
+            line = self._line()
+            if not line or len(data) > _MOST_BYTES:
+                break
+            data += line
+        return bytes(data)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class DamageLog:
+    """Sees whether libjpeg complains, which it does on standard error alone. A context manager, used for one picture.
+
+    A picture whose data are wrong inside decodes all the same: a damaged one would pass for good.
+    """
+
+    def __init__(self) -> None:
+        self._log = os.memfd_create("edgeseg-jpeg", os.MFD_CLOEXEC)
+        self.seen = False
+
+    def __enter__(self) -> DamageLog:
+        self._stderr = os.dup(2)
+        os.dup2(self._log, 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        self.seen = os.fstat(self._log).st_size > 0
+        os.ftruncate(self._log, 0)
+        os.lseek(self._log, 0, os.SEEK_SET)
+
+
+def _get(source: Source) -> Any:
+    parts = urlsplit(source.location)
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    if parts.username:
+        passwords.add_password(None, address, unquote(parts.username), unquote(parts.password or ""))
+    handlers = [
+        urllib.request.ProxyHandler({}),  # a camera is on this network
+        urllib.request.HTTPBasicAuthHandler(passwords),
+        urllib.request.HTTPDigestAuthHandler(passwords),
+    ]
+    try:
+        return urllib.request.build_opener(*handlers).open(address, timeout=_CONNECT_TIMEOUT_S)
+    except (OSError, HTTPException, ValueError) as error:
+        raise SourceError(f"source {source.uri}: no answer that is of use ({_reason(error)}); check it") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code} {error.reason}"
+    inner = getattr(error, "reason", error)
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__

@@ -1,0 +1,217 @@
+"""Keeps a capture process at work: one that dies or hangs, or whose camera went away, is followed by another."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from edgeseg.geometry import Size
+from edgeseg.runtime import wire
+from edgeseg.runtime.capture_process import CaptureProcess
+from edgeseg.runtime.health import SourceHealth
+from edgeseg.runtime.recovery import Backoff, probe_of, wait_for_return
+from edgeseg.runtime.source import Source
+
+OPEN_TIMEOUT_S = 20.0  # a cold disk, a slow import, a camera that sends a key frame every 10 s
+REOPEN_TIMEOUT_S = 5.0  # of the first try to open a camera again; half as much more after each that fails
+STALL_TIMEOUT_S = 2.0  # between two frames of a camera
+FILE_STALL_TIMEOUT_S = 10.0  # between two frames of a file, on a slow disk
+FROZEN_S = 0.5
+_SLOW_PERIODS = 3  # a source of one frame in 20 s has not stalled after 10
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """How a source is watched.
+
+    Attributes:
+        every_frame: take each frame of the source, as fast as it is consumed; otherwise the source runs at its own
+            rate and only the newest frame is kept.
+        stall_s: a camera without a frame for so long is opened again.
+        frozen_s: a picture that has not changed for so long is frozen; 0 for never, None for FROZEN_S with cameras
+            and never with files, of which many hold still pictures.
+        give_up_s: a camera that is away for so long, at the start too, is an error. None: never once it has given a
+            frame, and at once at the start.
+    """
+
+    every_frame: bool = False
+    stall_s: float = STALL_TIMEOUT_S
+    frozen_s: float | None = None
+    give_up_s: float | None = None
+
+
+class End(NamedTuple):
+    """How a capture process ended: `end`, `failure`, `stall`, `death` or `hopeless`, and why."""
+
+    kind: str
+    text: str
+
+
+class Consumer(Protocol):
+    """Who is told, on the supervisor's thread."""
+
+    def opened(self, size: Size, fps: float) -> None: ...
+    def add(self, process: CaptureProcess, message: wire.FrameMessage) -> None: ...
+    def tell(self, text: str) -> None: ...
+    def over(self, error: str | None) -> None: ...
+
+
+class Supervisor:
+    """Runs capture processes, one at a time, on a thread of its own, until the source has ended or is given up."""
+
+    def __init__(self, source: Source, settings: CaptureSettings, health: SourceHealth, consumer: Consumer) -> None:
+        self._source, self._settings, self._health, self._consumer = source, settings, health, consumer
+        frozen_s = settings.frozen_s if settings.frozen_s is not None else FROZEN_S if source.is_camera else 0.0
+        request = {"source": source.to_dict(), "every_frame": settings.every_frame, "frozen_s": frozen_s}
+        self._request = json.dumps(request)
+        self._fps = 0.0
+        self._was_there = False
+        self._gone_since: float | None = time.monotonic()  # None while frames come
+        self._is_started = False
+        self._process: CaptureProcess | None = None
+        self._changing = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edgeseg-capture", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the capture process; return once it is gone."""
+        self._closing.set()
+        self._thread.join()
+
+    @property
+    def pid(self) -> int:
+        process = self._process
+        return process.pid if process else 0
+
+    def start(self) -> None:
+        """Let frames come, from this capture process and from those that follow it."""
+        with self._changing:
+            self._is_started = True
+            if self._process and self._process.opened_at is not None:
+                self._process.start()
+
+    def _run(self) -> None:
+        try:
+            error = self._supervise()
+        except Exception as failure:  # whatever it is, the loop must hear of it
+            error = f"source {self._source.uri}: capture failed: {type(failure).__name__}: {failure}"
+        self._consumer.over(error)
+
+    def _supervise(self) -> str | None:
+        """Return why it ended for good; None if the source came to its end or `close` was called."""
+        backoff, delay_s, failures = Backoff(), 0.0, 0
+        while True:
+            end, streamed_s = self._one_life(delay_s, self._patience_s(failures))
+            if self._closing.is_set() or (end.kind == "end" and not self._source.is_camera):
+                return None
+            if not self._source.is_camera or end.kind == "hopeless" or self._left_s() <= 0:
+                return end.text
+            failures = 0 if streamed_s else failures + 1
+            delay_s = backoff.failed(streamed_s)
+
+    def _left_s(self) -> float:
+        """For how long a camera that is away may stay so."""
+        limit_s = self._settings.give_up_s
+        if limit_s is None:
+            limit_s = float("inf") if self._was_there else 0.0
+        return limit_s if self._gone_since is None else self._gone_since + limit_s - time.monotonic()
+
+    def _patience_s(self, failures: int) -> float:
+        """For how long a first frame is waited for."""
+        again_s = REOPEN_TIMEOUT_S * 1.5 ** min(failures, 10)
+        left_s = self._left_s() if self._was_there or self._settings.give_up_s is not None else OPEN_TIMEOUT_S
+        return min(OPEN_TIMEOUT_S, again_s if self._was_there else OPEN_TIMEOUT_S, max(1.0, left_s))
+
+    def _one_life(self, delay_s: float, patience_s: float) -> tuple[End, float]:
+        """Open the source after a wait and follow it to its end; return that, and for how long it gave frames."""
+        try:
+            with CaptureProcess() as process:
+                self._process = process
+                if delay_s:
+                    self._health.attempts += 1
+                    wait_for_return(min(delay_s, max(0.0, self._left_s())), probe_of(self._source), self._closing)
+                with self._changing:
+                    process.open(self._request, self._is_started)
+                end = self._follow(process, patience_s)
+                if process.ring is not None and not self._closing.is_set():
+                    self._note_interruption(end, process.heard_at)
+                since = process.first_frame_at
+                return end, 0.0 if since is None else time.monotonic() - since
+        except OSError as error:  # no process, memory or descriptor to be had passes as a camera's faults do
+            return End("death", f"source {self._source.uri}: no capture process ({error.strerror or error})"), 0.0
+        finally:
+            self._process = None
+
+    def _follow(self, process: CaptureProcess, patience_s: float) -> End:
+        """Hand on what a capture process gives, until it ends, stalls or `close` is called."""
+        while not self._closing.is_set():
+            received = process.receive(_POLL_S)
+            end = self._overdue(process, patience_s) if received is None else self._handle(process, *received)
+            if end:
+                return end
+        return End("end", "closed")
+
+    def _overdue(self, process: CaptureProcess, patience_s: float) -> End | None:
+        is_camera, uri = self._source.is_camera, self._source.uri
+        if process.ring is None:
+            text = f"source {uri}: no first frame within {patience_s:g} s; check that it delivers"
+            return End("stall", text) if process.is_silent_for(patience_s) else None
+        if not self._is_started:
+            return None
+        timeout_s = self._settings.stall_s if is_camera else FILE_STALL_TIMEOUT_S
+        timeout_s = max(timeout_s, _SLOW_PERIODS / self._fps) if self._fps else timeout_s
+        text = f"source {uri}: no frame for {timeout_s:g} s; check the source"
+        return End("stall", text) if process.is_silent_for(timeout_s) else None
+
+    def _handle(self, process: CaptureProcess, data: bytes, descriptors: list[int]) -> End | None:
+        kind, body, end = data[:1], data[1:], None
+        if kind == wire.FRAME:
+            process.hold()
+            self._note_return()
+            self._consumer.add(process, wire.unpack_frame(data))
+        elif kind == wire.FORMAT:
+            opened = json.loads(body)
+            size, self._fps, self._was_there = Size(opened["height"], opened["width"]), opened["fps"], True
+            process.add_ring(size, descriptors[0])
+            self._consumer.opened(size, self._fps)
+        elif kind == wire.DAMAGED:
+            self._health.damaged += 1
+        elif kind == wire.WARNING:
+            self._consumer.tell(body.decode(errors="replace"))
+        else:
+            end = self._end_of(process, kind, body.decode(errors="replace"))
+        return end
+
+    def _end_of(self, process: CaptureProcess, kind: bytes, text: str) -> End:
+        kinds = {wire.END: "end", wire.ERROR: "failure", wire.HOPELESS: "hopeless"}
+        if kind == wire.END:
+            text = f"source {self._source.uri}: the stream ended; check the camera"
+        if kind not in kinds:
+            return End("death", f"source {self._source.uri}: {process.epitaph()}")
+        return End(kinds[kind], text)
+
+    def _note_return(self) -> None:
+        if self._gone_since is None:
+            return
+        self._gone_since = None
+        if self._health.away.under_way:
+            self._health.reconnects += 1
+            away_s = self._health.away.end(time.monotonic())
+            self._consumer.tell(f"source {self._source.uri}: back after {away_s:.1f} s")
+
+    def _note_interruption(self, end: End, last_frame_at: float) -> None:
+        if not self._source.is_camera:
+            return
+        counter = {"stall": "stalls", "death": "deaths"}.get(end.kind, "losses")
+        setattr(self._health, counter, getattr(self._health, counter) + 1)
+        if self._gone_since is None:
+            self._gone_since = last_frame_at
+        self._health.away.begin(self._gone_since)
+        self._consumer.tell(f"{end.text}; it is opened again until it comes back")
