@@ -19,6 +19,7 @@ _EXTRA_OF = {
     "cv2": "camera",
     "matplotlib": "train",
     "onnx": "export",
+    "prometheus_client": "metrics",
     "onnxruntime": "cpu",
     "keras": "train",
     "rich": "train",

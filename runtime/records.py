@@ -91,6 +91,11 @@ class LatencyHistogram:
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
         return min(self.max, self._LOWEST_MS * math.exp((bucket + 0.5) * self._STEP))
 
+    def count_up_to(self, ms: float) -> int:
+        """Return how many times were at most `ms`, to within the 0.2 % of a bucket."""
+        bucket = int(math.log(max(ms, self._LOWEST_MS) / self._LOWEST_MS) / self._STEP)
+        return int(self._counts[: bucket + 1].sum())
+
     def summary(self) -> dict[str, float]:
         return {
             "mean": round(self.mean, 4),

@@ -106,7 +106,7 @@ class RoadReport:
     def _boundary(self, class_map: ClassIds) -> NDArray[np.int16]:
         blocked = (class_map != self._road) & self._seen
         height = len(blocked)
-        rows = np.asarray(height - 1 - blocked[::-1].argmax(axis=0), np.int16)
+        rows: NDArray[np.int16] = np.asarray(height - 1 - blocked[::-1].argmax(axis=0), np.int16)
         rows[~blocked.any(axis=0)] = FREE_TO_THE_TOP
         rows[self._not_seen] = NOT_SEEN
         return rows
@@ -129,7 +129,8 @@ def majority(masks: list[ClassIds]) -> ClassIds:
         same = (one == other).view(np.uint8)
         votes_one += same
         votes_other += same
-    winner, best = masks[0].copy(), votes[0]
+    winner: ClassIds = masks[0].copy()
+    best = votes[0]
     for mask, count in zip(masks[1:], votes[1:], strict=True):
         cv2.copyTo(mask, (count > best).view(np.uint8), winner)
         np.maximum(best, count, out=best)
@@ -160,8 +161,8 @@ def _without_bonnet(path: Path, camera: Size) -> ClassIds:
         size = Size(*picture.shape)
         raise UsageError(f"{path}: the picture is {size}; expected {camera} as the camera's, or of the same aspect")
     resized = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST_EXACT)
-    below: NDArray[np.bool_] = np.less(resized, _WHITE)
-    return below.astype(np.uint8)
+    visible: ClassIds = np.less(resized, _WHITE).astype(np.uint8)
+    return visible
 
 
 def _at_network(mask: ClassIds, placement: Placement) -> ClassIds:
