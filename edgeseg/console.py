@@ -20,6 +20,7 @@ _EXTRA_OF = {
     "cv2": "camera",
     "matplotlib": "train",
     "onnx": "export",
+    "prometheus_client": "metrics",
     "onnxruntime": "cpu",
     "google": "train",
     "google_crc32c": "train",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -15,11 +16,16 @@ from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import check_writable, write_whole
 from edgeseg.geometry import Size
+from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.source import SourceOptions
 from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.loop import LoopSettings, Outcome
+    from edgeseg.runtime.logs import Log
+    from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher
+    from edgeseg.runtime.metrics import Metrics
+    from edgeseg.runtime.records import Ledger
+
 
 _SECONDS = click.FloatRange(0, min_open=True)
 
@@ -27,6 +33,12 @@ _SECONDS = click.FloatRange(0, min_open=True)
 def _source_options(command: Callable[..., int]) -> Callable[..., int]:
     for each in reversed(fields(SourceOptions)):
         command = setting_option(each, "source-")(command)
+    return command
+
+
+def _road_options(command: Callable[..., int]) -> Callable[..., int]:
+    for each in reversed(fields(RoadSettings)):
+        command = setting_option(each, "road-")(command)
     return command
 
 
@@ -68,12 +80,19 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
     "outputs",
     multiple=True,
     metavar="URI",
-    help="file://overlay.mkv (.mkv, .mp4, .avi) or a folder/ for class-map PNG files; may be given several times.",
+    help="file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
+    "or display:// for a window; may be given several times.",
 )
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
+@click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
+@click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
+@_road_options
+@click.option("--quota", metavar="AMOUNT", help="Keep the newest 90min or 20GB of each overlay video, in segments.")
 @click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
 @click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on standard error.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at 127.0.0.1:PORT.")
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_cameras, help="Show the cameras found."
 )
@@ -87,6 +106,8 @@ def camera(
     threads: int | None,
     summary_path: Path | None,
     quiet: bool,
+    log_json: bool,
+    metrics_port: int | None,
     **options: Any,
 ) -> int:
     """Stream SOURCE through a model and report the latency of every frame.
@@ -99,36 +120,70 @@ def camera(
     """
     # Heavy imports wait until here: --help must answer at once.
     from edgeseg.runtime.engines import open_engine
+    from edgeseg.runtime.logs import JsonLog, TextLog
     from edgeseg.runtime.loop import LoopSettings, run
-    from edgeseg.runtime.report import StatusLine
+    from edgeseg.runtime.service import Service
     from edgeseg.runtime.sources import parse_source
 
-    with StopRequest() as stop:
-        opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
-        parsed = parse_source(source, source_rate, loop, source_size, opening)
-        settings = LoopSettings(**options)
-        _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
-        status = None if quiet else StatusLine()
-        outcome = run(
-            parsed,
-            lambda: open_engine(model, backend, threads),
-            settings,
-            stop.event,
-            watch=status,
-            notice=None if quiet else lambda text: click.echo(f"edgeseg-camera: {text}", err=True),
-            model=str(model),
-        )
-    if status:
-        status.clear()
-    _finish(outcome, summary_path, quiet)
+    log = JsonLog() if log_json else TextLog(quiet)
+    try:
+        with StopRequest() as stop, contextlib.ExitStack() as held:
+            opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
+            parsed = parse_source(source, source_rate, loop, source_size, opening)
+            road = _road_settings(options)
+            settings = LoopSettings(**options, road=road)
+            _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
+            watchers: list[Watcher] = [log, held.enter_context(Service())]
+            if metrics_port is not None:
+                watchers.append(held.enter_context(_metrics(metrics_port)))
+            outcome = run(
+                parsed,
+                lambda: open_engine(model, backend, threads),
+                settings,
+                stop.event,
+                watch=_each(watchers),
+                notice=log.notice,
+                model=str(model),
+            )
+        _finish(outcome, summary_path, log)
+    except EdgesegError as error:
+        if not log_json:
+            raise
+        log.error(error)
+        return error.exit_code
     return 0
+
+
+def _each(watchers: list[Watcher]) -> Watcher:
+    def watch(ledger: Ledger, seconds: float) -> None:
+        for watcher in watchers:
+            watcher(ledger, seconds)
+
+    return watch
+
+
+def _metrics(port: int) -> Metrics:
+    from edgeseg.runtime.metrics import Metrics
+
+    return Metrics(port)
+
+
+def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
+    """Take the options of --report road out of `options`."""
+    wanted = options.pop("report")
+    settings = RoadSettings(**{each.name: options.pop(f"road_{each.name}") for each in fields(RoadSettings)})
+    if settings != RoadSettings() and not wanted:
+        raise UsageError("an option --road-... was given without --report road; add that")
+    return settings if wanted else None
 
 
 def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:
     """Raise UsageError if an output cannot be written, or would be written over an input or another output."""
-    from edgeseg.runtime.sinks import sink_path
+    from edgeseg.runtime.sinks import VIDEO_SUFFIXES, sink_path
 
-    outputs = [sink_path(uri) for uri in settings.outputs]
+    outputs = [path for uri in settings.outputs if (path := sink_path(uri))]
+    if settings.quota and not any(path.suffix.lower() in VIDEO_SUFFIXES for path in outputs):
+        raise UsageError("--quota limits overlay videos, and no --output is one; add --output file://overlay.mkv")
     files = [path for path in (settings.stats, summary) if path]
     inputs = [model, Path(source) if Path(source).exists() else Path(source).parent] if source else [model]
     taken = {os.path.realpath(path) for path in inputs}
@@ -141,20 +196,17 @@ def _check_places(source: str, model: Path, settings: LoopSettings, summary: Pat
         check_writable(path)
 
 
-def _finish(outcome: Outcome, summary_path: Path | None, quiet: bool) -> None:
-    from edgeseg.runtime.report import table
-
+def _finish(outcome: Outcome, summary_path: Path | None, log: Log) -> None:
     errors: list[EdgesegError] = [outcome.error] if outcome.error else []
     try:
         if summary_path:
             write_whole(summary_path, json.dumps(outcome.summary.to_dict(), indent=1) + "\n")
-        if not quiet:
-            say(table(outcome.summary))
+        log.summary(outcome.summary)
     except UsageError as error:
         errors.append(error)
     errors += [UsageError(failure) for failure in outcome.failures]
     for other in errors[1:]:
-        click.echo(f"edgeseg-camera: {other}", err=True)
+        log.error(other)
     if errors:
         raise errors[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,9 @@ from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
 from edgeseg.runtime.engines import Engine
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
-from edgeseg.runtime.sinks import Delivery, Playback, open_sink
+from edgeseg.runtime.road import RoadReport
+from edgeseg.runtime.road_settings import RoadSettings
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
 from edgeseg.runtime.source import Source
 from edgeseg.runtime.supervisor import STALL_TIMEOUT_S, CaptureSettings
 
@@ -47,7 +49,8 @@ class LoopSettings:
         give_up_seconds: a camera that is away for so long ends the run; None for never, but at once at the start.
         outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
         stats: file for the per-frame records.
-        opacity: of overlays, 0 to 1.
+        opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
+        road: what to report of each mask, and whether to smooth it (edgeseg.runtime.road); None for neither.
         warm_up_frames: frames run before counting starts.
     """
 
@@ -61,6 +64,9 @@ class LoopSettings:
     outputs: tuple[str, ...] = ()
     stats: Path | None = None
     opacity: float = 0.5
+    legend: bool = True
+    quota: str | None = None
+    road: RoadSettings | None = None
     warm_up_frames: int = 3
 
     def for_capture(self) -> CaptureSettings:
@@ -85,6 +91,7 @@ def run(
     watch: Watcher | None = None,
     notice: Callable[[str], None] | None = None,
     model: str = "",
+    sinks: Sequence[Sink] = (),
 ) -> Outcome:
     """Stream a source through an engine until it ends, a limit is reached or `stop` is set.
 
@@ -96,6 +103,7 @@ def run(
         watch: progress callback.
         notice: takes one-line remarks for the user.
         model: the model's name for the summary.
+        sinks: more outputs, beside those of the settings.
 
     Raises:
         SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
@@ -108,11 +116,14 @@ def run(
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
-        sinks = [open_sink(uri, engine.spec, engine.frame_size, playback, settings.opacity) for uri in settings.outputs]
-        with Outputs(sinks, settings.stats, drop=not settings.every_frame, stop=stop) as outputs:
+        road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
+        chosen = SinkSettings(settings.opacity, settings.legend, settings.quota)
+        opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
+        every = [*sinks, *opened]
+        with Outputs(every, settings.stats, drop=not settings.every_frame, stop=stop, notice=notice) as outputs:
             outputs.ledger.source = capture.health
             start = time.monotonic()
-            error = _stream(capture, engine, outputs, settings, stop, watch, notice) if size else None
+            error = _stream(capture, engine, outputs, settings, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
             _record_skipped(left, "stopped", outputs)
@@ -130,10 +141,7 @@ def run(
         seconds=seconds,
         latency_ms=outputs.ledger.latency_ms(),
         source_health=capture.health.to_dict(),
-        outputs={
-            state.sink.uri: {"written": state.written, "dropped": state.dropped, "error": state.error}
-            for state in outputs.states
-        },
+        outputs={state.sink.uri: state.to_dict() for state in outputs.states},
     )
     return Outcome(summary, error, outputs.failures())
 
@@ -146,6 +154,7 @@ def _stream(
     stop: threading.Event,
     watch: Watcher | None,
     notice: Callable[[str], None] | None,
+    road: RoadReport | None,
 ) -> EdgesegError | None:
     """Run the loop; return what ended it early."""
     capture.start()
@@ -158,7 +167,8 @@ def _stream(
             frame = capture.next_frame(stop, tick if until is None else min(tick, until))
             _pass_on(capture, notice)
             if frame is not None:
-                _put_through(frame, engine, outputs, settings.deadline_ms, partial(capture.release, frame))
+                segment = partial(_segment, frame, engine, settings.deadline_ms, road)
+                _put_through(frame, segment, outputs, partial(capture.release, frame))
                 masks += 1
             elif capture.is_over:
                 break
@@ -178,12 +188,12 @@ def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
 
 
 def _put_through(
-    frame: CapturedFrame, engine: Engine, outputs: Outputs, deadline_ms: float | None, done: Callable[[], None]
+    frame: CapturedFrame, segment: Callable[[], Delivery], outputs: Outputs, done: Callable[[], None]
 ) -> None:
     """From frame to mask to outputs, with a record of it and of those that it overtook."""
     _record_skipped(frame.skipped, "overtaken", outputs)
     try:
-        delivery = _segment(frame, engine, deadline_ms)
+        delivery = segment()
     except EngineError:
         outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine", frame.clock))
         raise
@@ -209,11 +219,12 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
     )
 
 
-def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) -> Delivery:
+def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
     taken = time.monotonic()
     picture = _at_size(frame.picture, engine.frame_size)
     prepared = time.monotonic()
     result = engine.run(picture)
+    class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
     delivered = time.monotonic()
     ms = {
         "wait": (taken - frame.captured_monotonic) * 1e3,
@@ -226,8 +237,8 @@ def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None) ->
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         reason = "deadline"
-    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms)
-    return Delivery(record, frame.captured_monotonic, frame.picture, result.class_map)
+    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
+    return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
 
 
 def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO
 
-from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.errors import UsageError
 from edgeseg.runtime.records import FrameRecord, Ledger
+from edgeseg.runtime.sink_thread import Handout, SinkThread
 from edgeseg.runtime.sinks import Delivery, Sink
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
-_MASKS_AT_SINKS = 2  # one being put out, one waiting; each holds a slot of the ring
+_PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one
 _LINES_WAITING = 10_000  # of the --stats file, when its disk hangs
-_POLL_S = 0.1
-
-
-@dataclass
-class SinkState:
-    """What became of a sink: masks written, masks dropped because it was slow, and why it was given up."""
-
-    sink: Sink
-    written: int = 0
-    dropped: int = 0
-    error: str | None = None
 
 
 class Outputs:
     """Owns the sinks, the `--stats` file and the ledger. A context manager; leaving it writes out what is waiting.
 
     Args:
-        sinks: where masks go. One that fails is given up, the others go on.
+        sinks: where masks go, each on a thread of its own. One that fails is given up, the others go on.
         stats: JSON-lines file for the per-frame records, or None.
-        drop: a mask that comes while the sinks are busy with earlier ones is not put out, rather than waited for.
-        stop: ends the waiting for busy sinks.
+        drop: a sink that is busy gets the newest mask next, and those in between never, rather than being waited for.
+        stop: ends the waiting for busy sinks; set when the user closes a sink.
+        notice: takes one line when a sink is given up in mid-run.
     """
 
     def __init__(
@@ -47,109 +37,116 @@ class Outputs:
         stats: Path | None = None,
         drop: bool = True,
         stop: threading.Event | None = None,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         self.ledger = Ledger()
-        self.states = [SinkState(sink) for sink in sinks]
         self.stats_error: str | None = None
         self._stats_path = stats
         self._drop = drop
         self._stop = stop or threading.Event()
+        self._notice = notice
+        self.states = [SinkThread(sink, self._stop.set, self._say_failed(sink)) for sink in sinks]
         self._recording = threading.Lock()
-        self._room = threading.Semaphore(_MASKS_AT_SINKS)
-        self._masks: queue.SimpleQueue[tuple[Delivery, Callable[[], None]] | None] = queue.SimpleQueue()
         self._lines: queue.Queue[str | None] = queue.Queue(_LINES_WAITING)
-        self._unrecorded: list[FrameRecord] = []
-        self._busy: SinkState | None = None
+        self._unrecorded: dict[int, FrameRecord] = {}
+        self._pictures_out = 0
         self._is_over = False
 
     def __enter__(self) -> Outputs:
         stats = self._open_stats()
-        self._sinks = threading.Thread(target=self._put_out_masks, name="edgeseg-output", daemon=True)
+        self._start_sinks(stats)
         self._writer = threading.Thread(target=self._write_lines, args=[stats], name="edgeseg-stats", daemon=True)
-        self._sinks.start()
         self._writer.start()
+        for state in self.states:
+            state.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._masks.put(None)
-        self._sinks.join(FINISH_TIMEOUT_S)
+        deadline = time.monotonic() + FINISH_TIMEOUT_S
+        for state in self.states:
+            state.end()
+        for state in self.states:
+            state.join(deadline - time.monotonic())
         with self._recording:
             self._is_over = True
-            left = list(self._unrecorded)
-            if self._sinks.is_alive() and self._busy:
-                self._busy.error = f"it did not finish within {FINISH_TIMEOUT_S:g} s"
+            left = list(self._unrecorded.values())
         for record in left:
             self.record(record)
-        for state in self.states:
-            if state is not self._busy and state.error is None:
-                self._guard(state, state.sink.close)
         self._end_stats()
 
     def record(self, record: FrameRecord) -> None:
         """Note what became of a frame."""
         with self._recording:
-            self.ledger.add(record)
-        if self._stats_path is not None and self.stats_error is None:
-            try:
-                self._lines.put_nowait(record.to_json() + "\n")
-            except queue.Full:
-                self.stats_error = f"{self._stats_path}: the disk takes no more lines"
+            self._add(record)
 
     def deliver(self, delivery: Delivery, done: Callable[[], None]) -> None:
         """Hand a mask over; `done` is called when its picture is not read any more."""
-        if not any(state.error is None for state in self.states):
+        takers = self._with_room([state for state in self.states if state.takes_masks])
+        sinks = [state.sink for state in takers]
+        needs_picture = any(sink.needs_picture for sink in sinks)
+        if not needs_picture:
             done()
+        if not takers:
             self.record(delivery.record)
-        elif self._has_room():
-            with self._recording:
-                self._unrecorded.append(delivery.record)
-            self._masks.put((delivery, done))
-        else:
-            done()
-            for state in self.states:
-                state.dropped += 1
-            self.record(delivery.record)
+            return
+        handout = Handout(delivery, sinks, lambda: self._picture_back(done), self._put_out)
+        with self._recording:
+            self._unrecorded[id(handout)] = delivery.record
+            self._pictures_out += needs_picture
+        for state in takers:
+            state.put(handout)
 
     def failures(self) -> list[str]:
         """One line for each output that was given up."""
         failed = [f"output {state.sink.uri} was given up: {state.error}" for state in self.states if state.error]
         return failed + ([f"--stats was given up: {self.stats_error}"] if self.stats_error else [])
 
-    def _has_room(self) -> bool:
-        if self._drop:
-            return self._room.acquire(blocking=False)
-        while not self._room.acquire(timeout=_POLL_S):
-            if self._stop.is_set():
-                return False
-        return True
+    def _with_room(self, states: list[SinkThread]) -> list[SinkThread]:
+        if not self._drop:
+            return [state for state in states if state.wait_for_room(self._stop)]
+        for state in states:
+            state.make_room()
+        if self._pictures_out < _PICTURES_AT_SINKS:
+            return states
+        for state in states:
+            state.dropped += state.sink.needs_picture
+        return [state for state in states if not state.sink.needs_picture]
 
-    def _put_out_masks(self) -> None:
-        while (item := self._masks.get()) is not None:
-            delivery, done = item
-            start = time.perf_counter()
+    def _picture_back(self, done: Callable[[], None]) -> None:
+        with self._recording:
+            self._pictures_out -= 1
+            if self._is_over:
+                return
+        done()
+
+    def _put_out(self, handout: Handout) -> None:
+        record = handout.delivery.record
+        with self._recording:
+            if self._is_over:  # whoever waited for this has accounted for it and gone on
+                return
+            del self._unrecorded[id(handout)]
+            record.ms["output"] = handout.output_ms
+            self._add(record)
+
+    def _add(self, record: FrameRecord) -> None:
+        self.ledger.add(record)
+        if self._stats_path is not None and self.stats_error is None:
+            try:
+                self._lines.put_nowait(record.to_json() + "\n")
+            except queue.Full:
+                self.stats_error = f"{self._stats_path}: the disk takes no more lines"
+
+    def _say_failed(self, sink: Sink) -> Callable[[str], None]:
+        return lambda error: self._notice(f"output {sink.uri} was given up: {error}") if self._notice else None
+
+    def _start_sinks(self, stats: IO[str] | None) -> None:
+        with contextlib.ExitStack() as started:
+            if stats is not None:
+                started.callback(stats.close)
             for state in self.states:
-                if state.error is None:
-                    self._busy = state
-                    state.written += self._guard(state, partial(state.sink.write, delivery))
-            self._busy = None
-            delivery.record.ms["output"] = (time.perf_counter() - start) * 1e3
-            with self._recording:
-                if self._is_over:  # whoever waited for this has accounted for it and gone on
-                    return
-                self._unrecorded.remove(delivery.record)
-            done()
-            self._room.release()
-            self.record(delivery.record)
-
-    @staticmethod
-    def _guard(state: SinkState, act: Callable[[], None]) -> bool:
-        try:
-            act()
-        except Exception as error:  # a broken sink must not stop a vehicle's other outputs
-            known = isinstance(error, (OSError, EdgesegError))
-            state.error = str(error) if known else f"{type(error).__name__}: {error}"
-            return False
-        return True
+                state.sink.start()
+                started.callback(state.sink.close)
+            started.pop_all()  # all have: they are closed at the end
 
     def _open_stats(self) -> IO[str] | None:
         if self._stats_path is None:

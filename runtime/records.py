@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.runtime.health import SourceHealth
+from edgeseg.runtime.road import RoadResult
 
 STATUSES = ("ok", "skipped", "stale", "failed")
 STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
@@ -29,6 +30,7 @@ class FrameRecord:
         clock: who stamped the time: `sensor` (the camera's driver), `stream` (its presentation times, placed by the
             frame that came quickest) or `arrival`.
         ms: milliseconds by stage; empty for a frame that was not processed.
+        road: what the mask says of the road, if that was asked for.
     """
 
     frame: int
@@ -37,19 +39,21 @@ class FrameRecord:
     reason: str | None = None
     clock: str = "arrival"
     ms: dict[str, float] = field(default_factory=dict)
+    road: RoadResult | None = None
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(
-            {
-                "frame": self.frame,
-                "captured_at": round(self.captured_at, 6),
-                "clock": self.clock,
-                "status": self.status,
-                "reason": self.reason,
-                "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
-            }
-        )
+        """One line of JSON; `road` is in it if it was asked for."""
+        document: dict[str, Any] = {
+            "frame": self.frame,
+            "captured_at": round(self.captured_at, 6),
+            "clock": self.clock,
+            "status": self.status,
+            "reason": self.reason,
+            "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
+        }
+        if self.road is not None:
+            document["road"] = self.road.to_dict()
+        return json.dumps(document)
 
 
 class LatencyHistogram:
@@ -86,6 +90,11 @@ class LatencyHistogram:
         rank = max(1, math.ceil(self.count * percent / 100))
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
         return min(self.max, self._LOWEST_MS * math.exp((bucket + 0.5) * self._STEP))
+
+    def count_up_to(self, ms: float) -> int:
+        """Return how many times were at most `ms`, to within the 0.2 % of a bucket."""
+        bucket = int(math.log(max(ms, self._LOWEST_MS) / self._LOWEST_MS) / self._STEP)
+        return int(self._counts[: bucket + 1].sum())
 
     def summary(self) -> dict[str, float]:
         return {

@@ -17,7 +17,7 @@ from edgeseg.runtime.engines import Engine, open_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, open_sink
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
 from edgeseg.runtime.sources import parse_source
 from edgeseg.spec import ModelSpec
 
@@ -200,7 +200,9 @@ def test_overlay_video_holds_every_frame_in_the_camera_s_size(
 
 
 def test_a_recording_holds_a_picture_until_the_next_was_captured(tmp_path: Path, colour_spec: ModelSpec) -> None:
-    sink = open_sink(f"{tmp_path}/o.avi", colour_spec, VIDEO_SIZE, Playback(10.0, keep_time=True), opacity=0.0)
+    sink = open_sink(
+        f"{tmp_path}/o.avi", colour_spec, VIDEO_SIZE, Playback(10.0, keep_time=True), SinkSettings(opacity=0.0)
+    )
     for second, level in ((100.0, 40), (101.0, 120), (101.5, 200)):
         picture = np.full((*VIDEO_SIZE, 3), level, np.uint8)
         record = FrameRecord(0, captured_at=5000.0 - second)  # the wall clock runs backwards: it must not matter
@@ -277,7 +279,7 @@ def test_a_sink_that_fails_on_the_way_is_given_up_and_the_masks_go_on(
     assert len(list((tmp_path / "masks").iterdir())) == 12
 
 
-@pytest.mark.parametrize("uri", ["display://", "overlay.gif", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("uri", ["display://7", "unix://", "overlay.gif", "http://127.0.0.1:1"])
 def test_an_output_that_makes_no_sense_is_wrong_usage(video: Path, write_model: WriteModel, uri: str) -> None:
     model = write_model()
     with pytest.raises(UsageError, match="output"):

@@ -1,0 +1,205 @@
+"""A Unix socket from which other processes read class maps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.mask_message import HEADER_BYTES, header_of
+from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
+
+_MAX_READERS = 64
+_FAREWELL_S = 0.5  # at the end, for readers that have not got the last mask yet
+_PATH_BYTES = 107  # sun_path of unix(7), with its zero
+
+
+class _Reader:
+    """A process that reads: the message on its way, and the newest one after it."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.sending = memoryview(b"")
+        self.next: bytes | None = None
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self.sending) or self.next is not None
+
+    def send(self) -> None:
+        """Send what the socket takes now. Raises OSError when the reader has gone."""
+        while self.has_work:
+            if not self.sending:
+                assert self.next is not None
+                self.sending, self.next = memoryview(self.next), None
+            try:
+                self.sending = self.sending[self.channel.send(self.sending) :]
+            except BlockingIOError:
+                return
+
+
+class MaskSocket(Sink):
+    """Serves class maps to any number of readers; each gets the newest one it can take, and none slows another.
+
+    The message is described in edgeseg.runtime.mask_message and in docs/embedding.md. A socket that a killed run left
+    behind is replaced; one at which another process answers is not.
+    """
+
+    needs_picture = False
+
+    def __init__(self, context: SinkContext) -> None:
+        super().__init__(context.uri)
+        self._path = context.path
+        self._classes = context.spec.classes
+        height, width = context.spec.input_size
+        self._message_bytes = HEADER_BYTES + height * width
+        self._server: socket.socket | None = None
+        self._readers: dict[socket.socket, _Reader] = {}
+        self._lock = threading.Lock()
+        self._served = 0
+        self._missed = 0
+        self._is_closing = False
+
+    def start(self) -> None:
+        """Listen, so that readers can connect before the first mask. Raises UsageError."""
+        try:
+            self._server = _listen(self._path, self.uri)
+            self._inode = self._path.stat().st_ino
+        except OSError as error:
+            raise UsageError(f"output {self.uri}: cannot listen there ({error.strerror}); choose another") from error
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        for channel in (self._server, self._woken):
+            self._selector.register(channel, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._serve, name="edgeseg-socket", daemon=True)
+        self._thread.start()
+
+    def write(self, delivery: Delivery) -> None:
+        class_map, classes = delivery.class_map, self._classes
+        header = header_of(
+            delivery.record, delivery.captured_monotonic, class_map.shape, len(classes), classes.ignore_index
+        )
+        message = header.pack() + class_map.tobytes()
+        with self._lock:
+            for reader in self._readers.values():
+                self._missed += reader.next is not None
+                reader.next = message
+        self._wake_up()
+
+    def close(self) -> None:
+        """Let readers have the last mask, then the end of the stream."""
+        if self._server is None:
+            return
+        self._is_closing = True
+        self._wake_up()
+        self._thread.join()
+        for channel in (self._server, self._wake, self._woken, *self._readers):
+            channel.close()
+        self._selector.close()
+        self._server = None
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:  # else another run has taken the place
+                self._path.unlink()
+
+    def counts(self) -> dict[str, int]:
+        """Readers that ever connected, and masks that a reader missed because it was slow."""
+        return {"readers": self._served, "missed": self._missed}
+
+    def _wake_up(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it has been woken already
+            self._wake.send(b"\0")
+
+    def _serve(self) -> None:
+        end: float | None = None
+        while end is None or (time.monotonic() < end and self._has_work()):
+            for key, events in self._selector.select(_FAREWELL_S / 10 if end else None):
+                if key.fileobj is self._server:
+                    self._accept()
+                elif key.fileobj is self._woken:
+                    self._woken.recv(4096)
+                else:
+                    self._attend(self._readers[key.fileobj], events)  # type: ignore[index]
+            for reader in list(self._readers.values()):
+                if reader.has_work:
+                    self._attend(reader, selectors.EVENT_WRITE)
+            if self._is_closing and end is None:
+                end = time.monotonic() + _FAREWELL_S
+
+    def _has_work(self) -> bool:
+        return any(reader.has_work for reader in self._readers.values())
+
+    def _accept(self) -> None:
+        assert self._server is not None
+        try:
+            channel, _ = self._server.accept()
+        except OSError:  # it has gone again, or no descriptor is left
+            return
+        if len(self._readers) >= _MAX_READERS:
+            channel.close()
+            return
+        channel.setblocking(False)
+        # Masks in the kernel's buffer grow old there: it holds little more than one.
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._message_bytes)
+        self._selector.register(channel, selectors.EVENT_READ)
+        self._served += 1
+        with self._lock:
+            self._readers[channel] = _Reader(channel)
+
+    def _attend(self, reader: _Reader, events: int) -> None:
+        try:
+            # Readers have nothing to say: what can be read is their end.
+            if events & selectors.EVENT_READ and not reader.channel.recv(4096):
+                raise ConnectionResetError
+            with self._lock:
+                reader.send()
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if reader.has_work else 0)
+            self._selector.modify(reader.channel, wanted)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._selector.unregister(reader.channel)
+            with self._lock:
+                del self._readers[reader.channel]
+            reader.channel.close()
+
+
+def _listen(path: Path, uri: str) -> socket.socket:
+    """Return a socket that listens at `path`. Raises OSError, or UsageError if the place is taken."""
+    if len(os.fsencode(path)) > _PATH_BYTES - len(".new"):
+        raise UsageError(f"output {uri}: the path is longer than a socket's may be ({_PATH_BYTES}); take a shorter one")
+    if os.path.lexists(path):
+        _check_left_behind(path, uri)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        server.bind(os.fspath(fresh))
+        server.listen(_MAX_READERS)
+        server.setblocking(False)
+        fresh.replace(path)  # in one step, so that a reader always finds a socket that answers
+    except OSError:
+        server.close()
+        fresh.unlink(missing_ok=True)
+        raise
+    return server
+
+
+def _check_left_behind(path: Path, uri: str) -> None:
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise UsageError(f"output {uri}: a file that is no socket lies there; move it away or choose another")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:  # its process has gone
+            return
+        except OSError as error:
+            raise UsageError(f"output {uri}: cannot tell whether it is in use ({error}); choose another") from error
+    raise UsageError(f"output {uri}: another process serves masks there; stop it or choose another")

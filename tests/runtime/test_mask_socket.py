@@ -1,0 +1,197 @@
+"""The Unix socket as other processes see it; the reader is the one that docs/embedding.md prints."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.errors import UsageError
+from edgeseg.geometry import Size
+from edgeseg.runtime.mask_message import HEADER_BYTES
+from edgeseg.runtime.records import FrameRecord
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, open_sink
+from edgeseg.spec import ModelSpec
+
+WriteModel = Callable[..., Path]
+SIZE = Size(32, 64)
+MESSAGE = HEADER_BYTES + SIZE.height * SIZE.width
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "masks.sock"
+
+
+@pytest.fixture
+def sink(place: Path, colour_spec: ModelSpec) -> Iterator[Sink]:
+    opened = open_masks(place, colour_spec)
+    opened.start()
+    yield opened
+    opened.close()
+
+
+def open_masks(place: Path, spec: ModelSpec) -> Sink:
+    return open_sink(f"unix://{place}", spec, SIZE, Playback(30.0, keep_time=False))
+
+
+def delivery(index: int, status: str = "ok", reason: str | None = None) -> Delivery:
+    record = FrameRecord(index, 1000.0 + index, status, reason, ms={"capture_to_mask": 12.5})
+    return Delivery(record, 50.0 + index, np.zeros((2, 2, 3), np.uint8), np.full(SIZE, index % 251, np.uint8))
+
+
+def connect(place: Path, sink: Sink, readers: int = 1) -> socket.socket:
+    channel = socket.socket(socket.AF_UNIX)
+    channel.settimeout(10)
+    channel.connect(str(place))
+    wait(lambda: sink.counts()["readers"] == readers)
+    return channel
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def receive(channel: socket.socket) -> bytes:
+    data = b""
+    while len(data) < MESSAGE:
+        more = channel.recv(MESSAGE - len(data))
+        assert more, "the stream ended"
+        data += more
+    return data
+
+
+def frame_of(message: bytes) -> int:
+    return int.from_bytes(message[16:24], "little")
+
+
+def documented_reader(tmp_path: Path) -> Path:
+    text = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+    match = re.search(r"```python\n(import socket.*?)```", text, re.DOTALL)
+    assert match
+    reader = tmp_path / "reader.py"
+    reader.write_text(match[1])
+    return reader
+
+
+def test_the_reader_in_the_documentation_reads_a_real_stream(
+    video: Path, write_model: WriteModel, place: Path, tmp_path: Path
+) -> None:
+    camera = subprocess.Popen(
+        [sys.executable, "-m", "edgeseg.runtime", str(video), "--loop", "--model", str(write_model()), "--quiet",
+         "--output", f"unix://{place}", "--deadline-ms", "10000"],
+    )  # fmt: skip
+    wait(place.exists)
+    reader = [sys.executable, "-u", str(documented_reader(tmp_path)), str(place)]
+    process = subprocess.Popen(reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    lines = [process.stdout.readline().split() for _ in range(5)]
+    camera.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert camera.wait(20) == 0
+    assert said == "the camera has ended\n"
+    ids = [int(line[0]) for line in lines]
+    assert ids == sorted(set(ids))
+    for line in lines:
+        assert line[1:3] == ["64x32", "good"]
+        assert 0 < float(line[3]) < 10_000
+    assert not place.exists()
+
+
+def test_each_field_stands_where_the_documentation_says(sink: Sink, place: Path, colour_spec: ModelSpec) -> None:
+    channel = connect(place, sink)
+    sink.write(delivery(7, "stale", "frozen"))
+    message = receive(channel)
+    assert message[:4] == b"ESEG"
+    fields = ((4, 2, 1), (6, 2, 64), (8, 4, 64 * 32), (12, 2, 64), (14, 2, 32), (16, 8, 7))
+    for at, size, expected in fields:
+        assert int.from_bytes(message[at : at + size], "little") == expected
+    assert np.frombuffer(message[24:40], "<f8").tolist() == [1007.0, 57.0]
+    assert list(message[40:44]) == [1, 0, 3, 255]
+    assert np.frombuffer(message[44:48], "<f4")[0] == 12.5
+    assert message[48:64] == b"frozen".ljust(16, b"\0")
+    assert message[64:] == bytes([7]) * 64 * 32
+
+
+def test_a_reader_that_reads_nothing_slows_neither_the_camera_nor_another_reader(sink: Sink, place: Path) -> None:
+    asleep, awake = connect(place, sink), connect(place, sink, 2)
+    got = []
+    slowest = 0.0
+    for index in range(300):
+        start = time.monotonic()
+        sink.write(delivery(index))
+        slowest = max(slowest, time.monotonic() - start)
+        got.append(frame_of(receive(awake)))
+    assert got == list(range(300))
+    assert slowest < 0.5
+    assert sink.counts()["missed"] > 250
+    old = [frame_of(receive(asleep)) for _ in range(3)]
+    while old[-1] != 299:  # what the kernel's buffer held comes first, then the newest
+        old.append(frame_of(receive(asleep)))
+    assert len(old) < 30
+    assert old == sorted(old)
+
+
+def test_readers_come_and_go(sink: Sink, place: Path) -> None:
+    for index in range(20):
+        channel = connect(place, sink, index + 1)
+        sink.write(delivery(index))
+        if index % 2:
+            assert frame_of(receive(channel)) == index
+        channel.close()  # every other one with a message unread
+    last = connect(place, sink, 21)
+    sink.write(delivery(99))
+    assert frame_of(receive(last)) == 99
+    wait(lambda: len(os.listdir("/proc/self/fd")) < 60)
+
+
+def test_the_last_mask_is_delivered_before_the_end_of_the_stream(place: Path, colour_spec: ModelSpec) -> None:
+    sink = open_masks(place, colour_spec)
+    sink.start()
+    channel = connect(place, sink)
+    for index in range(3):
+        sink.write(delivery(index))
+    sink.close()
+    data = b"".join(iter(lambda: channel.recv(1 << 20), b""))
+    assert len(data) % MESSAGE == 0
+    assert frame_of(data[-MESSAGE:]) == 2
+
+
+def test_a_socket_left_by_a_killed_run_is_replaced(place: Path, colour_spec: ModelSpec) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(place))
+    left.close()
+    sink = open_masks(place, colour_spec)
+    sink.start()
+    channel = connect(place, sink)
+    sink.write(delivery(1))
+    assert frame_of(receive(channel)) == 1
+    sink.close()
+    assert not place.exists()
+
+
+def test_a_live_server_is_not_replaced_and_a_file_not_deleted(
+    sink: Sink, place: Path, colour_spec: ModelSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="another process serves"):
+        open_masks(place, colour_spec).start()
+    channel = connect(place, sink, 2)  # the probe was the first
+    sink.write(delivery(5))
+    assert frame_of(receive(channel)) == 5
+    file = tmp_path / "notes.txt"
+    file.write_text("keep")
+    with pytest.raises(UsageError, match="no socket"):
+        open_masks(file, colour_spec).start()
+    assert file.read_text() == "keep"
+    with pytest.raises(UsageError, match="longer than"):
+        open_masks(tmp_path / ("x" * 120), colour_spec).start()
