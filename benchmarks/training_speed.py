@@ -2,8 +2,8 @@
 
     python benchmarks/training_speed.py camvid:data/camvid [--size 256x128] [--rounds 5] [--steps 20]
 
-The same network, optimiser, loss and batch; Model.fit compiles with XLA, as is its default, and is fed by edgeseg's own
-input. The generator reads each batch with OpenCV, resizes it and makes its masks one-hot in the training thread. The
+The same network, optimiser, loss and batch; `Model.fit` is fed by edgeseg's own input, and compiles as it does by
+default. The generator reads each batch with OpenCV, resizes it and makes its masks one-hot in the training thread. The
 three take turns in one process; ratios are taken within a round. Resident memory is read after each round: it must not
 grow.
 """
@@ -73,15 +73,12 @@ def main() -> None:
             seconds_of_cpu[name] += time.process_time() - cpu
             speeds[name].append(arguments.steps * settings.batch / (time.perf_counter() - start))
         memory.append(resident_mib())
-    print(
-        f"{'':<12}{'images/s median':>16}{'min':>8}{'max':>8}"
-        f"{'edgeseg is so many times as fast':>36}{'CPU ms/image':>16}"
-    )
+    print(f"{'':<12}{'images/s median':>16}{'min':>8}{'max':>8}{'edgeseg is times as fast':>26}{'CPU ms/image':>16}")
     for name, rates in speeds.items():
         ratio = statistics.median(own / other for own, other in zip(speeds["edgeseg"], rates, strict=True))
         cpu_ms = 1000 * seconds_of_cpu[name] / (arguments.rounds * arguments.steps * settings.batch)
         print(
-            f"{name:<12}{statistics.median(rates):16.1f}{min(rates):8.1f}{max(rates):8.1f}{ratio:36.2f}{cpu_ms:16.1f}"
+            f"{name:<12}{statistics.median(rates):16.1f}{min(rates):8.1f}{max(rates):8.1f}{ratio:26.2f}{cpu_ms:16.1f}"
         )
     print("resident memory after each round, MiB:", *(f"{each:.0f}" for each in memory))
 
