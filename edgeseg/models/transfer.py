@@ -86,7 +86,7 @@ def _with_weights(model: Any) -> list[Any]:
 
 def _converted(layer: Any, found: Mapping[str, Weights]) -> Weights:
     """Return the weights for a layer by its name; a dense kernel over (7, 7, 512) becomes a convolution's."""
-    dense = _DENSE.get(layer.name)
+    dense = _DENSE.get(layer.name, "")
     if dense not in found:
         return found.get(layer.name, [])
     kernel, bias = found[dense]
