@@ -30,9 +30,9 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
         DataError: there is no such data set, or it lacks the split train or val.
         ModelError: the run that is to go on has other classes than the data.
     """
+    run = RunDirectory.prepare(out, settings, resume)
     network = _network(settings, out, resume)
     check_input_size(network, settings.size)
-    run = RunDirectory.prepare(out, settings, resume)
     dataset = open_dataset(settings.data)
     for split in ("train", "val"):
         dataset.split(split)

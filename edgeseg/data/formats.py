@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import NamedTuple
 
 from edgeseg.data.base import Dataset
-from edgeseg.data.ignore_mask import masked
 from edgeseg.data.merged import merged
 from edgeseg.data.options import IGNORE_MASK, MERGE, check_options, split_argument
 from edgeseg.errors import DataError, EdgesegError, UsageError, nearest
@@ -71,6 +70,8 @@ def open_dataset(argument: str) -> Dataset:
     else:
         raise _unknown(location)
     if ignore_mask is not None:
+        from edgeseg.data.ignore_mask import masked  # brings OpenCV
+
         dataset = masked(dataset, ignore_mask)
     return dataset if rule is None else merged(dataset, rule)
 
