@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types imports wheel format clean
+.PHONY: help demo test test-faults check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
 	@echo "make test     run the test suite"
+	@echo "make test-faults  faults of cameras, with those that take minutes"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
 	@echo "make clean    remove .venv, builds, caches and demo/"
@@ -18,6 +19,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+test-faults: $(READY)
+	$(BIN)/pytest -m "faults or not faults" tests/runtime/test_faults.py
 
 check: lint types imports wheel test
 

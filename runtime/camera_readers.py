@@ -18,6 +18,7 @@ from edgeseg.runtime.readers import Frame, HopelessSourceError, Reader, stated_f
 from edgeseg.runtime.source import Source
 
 _FFMPEG_TIMEOUT_MS = 5000  # ends a try with a reason, before the supervisor's own time-out ends it without
+_ANALYSE_S = (0.2, 5.0)  # enough for a camera that describes its stream; else until its key frame has come
 _FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV"}
 
 
@@ -107,7 +108,7 @@ class GStreamerReader(StreamReader):
     """A CSI camera, a user's pipeline, or RTSP on a Jetson."""
 
     def __init__(self, source: Source) -> None:
-        if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getCameraBackends():
+        if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise HopelessSourceError(
                 f"source {source.uri} needs OpenCV with GStreamer, which pip's opencv-python {cv2.__version__} is not; "
                 f"take the system's: on a Jetson JetPack's, else apt install python3-opencv, "
@@ -135,15 +136,15 @@ def is_jetson() -> bool:
 
 def open_rtsp(source: Source) -> Reader:
     """Open an RTSP camera: by GStreamer on a Jetson, whose decoder FFmpeg does not use, else by FFmpeg."""
-    backends = cv2.videoio_registry.getStreamBackends()
-    if cv2.CAP_FFMPEG not in backends or (is_jetson() and cv2.CAP_GSTREAMER in backends):
+    has = cv2.videoio_registry.hasBackend  # what is only listed may be a plugin that is not installed
+    if not has(cv2.CAP_FFMPEG) or (is_jetson() and has(cv2.CAP_GSTREAMER)):
         return GStreamerReader(source)
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS]
-    capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, timeouts)
-    if not capture.isOpened():
-        raise SourceError(
-            f"source {source.uri}: no RTSP stream within {_FFMPEG_TIMEOUT_MS / 1e3:g} s; "
-            f"check address, user and password, and --source-transport"
-        )
-    return StreamReader(capture)
+    for analyse_s in _ANALYSE_S:
+        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
+        capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, timeouts)
+        if capture.isOpened():
+            return StreamReader(capture)
+    raise SourceError(
+        f"source {source.uri}: no RTSP stream to be had; check address, user and password, and --source-transport"
+    )

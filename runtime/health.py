@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+PICTURE_REASONS = ("frozen", "black", "blank")
+"""Why a picture shows nothing of now (edgeseg.runtime.picture_watch)."""
+
 
 @dataclass
 class Spells:
@@ -62,7 +65,7 @@ class SourceHealth:
     damaged: int = 0
     resolution_changes: int = 0
     away: Spells = field(default_factory=Spells)
-    pictures: dict[str, Spells] = field(default_factory=dict)
+    pictures: dict[str, Spells] = field(default_factory=lambda: {reason: Spells() for reason in PICTURE_REASONS})
 
     def note_picture(self, reason: str | None, now: float) -> None:
         """Take the next frame's reason, captured at `now` in monotonic seconds."""
@@ -70,7 +73,7 @@ class SourceHealth:
             if other != reason:
                 spells.end(now)
         if reason is not None:
-            self.pictures.setdefault(reason, Spells()).begin(now)
+            self.pictures[reason].begin(now)
 
     def close(self, now: float) -> None:
         """End what is under way."""
@@ -80,4 +83,4 @@ class SourceHealth:
     def to_dict(self) -> dict[str, Any]:
         counts = {key: value for key, value in self.__dict__.items() if isinstance(value, int)}
         pictures = {reason: spells.to_dict() for reason, spells in self.pictures.items()}
-        return {**counts, "away": self.away.to_dict(), **{"frozen": Spells().to_dict(), **pictures}}
+        return {**counts, "away": self.away.to_dict(), **pictures}

@@ -60,17 +60,19 @@ def raw_pipeline(text: str) -> str:
     return f"{text} ! {TO_BGR} ! {APPSINK}"
 
 
-def ffmpeg_options(source: Source) -> str:
-    """Return OPENCV_FFMPEG_CAPTURE_OPTIONS for an RTSP camera.
+def ffmpeg_options(source: Source, analyse_s: float) -> str:
+    """Return OPENCV_FFMPEG_CAPTURE_OPTIONS for an RTSP camera; `nobuffer` hands frames on as they come.
 
-    `nobuffer` hands frames on as they come; a second is enough to find out what the stream holds.
+    Args:
+        source: of the kind `rtsp`.
+        analyse_s: how much of the stream is read, and delays its opening, to find out what it holds.
     """
     options = {
         "rtsp_transport": source.options.transport,
         "max_delay": str(source.options.latency_ms * 1000),
         "fflags": "nobuffer+discardcorrupt",
         "flags": "low_delay",
-        "analyzeduration": "1000000",
+        "analyzeduration": str(round(analyse_s * 1e6)),
     }
     return "|".join(f"{key};{value}" for key, value in options.items())
 

@@ -32,10 +32,13 @@ class Backoff:
         return self.delay_s
 
 
-def wait_for_return(delay_s: float, probe: Probe | None, stop: threading.Event) -> None:
-    """Wait `delay_s`: less if the camera, not seen at first, comes back; longer, to LAST_RESORT_S, while it is away."""
+def wait_for_return(delay_s: float, probe: Probe | None, stop: threading.Event, limit_s: float = LAST_RESORT_S) -> None:
+    """Wait `delay_s`: less if the camera, not seen at first, comes back; longer while it is away.
+
+    Never longer than LAST_RESORT_S or `limit_s`.
+    """
     now = time.monotonic()
-    end, last_resort = now + delay_s, now + max(delay_s, LAST_RESORT_S)
+    end, last_resort = now + delay_s, now + min(LAST_RESORT_S, limit_s)
     was_away = False
     while not stop.is_set() and (now := time.monotonic()) < last_resort:
         answers = probe is None or probe()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
+from edgeseg.runtime.health import PICTURE_REASONS
 from edgeseg.runtime.records import Ledger, Summary
 
 _REFRESH_S = 0.5
@@ -73,6 +74,7 @@ def table(summary: Summary) -> str:
         f"frames: {frames['captured']} captured = {frames['processed']} processed + {frames['skipped']} skipped "
         f"+ {frames['stale']} stale + {frames['failed']} failed, in {summary.seconds:.2f} s "
         f"(after {summary.warm_up_frames} warm-up frames)",
+        *_health_lines(summary.source_health),
         "",
         f"{'ms':<18}{'mean':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'max':>9}",
     ]
@@ -84,3 +86,24 @@ def table(summary: Summary) -> str:
     for uri, state in summary.outputs.items():
         lines.append(f"output {uri}: {state['written']} written, {state['dropped']} dropped because it was slow")
     return "\n".join(lines)
+
+
+def _health_lines(health: dict[str, Any]) -> list[str]:
+    """Say what the source suffered, if it did."""
+    interruptions = health["stalls"] + health["deaths"] + health["losses"]
+    lines = []
+    if interruptions:
+        away = health["away"]
+        lines.append(
+            f"source: {health['stalls']} stalls + {health['deaths']} deaths of the capture process + "
+            f"{health['losses']} losses of the stream, {health['reconnects']} reconnects; "
+            f"away for {away['seconds']:.1f} s, at most {away['longest_s']:.1f} s"
+        )
+    for reason in PICTURE_REASONS:
+        spells = health[reason]
+        if spells["count"]:
+            seconds, longest_s = spells["seconds"], spells["longest_s"]
+            lines.append(f"source: {spells['count']} {reason} spells, {seconds:.1f} s, at most {longest_s:.1f} s")
+    if health["damaged"]:
+        lines.append(f"source: {health['damaged']} damaged pictures were left out")
+    return lines

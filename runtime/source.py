@@ -77,7 +77,9 @@ class Source:
 
     def without_secrets(self, text: str) -> str:
         """Return a text about this source, from a library perhaps, with its address as `uri`."""
-        return hide_secrets(text.replace(self.location, self.uri)) if self.is_camera else text
+        return (
+            hide_secrets(text.replace(self.location, self.uri)) if self.kind in ("rtsp", "http") else hide_secrets(text)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""

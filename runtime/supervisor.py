@@ -136,7 +136,7 @@ class Supervisor:
                 self._process = process
                 if delay_s:
                     self._health.attempts += 1
-                    wait_for_return(min(delay_s, max(0.0, self._left_s())), probe_of(self._source), self._closing)
+                    wait_for_return(delay_s, probe_of(self._source), self._closing, max(0.0, self._left_s()))
                 with self._changing:
                     process.open(self._request, self._is_started)
                 end = self._follow(process, patience_s)

@@ -6,6 +6,8 @@ import socket
 import struct
 from typing import NamedTuple
 
+from edgeseg.runtime.health import PICTURE_REASONS
+
 MESSAGE_BYTES = 4096
 OPEN_BYTES = 65536  # of the first message: a GStreamer pipeline may be long
 
@@ -20,7 +22,7 @@ END = b"E"  # capture -> parent: the source ended
 ERROR = b"X"  # capture -> parent: UTF-8 text of what went wrong
 HOPELESS = b"U"  # capture -> parent: the same, where trying again cannot help
 
-REASONS = (None, "frozen", "black", "blank")
+REASONS = (None, *PICTURE_REASONS)
 CLOCKS = ("arrival", "stream", "sensor")
 
 _FRAME = struct.Struct("<cBBBBdd")

@@ -177,7 +177,8 @@ def test_a_killed_capture_process_ends_it_with_code_3_and_its_figures(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert started(stats)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    children = [child for task in tasks for child in (task / "children").read_text().split()]
     assert len(children) == 1
     subprocess.run(["kill", "-KILL", children[0]], check=True)
     stdout, stderr = process.communicate(timeout=20)
