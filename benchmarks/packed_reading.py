@@ -63,14 +63,18 @@ def main() -> None:
     parser.add_argument("--size", type=Size.parse, default=Size(352, 480))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--counts", type=int, nargs=2, default=(500, 5000))
-    parser.add_argument("--runs", type=int, default=2, help="of each memory measurement")
+    parser.add_argument("--runs", type=int, default=2, help="of each memory measurement; 0 for none")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
         speed = measure_speed(arguments.camvid, Path(folder), arguments.size, arguments.rounds)
         show_speed(speed)
-        memory = measure_memory(arguments.camvid, Path(folder), arguments.size, arguments.counts, arguments.runs)
+        memory = (
+            {}
+            if arguments.runs == 0
+            else measure_memory(arguments.camvid, Path(folder), arguments.size, arguments.counts, arguments.runs)
+        )
     show_memory(memory)
     if arguments.json:
         machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores"
