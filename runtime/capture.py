@@ -97,8 +97,8 @@ class Capture:
         self._ready.clear()
 
     @property
-    def pid(self) -> int:
-        """Process id of the capture process at work; 0 while there is none."""
+    def pid(self) -> int | None:
+        """Process id of the capture process at work; None while there is none (0 would name a whole group to kill)."""
         return self._supervisor.pid
 
     @property

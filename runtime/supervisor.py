@@ -86,9 +86,9 @@ class Supervisor:
         self._thread.join()
 
     @property
-    def pid(self) -> int:
+    def pid(self) -> int | None:
         process = self._process
-        return process.pid if process else 0
+        return process.pid if process else None
 
     def start(self) -> None:
         """Let frames come, from this capture process and from those that follow it."""

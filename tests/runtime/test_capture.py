@@ -180,6 +180,7 @@ def test_a_capture_process_killed_in_mid_stream_is_an_error_not_a_hang(video: Pa
         capture.start()
         frame = capture.next_frame(GO_ON)
         assert frame is not None
+        assert capture.pid is not None
         os.kill(capture.pid, signal.SIGKILL)
         began = time.monotonic()
         with pytest.raises(SourceError, match="ended by signal 9"):
@@ -199,6 +200,7 @@ def test_leaving_ends_the_capture_process(video: Path) -> None:
     with Capture(parse_source(str(video), loop=True)) as capture:
         capture.wait_until_open(GO_ON)
         pid = capture.pid
+        assert pid is not None
     assert not is_running(pid)
 
 

@@ -27,6 +27,7 @@ from edgeseg.runtime.supervisor import CaptureSettings
 
 GO_ON = threading.Event()  # never set
 RECOVERY_S = 2.0
+OPENING_S = 0.7  # of a camera here, process and all, on a machine that does nothing else
 
 needs_rtsp_server = pytest.mark.skipif(not RtspCamera.is_available(), reason=NO_RTSP_SERVER)
 
@@ -43,7 +44,10 @@ class Consumer:
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
         self.seen: list[tuple[int, str | None, float]] = []
+        began = time.monotonic()
         capture.wait_until_open(GO_ON)
+        # Two seconds where the machine is free: what opening took longer than usual just now, recovery may too.
+        self.recovery_s = RECOVERY_S + 2 * max(0.0, time.monotonic() - began - OPENING_S)
         capture.start()
         self.first_after(0.0)
 
@@ -71,6 +75,14 @@ class Consumer:
                 return time.monotonic() - moment
         raise AssertionError(f"no such frame within {within} s: {self.capture.health.to_dict()}")
 
+    def process(self) -> int:
+        """Return the capture process that is at work or standing by."""
+        end = time.monotonic() + 15
+        while (pid := self.capture.pid) is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return pid
+
     def all_accounted_for(self) -> bool:
         captured, left = self.capture.finish()
         return [identity for identity, _, _ in self.seen] + [each.id for each in left] == list(range(captured))
@@ -87,11 +99,11 @@ def children() -> list[str]:
 def test_a_killed_capture_process_is_replaced(camera: MjpegCamera) -> None:
     with watched(camera) as capture:
         consumer = Consumer(capture)
-        first = capture.pid
+        first = consumer.process()
         os.kill(first, signal.SIGKILL)
         killed_at = time.monotonic()
         consumer.watch(0.3)
-        assert consumer.first_after(killed_at + 0.2) < RECOVERY_S
+        assert consumer.first_after(killed_at + 0.2) < consumer.recovery_s
         assert capture.pid != first
         assert not Path(f"/proc/{first}").exists()
         assert (capture.health.deaths, capture.health.reconnects) == (1, 1)
@@ -105,12 +117,12 @@ def test_a_read_that_hangs_is_ended_and_the_camera_opened_again(camera: MjpegCam
     """A stopped process is the hardest hang: it answers nothing and no signal but SIGKILL ends it."""
     with watched(camera, stall_s=1.0) as capture:
         consumer = Consumer(capture)
-        os.kill(capture.pid, signal.SIGSTOP)
+        os.kill(consumer.process(), signal.SIGSTOP)
         stopped_at = time.monotonic()
         consumer.watch(0.5)
-        assert consumer.first_after(stopped_at + 0.4) < 0.6 + RECOVERY_S
+        assert consumer.first_after(stopped_at + 0.4) < 0.6 + consumer.recovery_s
         assert (capture.health.stalls, capture.health.reconnects) == (1, 1)
-        assert capture.health.away.longest == pytest.approx(1.0 + 0.7, abs=0.7)
+        assert 1.0 < capture.health.away.longest < 1.0 + consumer.recovery_s
         assert consumer.all_accounted_for()
 
 
@@ -121,9 +133,9 @@ def test_a_camera_that_loses_its_power_is_found_again(camera: MjpegCamera, away_
         camera.stop()
         consumer.watch(away_s)
         camera.start()
-        assert consumer.first_after(time.monotonic()) < RECOVERY_S
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert (capture.health.losses, capture.health.reconnects) == (1, 1)
-        assert away_s < capture.health.away.longest < away_s + RECOVERY_S + 0.2
+        assert away_s < capture.health.away.longest < away_s + consumer.recovery_s + 0.2
         assert consumer.all_accounted_for()
 
 
@@ -134,7 +146,7 @@ def test_a_server_that_accepts_and_sends_nothing_holds_nobody_up(camera: MjpegCa
         camera.hang_up()
         assert consumer.watch(3.0).count(None) <= 3
         camera.mode = "good"  # for new connections; those that wait get no answer
-        assert consumer.first_after(time.monotonic()) < RECOVERY_S
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert consumer.all_accounted_for()
 
 
@@ -144,9 +156,9 @@ def test_frames_that_stop_for_three_seconds_are_a_stall(camera: MjpegCamera) -> 
         camera.mode = "pause"
         consumer.watch(3.0)
         camera.mode = "good"
-        assert consumer.first_after(time.monotonic()) < RECOVERY_S
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert (capture.health.stalls, capture.health.reconnects) == (1, 1)
-        assert 3.0 < capture.health.away.longest < 3.2 + RECOVERY_S
+        assert 3.0 < capture.health.away.longest < 3.2 + consumer.recovery_s
 
 
 def test_a_frozen_picture_is_not_one_of_now(camera: MjpegCamera) -> None:
@@ -202,7 +214,8 @@ def test_damaged_pictures_are_let_go_and_counted(camera: MjpegCamera, damage: st
     with watched(camera) as capture:
         consumer = Consumer(capture)
         camera.mode = damage
-        assert len(consumer.watch(1.0)) <= 5  # on their way when it began
+        consumer.watch(0.5)  # what was on its way
+        assert consumer.watch(1.0) == []
         camera.mode = "good"
         assert consumer.first_after(time.monotonic()) < 0.5
         assert capture.health.damaged > 10
@@ -213,7 +226,7 @@ def test_damaged_pictures_are_let_go_and_counted(camera: MjpegCamera, damage: st
 def test_a_capture_process_without_memory_is_replaced(camera: MjpegCamera) -> None:
     with watched(camera) as capture:
         consumer = Consumer(capture)
-        resource.prlimit(capture.pid, resource.RLIMIT_AS, (2**20, 2**20))
+        resource.prlimit(consumer.process(), resource.RLIMIT_AS, (2**20, 2**20))
         camera.size = Size(1080, 1920)  # wants a new ring
         began = time.monotonic()
         end = began + 10
@@ -246,11 +259,11 @@ def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
                 before, memory_before = resources(), memory_mib()
             faulty_at = time.monotonic()
             if index % 3 == 0:
-                os.kill(capture.pid, signal.SIGKILL)
+                os.kill(consumer.process(), signal.SIGKILL)
             elif index % 3 == 1:
                 camera.hang_up()
             else:
-                os.kill(capture.pid, signal.SIGSTOP)
+                os.kill(consumer.process(), signal.SIGSTOP)
             consumer.first_after(faulty_at + 0.25)
             consumer.watch(0.3)  # as long as the backoff, which then begins anew
             assert capture.health.reconnects == index + 1
@@ -330,7 +343,7 @@ def test_a_camera_that_never_comes_back_is_given_up_when_asked(camera: MjpegCame
         gone_at = time.monotonic()
         with pytest.raises(SourceError, match="http://127"):
             consumer.watch(10.0)
-        assert 1.0 < time.monotonic() - gone_at < 1.0 + 3.0
+        assert 1.0 < time.monotonic() - gone_at < 1.0 + consumer.recovery_s
 
 
 def test_a_truncated_file_ends_with_a_warning(video: Path) -> None:
@@ -356,7 +369,7 @@ def test_an_rtsp_camera_stopped_and_started_again_is_found_again() -> None:
             camera.stop()
             consumer.watch(away_s)
             camera.start()
-            assert consumer.first_after(time.monotonic()) < RECOVERY_S
+            assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert (capture.health.losses, capture.health.reconnects) == (2, 2)
         assert consumer.all_accounted_for()
 
@@ -373,8 +386,10 @@ def test_the_password_of_a_camera_is_used_and_never_shown(
         source = parse_source(camera.uri)
         with Capture(source) as capture:
             assert capture.wait_until_open(GO_ON) == Size(240, 320)
-            arguments = Path(f"/proc/{capture.pid}/cmdline").read_bytes().decode()
-            os.kill(capture.pid, signal.SIGKILL)
+            pid = capture.pid
+            assert pid is not None
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+            os.kill(pid, signal.SIGKILL)
             capture.start()
             time.sleep(0.5)
             news = " ".join(capture.take_news())
@@ -479,4 +494,4 @@ def test_the_clock_set_back_changes_no_age_and_no_order(
     assert [line["frame"] for line in lines] == sorted(line["frame"] for line in lines)
     ages = [line["ms"]["capture_to_mask"] for line in lines if line["status"] == "ok"]
     assert min(ages) >= 0
-    assert max(ages) < 2000
+    assert max(ages) < 60_000  # a busy machine, not an hour
