@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -86,13 +87,11 @@ def export(
     progress(f"loading {path}")
     model = load_model(path)
     progress("converting to ONNX")
-    network = onnx_from_keras(model, spec)
-    upsampling = check_upsampling(model, network)
-    graph = camera_graph(network, spec, settings.with_confidence)
-    onnx.checker.check_model(graph, full_check=True)
+    graph, upsampling = _graph(model, spec, settings)
 
     def write_proven(partial: Path) -> Parity:
-        onnx.save(graph, str(partial))
+        partial.write_bytes(graph.pop().SerializeToString())  # what is written needs no memory any more
+        onnx.checker.check_model(str(partial), full_check=True)
         progress(f"comparing {len(frames)} frames with the Keras model")
         with open_engine(partial, "onnxruntime-cpu") as engine:
             parity = compare(model, engine, spec, frames)
@@ -102,6 +101,12 @@ def export(
     parity = replace_whole(target, write_proven)
     write_whole(target.with_name(f"{target.name}.spec.json"), spec.to_json())
     return ExportReport(str(target), str(spec.camera_size), str(spec.input_size), upsampling, parity)
+
+
+def _graph(model: Any, spec: ModelSpec, settings: ExportSettings) -> tuple[list[onnx.ModelProto], int]:
+    network = onnx_from_keras(model, spec)
+    upsampling = check_upsampling(model, network)
+    return [camera_graph(network, spec, settings.with_confidence)], upsampling
 
 
 def _spec_of(path: Path, settings: ExportSettings) -> ModelSpec:
