@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from edgeseg.console import SIZE, run_command, say
+from edgeseg.console import option, run_command, say
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
-from edgeseg.geometry import FITS, Size
+from edgeseg.export_commands import export
 from edgeseg.run_directory import RunDirectory
 from edgeseg.settings import TrainSettings
 
@@ -34,22 +34,8 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command one option for each training setting, named, typed and explained by the setting itself."""
     for each in reversed([*fields(TrainSettings), *fields(Augmentation)]):
         if each.name not in ("crop", "augmentation"):
-            command = _option(each)(command)
+            command = option(each)(command)
     return command
-
-
-def _option(setting: Field[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
-    kind: Any = SIZE if isinstance(default, Size) else type(default)
-    if setting.metadata["choices"]:
-        kind = click.Choice(setting.metadata["choices"])
-    return click.option(
-        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
-        type=kind,
-        default=str(default) if kind is SIZE else default,
-        show_default=default != "",
-        help=f"{text[0].upper()}{text[1:]}.",
-    )
 
 
 @cli.command()
@@ -90,7 +76,7 @@ def _with_options(settings: TrainSettings, options: Mapping[str, Any], crop: str
 def _crop_of_data(text: str, data: str) -> Any:
     """Turn a crop in pixels of the data set's pictures into shares of them."""
     from edgeseg.data import open_dataset
-    from edgeseg.geometry import Crop
+    from edgeseg.geometry import Crop, Size
 
     first = open_dataset(data).split("train")[0].read_image()
     return Crop.parse(text, Size(*first.shape[:2]))
@@ -126,42 +112,7 @@ def evaluate(model: Path, data: str, split: str, json_path: Path | None, backend
 cli.add_command(data)
 
 
-@cli.command()
-@click.argument("run", type=PATH)
-@click.option("--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json comes beside it.")
-@click.option("--camera-size", type=SIZE, help="Of the frames that the graph takes.  [default: network size]")
-@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the frame, in its pixels.  [default: the run's]")
-@click.option(
-    "--fit",
-    type=click.Choice(FITS),
-    help="How the frame's shape meets the network's: stretch, crop or pad.  [default: the run's]",
-)
-@click.option("--with-confidence", is_flag=True, help="Add the output confidence, 255 x the softmax maximum.")
-@click.option("--check", metavar="FORMAT:PATH", help="Frames for the proof.  [default: the run's data]")
-def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, **options: Any) -> None:
-    """Export RUN (a run directory or a .keras file) as one ONNX file, compared with the model before it is written.
-
-    The file takes camera frames (uint8, BGR) and gives class maps (uint8); resize, normalisation and argmax are inside.
-    """
-    from edgeseg.errors import UsageError
-    from edgeseg.geometry import Crop
-
-    if crop and not camera_size:
-        raise UsageError(
-            f"--crop {crop} is in pixels of the camera's frame; give its size by --camera-size WIDTHxHEIGHT"
-        )
-    cut = Crop.parse(crop, camera_size) if crop and camera_size else None
-
-    from edgeseg.export.exporter import ExportSettings
-    from edgeseg.export.exporter import export as run_export
-
-    settings = ExportSettings(camera_size=camera_size, crop=cut, **options)
-    report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
-    say(
-        f"{report.onnx}: frames of {report.camera_size}, network {report.network_size}, "
-        f"{report.transposed_convolutions} transposed convolutions, each one ConvTranspose; "
-        f"{report.parity.equal_pixels:.3%} of pixels as the Keras model's over {report.parity.frames} frames"
-    )
+cli.add_command(export)
 
 
 @cli.command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import Field
 from typing import Any, NoReturn
 
 import click
@@ -39,6 +41,21 @@ class SizeType(click.ParamType[Size]):
 
 
 SIZE = SizeType()
+
+
+def option(setting: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the click option of a setting (edgeseg.setting): named, typed and explained by the setting itself."""
+    name, default, text = setting.name.replace("_", "-"), setting.default, setting.metadata["help"]
+    kind: Any = SIZE if isinstance(default, Size) else type(default)
+    if setting.metadata["choices"]:
+        kind = click.Choice(setting.metadata["choices"])
+    return click.option(
+        f"--{name}/--no-{name}" if kind is bool else f"--{name}",
+        type=kind,
+        default=str(default) if kind is SIZE else default,
+        show_default=default != "",
+        help=f"{text[0].upper()}{text[1:]}.",
+    )
 
 
 def run_command(command: click.Command, program: str) -> NoReturn:

@@ -34,7 +34,17 @@ def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: boo
     """
     assert spec.camera_size is not None
     placement = place(spec.camera_size, spec.input_size, spec.fit, spec.crop)
-    graph = _joined(_head(placement, spec), network, _tail(spec, with_confidence))
+    graph = _joined(_head(placement, spec), network, _tail(spec, with_confidence, _opset(network)))
+    return _signed(graph, spec)
+
+
+def raw_graph(network: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Return the network alone, from `pixels` float32 [1, 3, H, W] to `logits`, with its spec (without camera size)."""
+    network.graph.name = "network"
+    return _signed(network, spec)
+
+
+def _signed(graph: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     graph.producer_name, graph.producer_version = "edgeseg", spec.versions.get("edgeseg", "")
     helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
     return graph
@@ -127,7 +137,20 @@ def _pad(build: _Builder, x: str, placement: Placement) -> str:
     return build.node("Pad", [x, pads], "head_padded")
 
 
-def _tail(spec: ModelSpec, with_confidence: bool) -> onnx.GraphProto:
+def _reduce_max(build: _Builder, opset: int) -> None:
+    """Axes were an attribute until opset 18 made them an input."""
+    if opset < 18:
+        build.node("ReduceMax", ["tail_shares"], "tail_best", axes=[1], keepdims=0)
+    else:
+        axes = build.constant("axes", np.array([1], np.int64))
+        build.node("ReduceMax", ["tail_shares", axes], "tail_best", keepdims=0)
+
+
+def _opset(network: onnx.ModelProto) -> int:
+    return next(int(each.version) for each in network.opset_import if each.domain in ("", "ai.onnx"))
+
+
+def _tail(spec: ModelSpec, with_confidence: bool, opset: int) -> onnx.GraphProto:
     build = _Builder("tail")
     size = [1, *spec.input_size]
     build.node("ArgMax", [OUTPUT], "tail_ids", axis=1, keepdims=0)
@@ -136,7 +159,7 @@ def _tail(spec: ModelSpec, with_confidence: bool) -> onnx.GraphProto:
     outputs = [helper.make_tensor_value_info(CLASS_MAP, TensorProto.UINT8, size)]
     if with_confidence:
         build.node("Softmax", [OUTPUT], "tail_shares", axis=1)
-        build.node("ReduceMax", ["tail_shares"], "tail_best", axes=[1], keepdims=0)
+        _reduce_max(build, opset)
         build.node("Mul", ["tail_best", build.constant("255", np.array(255, np.float32))], "tail_255")
         build.node("Round", ["tail_255"], "tail_whole")
         build.node("Cast", ["tail_whole"], CONFIDENCE, to=TensorProto.UINT8)

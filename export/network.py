@@ -12,10 +12,10 @@ import onnx
 
 from edgeseg.errors import ModelError
 from edgeseg.export.folding import bind_weights
+from edgeseg.export.settings import OPSET
 from edgeseg.spec import ModelSpec
 from edgeseg.tf import tf
 
-OPSET = 17
 IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPack 6 do not read
 INPUT, OUTPUT = "pixels", "logits"
 WEIGHT = "weight_"
@@ -45,6 +45,9 @@ def onnx_from_keras(model: Any, spec: ModelSpec, opset: int = OPSET) -> onnx.Mod
         raise ModelError(f"the model gives {model.output_shape}; expected {expected} by its spec: train it again")
     graph = _converted(model, spec, opset)
     graph.ir_version = IR_VERSION
+    domains = {node.domain for node in graph.graph.node}
+    for each in [each for each in graph.opset_import if each.domain not in domains]:
+        graph.opset_import.remove(each)
     _rename(graph.graph, graph.graph.output[0].name, OUTPUT)
     return graph
 
