@@ -1,10 +1,10 @@
 """What the ONNX parsers of TensorRT 8.6 and 10.3 take, as a table: for where no NVIDIA library is at hand, and beside
 TensorRT-RTX, which is more lenient than the TensorRT of JetPack.
 
-Sources: github.com/onnx/onnx-tensorrt, docs/operators.md at release/8.5-GA (the table of operators and restrictions;
-8.6 and 10 only added to it), "up to Opset 17" in that of 8.6; opset 20 and ONNX 1.16 in the support matrix of 10.3;
-docs.nvidia.com/deeplearning/tensorrt, Developer Guide, "Working with Quantized Types" (explicit quantisation: int8,
-symmetric, zero point 0) and IBuilderConfig on uint8 ("network inputs and outputs only, converted by a cast").
+Sources. Operators, their attributes, zero points of 0: the table of github.com/onnx/onnx-tensorrt, docs/operators.md,
+as it was for 8.5; it is taken to hold for 8.6 and 10.3, which may know more. Opset 17 for 8.6: NVIDIA's list of operators
+on Orin DLA. That a uint8 input wants a Cast and that antialias is refused was tried with TensorRT-RTX 1.7. Not checked
+against a document: opset 20 for 10.3, and the IR versions, which are those of the ONNX releases of these opsets.
 """
 
 from __future__ import annotations
