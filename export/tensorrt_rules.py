@@ -2,7 +2,7 @@
 TensorRT-RTX, which is more lenient than the TensorRT of JetPack.
 
 Sources. Operators, their attributes, zero points of 0: the table of github.com/onnx/onnx-tensorrt, docs/operators.md,
-as it was for 8.5; it is taken to hold for 8.6 and 10.3, which may know more. Opset 17 for 8.6: NVIDIA's list of operators
+as it was for 8.5; taken to hold for 8.6 and 10.3, which may know more. Opset 17 for 8.6: NVIDIA's list of operators
 on Orin DLA. That a uint8 input wants a Cast and that antialias is refused was tried with TensorRT-RTX 1.7. Not checked
 against a document: opset 20 for 10.3, and the IR versions, which are those of the ONNX releases of these opsets.
 """
