@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from edgeseg.cluster import find_cluster
-from edgeseg.console import SIZE, given, run_command, say, setting_options
+from edgeseg.console import given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
-from edgeseg.geometry import FITS, Size
+from edgeseg.export_commands import export
+from edgeseg.geometry import Size
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
@@ -89,42 +90,7 @@ cli.add_command(data)
 cli.add_command(models)
 
 
-@cli.command()
-@click.argument("run", type=PATH)
-@click.option("--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json comes beside it.")
-@click.option("--camera-size", type=SIZE, help="Of the frames that the graph takes.  [default: network size]")
-@click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the frame, in its pixels.  [default: the run's]")
-@click.option(
-    "--fit",
-    type=click.Choice(FITS),
-    help="How the frame's shape meets the network's: stretch, crop or pad.  [default: the run's]",
-)
-@click.option("--with-confidence", is_flag=True, help="Add the output confidence, 255 x the softmax maximum.")
-@click.option("--check", metavar="FORMAT:PATH", help="Frames for the proof.  [default: the run's data]")
-def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, **options: Any) -> None:
-    """Export RUN (a run directory or a .keras file) as one ONNX file, compared with the model before it is written.
-
-    The file takes camera frames (uint8, BGR) and gives class maps (uint8); resize, normalisation and argmax are inside.
-    """
-    from edgeseg.errors import UsageError
-    from edgeseg.geometry import Crop
-
-    if crop and not camera_size:
-        raise UsageError(
-            f"--crop {crop} is in pixels of the camera's frame; give its size by --camera-size WIDTHxHEIGHT"
-        )
-    cut = Crop.parse(crop, camera_size) if crop and camera_size else None
-
-    from edgeseg.export.exporter import ExportSettings
-    from edgeseg.export.exporter import export as run_export
-
-    settings = ExportSettings(camera_size=camera_size, crop=cut, **options)
-    report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
-    say(
-        f"{report.onnx}: frames of {report.camera_size}, network {report.network_size}, "
-        f"{report.transposed_convolutions} transposed convolutions, each one ConvTranspose; "
-        f"{report.parity.equal_pixels:.3%} of pixels as the Keras model's over {report.parity.frames} frames"
-    )
+cli.add_command(export)
 
 
 @cli.command()

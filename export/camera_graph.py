@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.export.network import INPUT, IR_VERSION, OPSET, OUTPUT
+from edgeseg.export.network import INPUT, OUTPUT
 from edgeseg.geometry import Box, Placement, Size, place
 from edgeseg.spec import METADATA_KEY, ModelSpec
 
@@ -34,12 +34,18 @@ def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: boo
     """
     assert spec.camera_size is not None
     placement = place(spec.camera_size, spec.input_size, spec.fit, spec.crop)
-    graph = compose.merge_models(_head(placement, spec), network, io_map=[("head_pixels", INPUT)])
-    outputs = [CLASS_MAP, CONFIDENCE] if with_confidence else [CLASS_MAP]
-    tail = _tail(spec, with_confidence)
-    graph = compose.merge_models(graph, tail, io_map=[(OUTPUT, "tail_logits")], outputs=outputs)
+    graph = _joined(_head(placement, spec), network, _tail(spec, with_confidence, _opset(network)))
+    return _signed(graph, spec)
+
+
+def raw_graph(network: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Return the network alone, from `pixels` float32 [1, 3, H, W] to `logits`, with its spec (without camera size)."""
+    network.graph.name = "network"
+    return _signed(network, spec)
+
+
+def _signed(graph: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     graph.producer_name, graph.producer_version = "edgeseg", spec.versions.get("edgeseg", "")
-    _unite_opsets(graph)
     helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
     return graph
 
@@ -49,11 +55,22 @@ def with_camera(spec: ModelSpec, camera_size: Size | None) -> ModelSpec:
     return replace(spec, camera_size=camera_size or spec.input_size)
 
 
-def _unite_opsets(graph: onnx.ModelProto) -> None:
-    """Name each operator set once: merging models repeats them."""
-    versions = {each.domain: each.version for each in graph.opset_import}
-    del graph.opset_import[:]
-    graph.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
+def _joined(head: onnx.GraphProto, network: onnx.ModelProto, tail: onnx.GraphProto) -> onnx.ModelProto:
+    """Put head and tail around the network, in the network's own opset and IR version.
+
+    By hand, since onnx.compose copies every weight with each part, and these may be half a gigabyte.
+    """
+    joined = onnx.ModelProto()
+    joined.ir_version = network.ir_version
+    joined.opset_import.extend(network.opset_import)
+    graph = joined.graph
+    graph.name = "camera"
+    graph.input.extend(head.input)
+    graph.output.extend(tail.output)
+    for part in (head, network.graph, tail):
+        graph.node.extend(part.node)
+        graph.initializer.extend(part.initializer)
+    return joined
 
 
 class _Builder:
@@ -73,12 +90,11 @@ class _Builder:
         self.constants.append(numpy_helper.from_array(values, full))
         return full
 
-    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        graph = helper.make_graph(self.nodes, self.prefix, inputs, outputs, self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    def graph(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.GraphProto:
+        return helper.make_graph(self.nodes, self.prefix, inputs, outputs, self.constants)
 
 
-def _head(placement: Placement, spec: ModelSpec) -> onnx.ModelProto:
+def _head(placement: Placement, spec: ModelSpec) -> onnx.GraphProto:
     """Cast, cut, resize, normalise, pad: a camera frame becomes the network's input."""
     build = _Builder("head")
     x = build.node("Cast", [FRAME], "head_float", to=TensorProto.FLOAT)
@@ -99,10 +115,10 @@ def _head(placement: Placement, spec: ModelSpec) -> onnx.ModelProto:
     x = build.node("Mul", [x, scale], "head_scaled")
     if placement.pads:
         x = _pad(build, x, placement)
-    build.nodes[-1].output[0] = "head_pixels"
+    build.nodes[-1].output[0] = INPUT
     frame = helper.make_tensor_value_info(FRAME, TensorProto.UINT8, [1, *placement.picture, 3])
-    pixels = helper.make_tensor_value_info("head_pixels", TensorProto.FLOAT, [1, 3, *placement.network])
-    return build.model([frame], [pixels])
+    pixels = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, 3, *placement.network])
+    return build.graph([frame], [pixels])
 
 
 def _cut(build: _Builder, x: str, box: Box) -> str:
@@ -121,19 +137,32 @@ def _pad(build: _Builder, x: str, placement: Placement) -> str:
     return build.node("Pad", [x, pads], "head_padded")
 
 
-def _tail(spec: ModelSpec, with_confidence: bool) -> onnx.ModelProto:
+def _reduce_max(build: _Builder, opset: int) -> None:
+    """Axes were an attribute until opset 18 made them an input."""
+    if opset < 18:
+        build.node("ReduceMax", ["tail_shares"], "tail_best", axes=[1], keepdims=0)
+    else:
+        axes = build.constant("axes", np.array([1], np.int64))
+        build.node("ReduceMax", ["tail_shares", axes], "tail_best", keepdims=0)
+
+
+def _opset(network: onnx.ModelProto) -> int:
+    return next(int(each.version) for each in network.opset_import if each.domain in ("", "ai.onnx"))
+
+
+def _tail(spec: ModelSpec, with_confidence: bool, opset: int) -> onnx.GraphProto:
     build = _Builder("tail")
     size = [1, *spec.input_size]
-    build.node("ArgMax", ["tail_logits"], "tail_ids", axis=1, keepdims=0)
+    build.node("ArgMax", [OUTPUT], "tail_ids", axis=1, keepdims=0)
     build.node("Cast", ["tail_ids"], "tail_float_ids", to=TensorProto.FLOAT)
     build.node("Cast", ["tail_float_ids"], CLASS_MAP, to=TensorProto.UINT8)
     outputs = [helper.make_tensor_value_info(CLASS_MAP, TensorProto.UINT8, size)]
     if with_confidence:
-        build.node("Softmax", ["tail_logits"], "tail_shares", axis=1)
-        build.node("ReduceMax", ["tail_shares"], "tail_best", axes=[1], keepdims=0)
+        build.node("Softmax", [OUTPUT], "tail_shares", axis=1)
+        _reduce_max(build, opset)
         build.node("Mul", ["tail_best", build.constant("255", np.array(255, np.float32))], "tail_255")
         build.node("Round", ["tail_255"], "tail_whole")
         build.node("Cast", ["tail_whole"], CONFIDENCE, to=TensorProto.UINT8)
         outputs.append(helper.make_tensor_value_info(CONFIDENCE, TensorProto.UINT8, size))
-    logits = helper.make_tensor_value_info("tail_logits", TensorProto.FLOAT, [1, len(spec.classes), *spec.input_size])
-    return build.model([logits], outputs)
+    logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [1, len(spec.classes), *spec.input_size])
+    return build.graph([logits], outputs)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
+from functools import partial
 from typing import Any
 
+import numpy as np
 import onnx
 
 from edgeseg.errors import ModelError
+from edgeseg.export.folding import bind_weights
+from edgeseg.export.settings import OPSET
 from edgeseg.spec import ModelSpec
 from edgeseg.tf import tf
 
-OPSET = 17
 IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPack 6 do not read
 INPUT, OUTPUT = "pixels", "logits"
+WEIGHT = "weight_"
+SMALL_WEIGHT = 2**14  # numbers
 
 
-def onnx_from_keras(model: Any, spec: ModelSpec) -> onnx.ModelProto:
+def onnx_from_keras(model: Any, spec: ModelSpec, opset: int = OPSET) -> onnx.ModelProto:
     """Convert a Keras network.
 
     A fixed input shape keeps each Conv2DTranspose one ConvTranspose: a free height or width would bring Shape, Slice
@@ -25,6 +31,7 @@ def onnx_from_keras(model: Any, spec: ModelSpec) -> onnx.ModelProto:
     Args:
         model: keras.Model from (N, H, W, 3) normalised pixels to (N, H, W, classes) logits.
         spec: for the input size and the number of classes.
+        opset: version of the ONNX operators to write.
 
     Returns:
         ONNX model from `pixels` float32 [1, 3, H, W] to `logits` float32 [1, classes, H, W].
@@ -32,35 +39,71 @@ def onnx_from_keras(model: Any, spec: ModelSpec) -> onnx.ModelProto:
     Raises:
         ModelError: the model's output does not fit the spec, or it holds something that ONNX cannot say.
     """
+    model = in_float32(model)
     expected = (None, *spec.input_size, len(spec.classes))
     if tuple(model.output_shape) != expected:
         raise ModelError(f"the model gives {model.output_shape}; expected {expected} by its spec: train it again")
-    graph = _converted(model, spec)
+    graph = _converted(model, spec, opset)
     graph.ir_version = IR_VERSION
+    domains = {node.domain for node in graph.graph.node}
+    for each in [each for each in graph.opset_import if each.domain not in domains]:
+        graph.opset_import.remove(each)
     _rename(graph.graph, graph.graph.output[0].name, OUTPUT)
     return graph
 
 
-def _converted(model: Any, spec: ModelSpec) -> onnx.ModelProto:
+def in_float32(model: Any) -> Any:
+    """Return a model that computes in float32, with the same weights: one trained in mixed_bfloat16 does not."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    config = _without_policies(model.get_config())
+    plain = type(model).from_config(config)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _without_policies(config: Any) -> Any:
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return "float32"
+        return {key: _without_policies(value) for key, value in config.items()}
+    return [_without_policies(each) for each in config] if isinstance(config, list) else config
+
+
+def _converted(model: Any, spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    """Convert with the large weights as inputs, and bind them afterwards.
+
+    As constants they pass through TensorFlow's and tf2onnx's graphs many times over: 134 million parameters took more
+    than 24 GB so. The small ones stay constants, since that lets both libraries simplify the graph.
+    """
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    large = {f"{WEIGHT}{i}": each for i, each in enumerate(variables) if math.prod(each.shape) > SMALL_WEIGHT}
+    small = {f"{WEIGHT}{i}": np.asarray(each) for i, each in enumerate(variables) if f"{WEIGHT}{i}" not in large}
     signature = [tf.TensorSpec((1, *spec.input_size, 3), tf.float32, name=INPUT)]
+    signature += [tf.TensorSpec(weight.shape, weight.dtype, name=name) for name, weight in large.items()]
 
-    def forward(pixels: Any) -> Any:
-        return model(pixels, training=False)
+    def forward(pixels: Any, *inputs: Any) -> Any:
+        given = {**small, **dict(zip(large, inputs, strict=True))}
+        values = [given[f"{WEIGHT}{i}"] for i in range(len(variables))]
+        split = len(model.trainable_variables)
+        logits, _ = model.stateless_call(values[:split], values[split:], pixels, training=False)
+        return logits
 
     try:
         graph, _ = tf2onnx.convert.from_function(
             tf.function(forward, input_signature=signature),
             input_signature=signature,
-            opset=OPSET,
+            opset=opset,
             inputs_as_nchw=[INPUT],
             outputs_as_nchw=["Identity:0"],  # the name that tf.function gives its one result
         )
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the model cannot be converted to ONNX ({reason}); use layers that tf2onnx knows") from error
+    bind_weights(graph.graph, {name: partial(np.asarray, weight) for name, weight in large.items()})
     return graph
 
 

@@ -1,24 +1,26 @@
-"""Is the file what the model was? Its transposed convolutions, and its masks on real frames."""
+"""Is the file what the model was? Its masks and logits on real frames, against the Keras model's."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from edgeseg.errors import ModelError
+from edgeseg.export.camera_graph import CLASS_MAP
+from edgeseg.export.frames import Frame
+from edgeseg.export.network import OUTPUT
+from edgeseg.export.onnx_file import OnnxFile, nchw
+from edgeseg.export.settings import Limits
+from edgeseg.metrics import ConfusionMatrix
+from edgeseg.overlay import enlarge
 from edgeseg.pixels import network_pixels
-from edgeseg.runtime.engines import Engine
 from edgeseg.spec import ModelSpec
-from edgeseg.tf import keras
 
-EQUAL_PIXELS_LIMIT = 0.999
-_STRANGERS = ("Resize", "Upsample", "Slice", "Pad", "Shape", "DepthToSpace")
+Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -28,69 +30,104 @@ class Parity:
     Attributes:
         frames: number of frames compared.
         equal_pixels: share of class-map pixels that are the same, 0 to 1.
-        worst_frame: index of the frame that agrees least.
+        worst_frame: name of the frame that agrees least.
         worst_equal_pixels: its share.
+        logit_error: the greatest difference of a logit.
+        logit_range: the greatest logit less the least, of the Keras model.
+        miou_model, miou_file: mean IoU of the two on these frames; None where there are no labels.
+        iou_difference: file less model by class, in points of 100.
     """
 
     frames: int
     equal_pixels: float
-    worst_frame: int
+    worst_frame: str
     worst_equal_pixels: float
+    logit_error: float
+    logit_range: float
+    miou_model: float | None
+    miou_file: float | None
+    iou_difference: dict[str, float]
+
+    @property
+    def miou_loss(self) -> float:
+        """Points of mean IoU, of 100, that the file loses; 0 where there are no labels."""
+        return 100 * ((self.miou_model or 0.0) - (self.miou_file or 0.0))
+
+    def fault(self, limits: Limits) -> str | None:
+        """Return what is beyond a limit, or None."""
+        if self.equal_pixels < limits.equal_pixels:
+            return (
+                f"the ONNX file gives {self.equal_pixels:.4%} of the Keras model's pixels over {self.frames} frames "
+                f"(worst: {self.worst_frame} with {self.worst_equal_pixels:.4%}); expected at least "
+                f"{limits.equal_pixels:.2%}"
+            )
+        if self.miou_loss > limits.miou_loss:
+            return (
+                f"the ONNX file loses {self.miou_loss:.2f} points of mean IoU over {self.frames} frames; expected at "
+                f"most {limits.miou_loss:g}"
+            )
+        return None
 
 
-def check_upsampling(model: Any, network: onnx.ModelProto) -> int:
-    """Return the number of transposed convolutions, each of them one ConvTranspose with kernel and strides as built.
+@dataclass(frozen=True)
+class Worst:
+    """The frame that agrees least, with both class maps at network size."""
+
+    frame: Frame
+    wanted: Mask
+    written: Mask
+    equal: float
+
+
+def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]) -> tuple[Parity, Worst]:
+    """Compare masks and logits of the Keras model with those of the written file.
 
     Args:
-        model: keras.Model.
-        network: the converted network, without head and tail.
+        model: keras.Model, computing in float32.
+        file: the camera graph with its inner tensor `logits`, or the raw network.
+        spec: of the file.
+        frames: at least one.
 
     Raises:
-        ModelError: one was lost, changed, or rewritten as a Resize, Slice, Pad or the like.
+        ModelError: there are no frames.
     """
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
-    built = Counter((tuple(layer.kernel_size), tuple(layer.strides)) for layer in layers)
-    nodes = [node for node in network.graph.node if node.op_type == "ConvTranspose"]
-    written = Counter(_kernel_and_strides(node) for node in nodes)
-    if built != written:
-        raise ModelError(
-            f"the model has transposed convolutions (kernel, strides) {_listed(built)}, the ONNX graph has "
-            f"{_listed(written)}; expected each to be one ConvTranspose: nothing was written"
-        )
-    strangers = sorted({node.op_type for node in network.graph.node if node.op_type in _STRANGERS})
-    if strangers:
-        raise ModelError(
-            f"the ONNX graph holds {', '.join(strangers)} inside the network; expected plain ConvTranspose nodes: "
-            f"nothing was written"
-        )
-    return len(nodes)
-
-
-def compare(model: Any, engine: Engine, spec: ModelSpec, frames: Iterable[NDArray[np.uint8]]) -> Parity:
-    """Compare the masks of the Keras model with those of the written file.
-
-    Args:
-        model: keras.Model.
-        engine: runs the written camera graph.
-        spec: of the camera graph.
-        frames: (H, W, 3) uint8, BGR, of the engine's frame size.
-    """
-    equal = [_equal_share(model, engine, spec, frame) for frame in frames]
-    if not equal:
+    equal: list[float] = []
+    worst: Worst | None = None
+    error = span = 0.0
+    matrices = ConfusionMatrix(spec.classes), ConfusionMatrix(spec.classes)
+    for frame in frames:
+        pixels = network_pixels(frame.pixels, spec)
+        logits = np.asarray(model(pixels[np.newaxis], training=False))[0]
+        outputs = file.run(nchw(pixels) if spec.camera_size is None else frame.pixels[np.newaxis])
+        written_logits = outputs[OUTPUT][0].transpose(1, 2, 0)
+        wanted = logits.argmax(-1).astype(np.uint8)
+        written = outputs[CLASS_MAP][0] if CLASS_MAP in outputs else written_logits.argmax(-1).astype(np.uint8)
+        error = max(error, float(np.abs(written_logits - logits).max()))
+        span = max(span, float(np.ptp(logits)))
+        equal.append(float(np.mean(wanted == written)))
+        if worst is None or equal[-1] < worst.equal:
+            worst = Worst(frame, wanted, written, equal[-1])
+        if frame.truth is not None:
+            for matrix, class_map in zip(matrices, (wanted, written), strict=True):
+                matrix.add(frame.truth, enlarge(class_map, frame.placement))
+    if worst is None:
         raise ModelError("no frames to compare the export with; give a data set with pictures by --check")
-    worst = int(np.argmin(equal))
-    return Parity(len(equal), float(np.mean(equal)), worst, equal[worst])
-
-
-def _equal_share(model: Any, engine: Engine, spec: ModelSpec, frame: NDArray[np.uint8]) -> float:
-    logits = np.asarray(model(network_pixels(frame, spec)[np.newaxis], training=False))[0]
-    return float(np.mean(logits.argmax(-1) == engine.run(frame).class_map))
-
-
-def _kernel_and_strides(node: onnx.NodeProto) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    attributes = {attribute.name: tuple(attribute.ints) for attribute in node.attribute}
-    return attributes.get("kernel_shape", ()), attributes.get("strides", (1, 1))
-
-
-def _listed(found: Counter[tuple[tuple[int, ...], tuple[int, ...]]]) -> str:
-    return ", ".join(f"{number} x {kernel} {strides}" for (kernel, strides), number in sorted(found.items())) or "none"
+    model_scores, file_scores = (matrix.scores() for matrix in matrices)
+    labelled = model_scores.images > 0
+    difference = {
+        name: 100 * ((file_scores.iou[name] or 0.0) - value)
+        for name, value in model_scores.iou.items()
+        if value is not None
+    }
+    parity = Parity(
+        frames=len(equal),
+        equal_pixels=float(np.mean(equal)),
+        worst_frame=worst.frame.name,
+        worst_equal_pixels=worst.equal,
+        logit_error=error,
+        logit_range=span,
+        miou_model=model_scores.miou if labelled else None,
+        miou_file=file_scores.miou if labelled else None,
+        iou_difference=difference if labelled else {},
+    )
+    return parity, worst

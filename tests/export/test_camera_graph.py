@@ -20,9 +20,9 @@ CAMERA = Size(90, 200)
 def head_output(spec: ModelSpec, frame: np.ndarray) -> np.ndarray:
     """What the head of the written graph hands to the network, (H, W, 3)."""
     graph = camera_graph(colour_network(spec), spec)
-    graph.graph.output.append(onnx.helper.make_tensor_value_info("head_pixels", onnx.TensorProto.FLOAT, None))
+    graph.graph.output.append(onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    pixels: np.ndarray = session.run(["head_pixels"], {"frame": frame[np.newaxis]})[0]
+    pixels: np.ndarray = session.run(["pixels"], {"frame": frame[np.newaxis]})[0]
     return np.asarray(pixels[0].transpose(1, 2, 0))
 
 

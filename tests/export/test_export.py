@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 
 from edgeseg.errors import DataError, ModelError, UsageError
-from edgeseg.export import exporter, proof
+from edgeseg.export import exporter
 from edgeseg.export.camera_graph import with_camera
-from edgeseg.export.exporter import ExportSettings, export
+from edgeseg.export.exporter import export
 from edgeseg.export.network import onnx_from_keras
+from edgeseg.export.settings import ExportSettings
+from edgeseg.export.upsampling import check_upsampling
 from edgeseg.geometry import Crop, Size
 from edgeseg.models import load_model
 from edgeseg.runtime.engines import open_engine
@@ -53,7 +58,7 @@ def test_every_transposed_convolution_is_one_convtranspose_with_its_kernel(run: 
     model = load_model(run / "model.keras")
     network = onnx_from_keras(model, spec)
     expected = UPSAMPLING[spec.architecture]
-    assert proof.check_upsampling(model, network) == sum(expected.values())
+    assert len(check_upsampling(model, network)) == sum(expected.values())
     nodes = [node for node in network.graph.node if node.op_type == "ConvTranspose"]
     attributes = [{a.name: list(a.ints) for a in node.attribute} for node in nodes]
     assert Counter((a["kernel_shape"][0], a["strides"][0]) for a in attributes) == expected
@@ -101,16 +106,26 @@ def test_a_conversion_that_changes_masks_is_refused_and_the_earlier_file_kept(
     export(run, target, ExportSettings())
     earlier = target.read_bytes()
 
-    def faulty(model: object, spec: ModelSpec) -> onnx.ModelProto:
-        network = onnx_from_keras(model, spec)
+    def faulty(model: object, spec: ModelSpec, opset: int) -> onnx.ModelProto:
+        network = onnx_from_keras(model, spec, opset)
         fault(network)  # type: ignore[operator]
         return network
 
     monkeypatch.setattr(exporter, "onnx_from_keras", faulty)
-    with pytest.raises(ModelError, match=r"\d% of the Keras model's pixels .* expected at least 99.9%"):
-        export(run, target, ExportSettings(camera_size=Size(180, 320)))
+    settings = ExportSettings(camera_size=Size(180, 320), report=tmp_path / "report.json")
+    with pytest.raises(ModelError, match=r"\d% of the Keras model's pixels .* expected at least 99.99%") as refusal:
+        export(run, target, settings)
+    first = next(layer.name for layer in load_model(run / "model.keras").layers if type(layer).__name__ == "Conv2D")
+    assert re.search(rf"the first layer to differ is {first}\w* ", str(refusal.value))
     assert target.read_bytes() == earlier
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.spec.json"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["model.onnx", "model.onnx.spec.json", "report.json", "report.png"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["onnx"], report["refused"] in str(refusal.value)) == ("", True)
+    picture = np.asarray(cv2.imread(str(tmp_path / "report.png")))
+    assert np.count_nonzero(np.all(picture == (0, 0, 255), axis=-1)) > 0.001 * 64 * 96, (
+        "differing pixels are marked in red"
+    )
 
 
 def test_a_mean_left_out_of_the_head_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +137,7 @@ def test_a_mean_left_out_of_the_head_is_refused(run: Path, tmp_path: Path, monke
         return graph
 
     monkeypatch.setattr(exporter, "camera_graph", without_mean)
-    with pytest.raises(ModelError, match="nothing was written"):
+    with pytest.raises(ModelError, match=r"first to differ is the network's input .* nothing was written"):
         export(run, tmp_path / "model.onnx", ExportSettings())
     assert not list(tmp_path.iterdir())
 
@@ -134,7 +149,48 @@ def test_a_resize_in_place_of_a_transposed_convolution_is_refused(run: Path) -> 
     node = next(node for node in network.graph.node if node.op_type == "ConvTranspose")
     node.op_type = "Resize"
     with pytest.raises(ModelError, match="expected each to be one ConvTranspose"):
-        proof.check_upsampling(model, network)
+        check_upsampling(model, network)
+
+
+def test_fp16_computes_in_float16_between_a_head_and_a_tail_in_float32(run: Path, tmp_path: Path) -> None:
+    whole = export(run, tmp_path / "fp32.onnx", ExportSettings(check_frames=1))
+    settings = ExportSettings(precision="fp16", equal_pixels=0.99)  # a few steps of training leave many near-ties
+    half = export(run, tmp_path / "fp16.onnx", settings)
+    assert half.bytes < 0.6 * whole.bytes
+    assert 0 < half.parity.logit_error < 0.02 * half.parity.logit_range
+    types = Counter(each.data_type for each in onnx.load(str(tmp_path / "fp16.onnx")).graph.initializer)
+    assert types[onnx.TensorProto.FLOAT16] > 10
+    with open_engine(tmp_path / "fp16.onnx") as engine:
+        assert engine.spec.precision == "fp16"
+
+
+def test_a_raw_graph_takes_float_pixels_and_gives_logits(run: Path, tmp_path: Path) -> None:
+    report = export(run, tmp_path / "raw.onnx", ExportSettings(raw=True, opset=18))
+    assert report.parity.equal_pixels > 0.9999
+    model = onnx.load(str(tmp_path / "raw.onnx"))
+    assert [each.name for each in (*model.graph.input, *model.graph.output)] == ["pixels", "logits"]
+    assert [each.version for each in model.opset_import] == [18]
+    assert [list(faults) != [] for faults in report.tensorrt.refused_by_rules.values()] == [True, False]
+    with pytest.raises(ModelError, match="expected a camera graph"):
+        open_engine(tmp_path / "raw.onnx")
+    with pytest.raises(UsageError, match="raw graph has no head"):
+        ExportSettings(raw=True, with_confidence=True)
+
+
+def test_agreement_counts_logits_and_labels_too(run: Path, tmp_path: Path) -> None:
+    parity = export(run, tmp_path / "model.onnx", ExportSettings(report=tmp_path / "report.json")).parity
+    assert 0 < parity.logit_error < 1e-3 * parity.logit_range
+    assert parity.miou_model == pytest.approx(parity.miou_file, abs=1e-3)
+    assert parity.miou_model
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert [row["form"] for row in document["upsampling"]] == ["dense"] * 3
+    assert document["limits"]["equal_pixels"] == 0.9999
+
+
+def test_a_run_without_a_best_model_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("epochs = 1")
+    with pytest.raises(ModelError, match="without a best model yet"):
+        export(tmp_path, tmp_path / "model.onnx", ExportSettings())
 
 
 def test_what_the_user_can_get_wrong_is_said(run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""int8: convolutions with quantised inputs and weights, written as QuantizeLinear and DequantizeLinear (QDQ).
+
+Symmetric, weights per channel, so that TensorRT takes it; transposed convolutions stay in float, since quantised ones
+have been a source of trouble there, and so do the layers whose quantisation costs most, as many as the limit asks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeseg.errors import ModelError
+from edgeseg.export.network import INPUT, OUTPUT
+from edgeseg.export.onnx_file import OnnxFile
+
+CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time
+FEW_FRAMES = 100
+HELD_OUT = 8  # frames that tell what quantising changes
+RANKING_FRAMES = 4
+_BIN_COUNT = 2048
+_OPERATORS = ["Conv"]
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A quantised network.
+
+    Attributes:
+        network: QDQ graph with the float network's input and output.
+        costs: by layer, the share of pixels that change when it alone is quantised, the costliest first; empty if no
+            layer had to be ranked.
+        left_in_float: names of the layers that were not quantised, but for transposed convolutions.
+        equal_pixels: share of pixels as the float network's on some of the calibration frames.
+    """
+
+    network: onnx.ModelProto
+    costs: dict[str, float]
+    left_in_float: list[str]
+    equal_pixels: float
+
+
+class Quantiser:
+    """Calibrates a float32 network once, and quantises any choice of its convolutions.
+
+    Args:
+        network: float32 [1, 3, H, W] `pixels` to `logits`.
+        frames: network inputs [1, 3, H, W]; read once, a few at a time.
+        method: `percentile` (99.99 % of the values of each tensor lie inside its range) or `entropy`.
+        form: `tensorrt` for symmetric int8, `cpu` for ONNX Runtime's asymmetric uint8, which TensorRT refuses.
+    """
+
+    def __init__(self, network: onnx.ModelProto, frames: Iterable[Pixels], method: str, form: str) -> None:
+        self._network = network
+        self._form = form
+        self.layers = [node.name for node in network.graph.node if node.op_type in _OPERATORS]
+        self._ranges = _calibrated(network, frames, method, form == "tensorrt")
+
+    def quantise(self, excluded: Sequence[str] = ()) -> onnx.ModelProto:
+        """Return the network with all convolutions quantised but for the excluded ones."""
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+        model = onnx.ModelProto()
+        model.CopyFrom(self._network)
+        symmetric = self._form == "tensorrt"
+        options = {
+            "ActivationSymmetric": symmetric,
+            "WeightSymmetric": True,
+            "QuantizeBias": not symmetric,  # TensorRT refuses int32 biases
+            "AddQDQPairToWeight": symmetric,  # as NVIDIA's own toolkits write it: float weights with a pair behind them
+        }
+        activations = QuantType.QInt8 if symmetric else QuantType.QUInt8
+        with _silent():
+            quantiser = QDQQuantizer(
+                model, True, False, QuantType.QInt8, activations, self._ranges, [], list(excluded), _OPERATORS, options
+            )
+            quantiser.quantize_model()
+            quantiser.model.topological_sort()
+        written: onnx.ModelProto = quantiser.model.model
+        written.ir_version = self._network.ir_version
+        return written
+
+
+def quantise(
+    network: onnx.ModelProto,
+    quantiser: Quantiser,
+    frames: Sequence[Pixels],
+    equal_pixels: float,
+    budget: int,
+    progress: Callable[[str], None],
+) -> Quantised:
+    """Quantise, and leave the costliest layers in float until enough pixels are the float network's.
+
+    Args:
+        network: the float32 network.
+        quantiser: calibrated on it.
+        frames: network inputs that tell how many pixels change.
+        equal_pixels: the share to reach.
+        budget: greatest number of layers left in float.
+        progress: told each step.
+
+    Raises:
+        ModelError: the share is not reached within the budget.
+    """
+    session = OnnxFile(network)
+    wanted = [_classes(session, pixels) for pixels in frames]
+    excluded: list[str] = []
+    costs: dict[str, float] = {}
+    while True:
+        candidate = quantiser.quantise(excluded)
+        share = _equal(candidate, frames, wanted)
+        if share >= equal_pixels:
+            return Quantised(candidate, costs, excluded, share)
+        if len(excluded) >= min(budget, len(quantiser.layers)):
+            raise ModelError(
+                f"int8 gives {share:.3%} of the float network's pixels with {len(excluded)} layers left in float; "
+                f"expected {equal_pixels:.2%}: raise --int8-budget, calibrate on more varied frames, or use fp16"
+            )
+        if not costs:
+            progress("ranking the layers by what quantising each costs")
+            few = range(min(RANKING_FRAMES, len(frames)))
+            costs = _ranked(quantiser, [frames[i] for i in few], [wanted[i] for i in few])
+        excluded = list(costs)[: max(1, 2 * len(excluded))][:budget]
+        progress(f"leaving {len(excluded)} of {len(quantiser.layers)} convolutions in float")
+
+
+def _ranked(quantiser: Quantiser, frames: Sequence[Pixels], wanted: Sequence[NDArray[Any]]) -> dict[str, float]:
+    cost = {}
+    for layer in quantiser.layers:
+        alone = quantiser.quantise([each for each in quantiser.layers if each != layer])
+        cost[layer] = 1 - _equal(alone, frames, wanted)
+    return dict(sorted(cost.items(), key=lambda item: -item[1]))
+
+
+def _equal(network: onnx.ModelProto, frames: Sequence[Pixels], wanted: Sequence[NDArray[Any]]) -> float:
+    session = OnnxFile(network)
+    pairs = zip(frames, wanted, strict=True)
+    return float(np.mean([np.mean(_classes(session, pixels) == classes) for pixels, classes in pairs]))
+
+
+def _classes(session: OnnxFile, pixels: Pixels) -> NDArray[Any]:
+    return np.asarray(session.run(pixels)[OUTPUT].argmax(1))
+
+
+def _calibrated(network: onnx.ModelProto, frames: Iterable[Pixels], method: str, symmetric: bool) -> Any:
+    """Return the range of each tensor that a convolution reads or gives."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+    kind = {"percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}[method]
+    options: dict[str, Any] = {"symmetric": symmetric, "num_bins": _BIN_COUNT}
+    if method == "percentile":
+        options["percentile"] = 99.99
+    with tempfile.TemporaryDirectory() as folder, _silent():
+        plain = Path(folder) / "network.onnx"
+        onnx.save(network, str(plain))
+        calibrator = create_calibrator(
+            str(plain), _OPERATORS, str(Path(folder) / "augmented.onnx"), kind, extra_options=options
+        )
+        remaining = iter(frames)
+        while chunk := list(islice(remaining, CHUNK)):
+            calibrator.collect_data(_Reader(iter(chunk)))
+        return calibrator.compute_data()
+
+
+class _Reader:
+    """What ONNX Runtime's calibrators read frames from."""
+
+    def __init__(self, frames: Iterator[Pixels]) -> None:
+        self._frames = frames
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        pixels = next(self._frames, None)
+        return None if pixels is None else {INPUT: pixels}
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """ONNX Runtime's calibrators print."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

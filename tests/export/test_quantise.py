@@ -1,0 +1,81 @@
+"""int8: what is quantised, in which form, and what happens when too many pixels change."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import COLOUR_SPEC
+
+from edgeseg.errors import ModelError
+from edgeseg.export.camera_graph import camera_graph, with_camera
+from edgeseg.export.network import onnx_from_keras
+from edgeseg.export.quantise import Quantiser, quantise
+from edgeseg.export.tensorrt_check import check_tensorrt, library_at_hand
+from edgeseg.export.tensorrt_rules import check_rules
+from edgeseg.geometry import Size
+from edgeseg.models import build_model
+
+SPEC = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 64))
+RANDOM = np.random.default_rng(2)
+FRAMES = [RANDOM.normal(size=(1, 3, 64, 64)).astype(np.float32) for _ in range(6)]
+
+
+@pytest.fixture(scope="module")
+def network() -> onnx.ModelProto:
+    return onnx_from_keras(build_model("unet", SPEC.input_size, 3, 0.0625), SPEC)
+
+
+@pytest.fixture(scope="module")
+def quantiser(network: onnx.ModelProto) -> Quantiser:
+    return Quantiser(network, FRAMES, "percentile", "tensorrt")
+
+
+def zero_points(model: onnx.ModelProto) -> list[Any]:
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert nodes
+    return [arrays[node.input[2]] for node in nodes]
+
+
+def test_the_form_is_the_one_that_tensorrt_takes(quantiser: Quantiser, tmp_path: Path) -> None:
+    graph = camera_graph(quantiser.quantise(), with_camera(SPEC, None))
+    onnx.checker.check_model(graph, full_check=True)
+    assert all(zero.dtype == np.int8 and not zero.any() for zero in zero_points(graph))
+    assert any(zero.size > 1 for zero in zero_points(graph)), "weights per channel"
+    assert not any(check_rules(graph).values())
+    producer = {output: node.op_type for node in graph.graph.node for output in node.output}
+    for node in graph.graph.node:
+        kinds = {producer.get(name) for name in node.input[:2]}
+        assert (node.op_type != "Conv") or kinds == {"DequantizeLinear"}
+        assert (node.op_type != "ConvTranspose") or producer.get(node.input[1]) is None
+    if library_at_hand():
+        onnx.save(graph, str(tmp_path / "int8.onnx"))
+        assert check_tensorrt(tmp_path / "int8.onnx", {}, 3).accepted
+
+
+def test_onnx_runtime_s_own_form_is_told_from_it(network: onnx.ModelProto) -> None:
+    own = Quantiser(network, FRAMES, "percentile", "cpu").quantise()
+    assert any(zero.dtype == np.uint8 for zero in zero_points(own))
+    assert all(check_rules(own).values())
+
+
+def test_the_costliest_layers_stay_in_float_until_the_masks_hold(
+    network: onnx.ModelProto, quantiser: Quantiser
+) -> None:
+    plain = quantise(network, quantiser, FRAMES, 0.0, 0, lambda _: None)
+    assert plain.left_in_float == []
+    assert plain.equal_pixels < 1
+    aim = plain.equal_pixels + 0.5 * (1 - plain.equal_pixels)
+    told: list[str] = []
+    result = quantise(network, quantiser, FRAMES, aim, len(quantiser.layers), told.append)
+    assert result.equal_pixels >= aim
+    assert result.left_in_float == list(result.costs)[: len(result.left_in_float)]
+    assert list(result.costs.values()) == sorted(result.costs.values(), reverse=True)
+    assert told[0].startswith("ranking")
+    with pytest.raises(ModelError, match=r"0 layers left in float; expected 100.00%: raise --int8-budget"):
+        quantise(network, quantiser, FRAMES, 1.0, 0, lambda _: None)

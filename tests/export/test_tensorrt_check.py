@@ -1,0 +1,123 @@
+"""Would TensorRT take it: the rule table, and NVIDIA's own library where it can be installed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import COLOUR_SPEC, colour_network
+from onnx import helper, numpy_helper
+
+from edgeseg.errors import ModelError
+from edgeseg.export.camera_graph import camera_graph, with_camera
+from edgeseg.export.half import to_half
+from edgeseg.export.network import onnx_from_keras
+from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
+from edgeseg.export.tensorrt_rules import check_rules
+from edgeseg.geometry import Size
+from edgeseg.models import build_model
+
+needs_library = pytest.mark.skipif(
+    not library_at_hand(), reason="neither tensorrt nor tensorrt_rtx is installed: NVIDIA has wheels for x86-64 Linux"
+)
+CLEAN: dict[str, list[str]] = {"TensorRT 8.6": [], "TensorRT 10.3": []}
+
+
+def graph_of(network: onnx.ModelProto) -> onnx.ModelProto:
+    spec = with_camera(COLOUR_SPEC, Size(72, 128))
+    return camera_graph(network, spec, with_confidence=True)
+
+
+def quantised(zero_point: int, kind: type = np.int8) -> onnx.ModelProto:
+    """The colour network with its pixels quantised."""
+    model = colour_network(COLOUR_SPEC)
+    model.graph.node[0].input[0] = "dequantised"
+    scale = numpy_helper.from_array(np.array(0.1, np.float32), "scale")
+    zero: np.ndarray = np.array(zero_point, kind)
+    model.graph.initializer.extend([scale, numpy_helper.from_array(zero, "zero")])
+    for index, (operator, before, after) in enumerate(
+        [("QuantizeLinear", "pixels", "quantised"), ("DequantizeLinear", "quantised", "dequantised")]
+    ):
+        model.graph.node.insert(index, helper.make_node(operator, [before, "scale", "zero"], [after], name=operator))
+    return graph_of(model)
+
+
+def unknown_operator() -> onnx.ModelProto:
+    model = colour_network(COLOUR_SPEC)
+    model.graph.node[0].output[0] = "before"
+    model.graph.node.append(helper.make_node("Hardmax", ["before"], ["logits"], name="last", axis=1))
+    return graph_of(model)
+
+
+def test_the_camera_graph_passes_the_rules_of_both() -> None:
+    assert check_rules(graph_of(colour_network(COLOUR_SPEC))) == CLEAN
+    assert check_rules(quantised(0)) == CLEAN
+
+
+def test_the_rules_name_what_each_version_refuses() -> None:
+    newer = graph_of(colour_network(COLOUR_SPEC))
+    newer.opset_import[0].version, newer.ir_version = 20, 10
+    faults = check_rules(newer)
+    assert [len(each) for each in faults.values()] == [2, 0]
+    assert "--opset 17" in faults["TensorRT 8.6"][0]
+    for model, fault in (
+        (quantised(3), "zero point that is not 0"),
+        (quantised(0, np.uint8), "not int8"),
+        (unknown_operator(), "Hardmax (last): no such operator"),
+    ):
+        assert all(any(fault in line for line in lines) for lines in check_rules(model).values()), fault
+
+
+def test_the_rules_look_at_inputs_and_attributes() -> None:
+    model = graph_of(colour_network(COLOUR_SPEC))
+    resize = next(node for node in model.graph.node if node.op_type == "Resize")
+    resize.attribute.append(helper.make_attribute("antialias", 1))
+    model.graph.node[0].op_type = "Transpose"
+    model.graph.input[0].type.tensor_type.shape.dim[1].Clear()
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float64), "double"))
+    faults = "; ".join(check_rules(model)["TensorRT 8.6"])
+    for expected in ("antialias", "a Cast must come first", "free dimension", "DOUBLE"):
+        assert expected in faults
+
+
+@needs_library
+@pytest.mark.parametrize("architecture", ["fcn8", "unet"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_library_finds_one_deconvolution_a_convtranspose(tmp_path: Path, architecture: str, precision: str) -> None:
+    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 64))
+    network = onnx_from_keras(build_model(architecture, spec.input_size, 3, 0.0625), spec)
+    if precision == "fp16":
+        to_half(network)
+    onnx.save(camera_graph(network, with_camera(spec, Size(72, 128))), str(tmp_path / "model.onnx"))
+    readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 3)
+    assert readiness.accepted
+    assert (readiness.layers["DECONVOLUTION"], readiness.layers["RESIZE"]) == (3, 1)
+    assert readiness.engine_bytes > 10_000
+    assert "accepted by TensorRT" in readiness.verdict
+    with pytest.raises(ModelError, match="3 deconvolutions of the file's 4"):
+        check_tensorrt(tmp_path / "model.onnx", CLEAN, 4)
+
+
+@needs_library
+def test_what_the_library_refuses_is_not_written(tmp_path: Path) -> None:
+    onnx.save(quantised(3), str(tmp_path / "model.onnx"))
+    with pytest.raises(ModelError, match=r"refuses the ONNX file \(.+\); nothing was written"):
+        check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
+
+
+def test_a_crash_of_the_library_takes_nothing_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorrt.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
+    assert readiness.accepted is None
+    assert readiness.verdict.startswith(
+        "passes the rules of TensorRT 8.6 and TensorRT 10.3; NVIDIA's library could not"
+    )
+
+
+def test_a_verdict_without_a_library_says_which_rules_hold() -> None:
+    assert Readiness(CLEAN).verdict == "passes the rules of TensorRT 8.6 and TensorRT 10.3"
+    assert Readiness({"TensorRT 8.6": ["opset"], "TensorRT 10.3": []}).verdict == "passes the rules of TensorRT 10.3"
