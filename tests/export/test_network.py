@@ -73,7 +73,7 @@ def test_encoders_of_keras_applications_keep_their_logits_and_lose_their_batch_n
 
 @pytest.mark.parametrize(("architecture", "adds"), [("fcn8", 2), ("unet", 0)])
 def test_batch_norms_between_large_weights_are_folded(architecture: str, adds: int) -> None:
-    model = with_lived_in_batch_norms(build_model(architecture, SIZE, 3, 0.25))
+    model = with_lived_in_batch_norms(build_model(architecture, SIZE, 3, width=0.25))
     network = onnx_from_keras(model, SPEC)
     assert agreement(model, network) < 1e-4
     operators = Counter(node.op_type for node in network.graph.node)
@@ -96,7 +96,7 @@ def test_a_model_trained_in_bfloat16_is_written_in_float32() -> None:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = with_lived_in_batch_norms(build_model("fcn8", SIZE, 3, 0.0625))
+        model = with_lived_in_batch_norms(build_model("fcn8", SIZE, 3, width=0.0625))
     finally:
         keras.config.set_dtype_policy(policy)
     network = onnx_from_keras(model, SPEC)
@@ -106,4 +106,4 @@ def test_a_model_trained_in_bfloat16_is_written_in_float32() -> None:
 
 def test_a_model_of_other_classes_than_its_spec_is_refused() -> None:
     with pytest.raises(ModelError, match=r"gives \(None, 64, 64, 5\); expected \(None, 64, 64, 3\)"):
-        onnx_from_keras(build_model("fcn8", SIZE, 5, 0.0625), SPEC)
+        onnx_from_keras(build_model("fcn8", SIZE, 5, width=0.0625), SPEC)

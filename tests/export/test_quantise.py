@@ -27,7 +27,7 @@ FRAMES = [RANDOM.normal(size=(1, 3, 64, 64)).astype(np.float32) for _ in range(6
 
 @pytest.fixture(scope="module")
 def network() -> onnx.ModelProto:
-    return onnx_from_keras(build_model("unet", SPEC.input_size, 3, 0.0625), SPEC)
+    return onnx_from_keras(build_model("unet", SPEC.input_size, 3, width=0.0625), SPEC)
 
 
 @pytest.fixture(scope="module")

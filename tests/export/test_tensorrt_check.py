@@ -88,7 +88,7 @@ def test_the_rules_look_at_inputs_and_attributes() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_the_library_finds_one_deconvolution_a_convtranspose(tmp_path: Path, architecture: str, precision: str) -> None:
     spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 64))
-    network = onnx_from_keras(build_model(architecture, spec.input_size, 3, 0.0625), spec)
+    network = onnx_from_keras(build_model(architecture, spec.input_size, 3, width=0.0625), spec)
     if precision == "fp16":
         to_half(network)
     onnx.save(camera_graph(network, with_camera(spec, Size(72, 128))), str(tmp_path / "model.onnx"))

@@ -25,7 +25,7 @@ SPEC = dataclasses.replace(COLOUR_SPEC, input_size=SIZE)
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return build_model("fcn8", SIZE, 3, 0.0625)
+    return build_model("fcn8", SIZE, 3, width=0.0625)
 
 
 def with_stand_in(network: onnx.ModelProto, operator: str) -> onnx.ModelProto:
@@ -71,7 +71,7 @@ def test_grouped_is_the_same_function_for_diagonal_kernels(model: Any) -> None:
 
 
 def test_a_trained_kernel_stays_dense() -> None:
-    model = build_model("fcn8", SIZE, 3, 0.0625)
+    model = build_model("fcn8", SIZE, 3, width=0.0625)
     layer = model.get_layer("up_pool4")
     layer.set_weights([layer.get_weights()[0] + 0.01])
     network = onnx_from_keras(model, SPEC)
