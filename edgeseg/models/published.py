@@ -101,5 +101,5 @@ def _downloaded(network: NetworkOptions, top: bool) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    reason = re.sub(r"URL fetch failure on \S+ ", "", first_line(error))
-    return reason.removeprefix("None -- ") or type(error).__name__
+    reason = re.sub(r"URL fetch failure on \S+ ", "", " ".join(str(error).split()))
+    return reason.removeprefix("None -- ")[:160] or type(error).__name__
