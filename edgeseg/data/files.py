@@ -147,13 +147,23 @@ def agreeing(mask: Mask, image: PictureFile) -> Mask:
 
 
 class FileSample(Sample):
-    """A picture file and a mask file; `decode` makes class ids of the mask file."""
+    """A picture file and a mask file; `decode` makes class ids of the mask file.
+
+    Both are kept as text: a Path that was once listed holds ten times as much, and a data set has many.
+    """
 
     def __init__(self, image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> None:
         super().__init__(str(mask), classes)
-        self.image = image
-        self.mask = mask
+        self._image_name = str(image)
         self._decode = decode
+
+    @property
+    def image(self) -> Path:
+        return Path(self._image_name)
+
+    @property
+    def mask(self) -> Path:
+        return Path(self.name)
 
     def _image(self) -> Image:
         return read_image(self.image)
