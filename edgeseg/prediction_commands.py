@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeseg.console import SIZE, say
+from edgeseg.errors import UsageError
 from edgeseg.geometry import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeseg.data.base import Dataset, Sample
     from edgeseg.metrics import Scores
 
 PATH = click.Path(path_type=Path)
@@ -24,8 +28,8 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("--data", required=True, metavar="FORMAT:PATH", help="Labelled pictures.")
-@click.option("--split", default="val", help="Of the data set.")
+@click.option("--data", metavar="FORMAT:PATH", help="Labelled pictures.  [default: what it was trained on]")
+@click.option("--split", default="val", show_default=True, help="Of the data set.")
 @click.option("--json", "json_path", type=PATH, help="Write the scores as JSON.")
 @click.option("--out", type=PATH, help="Folder for report.html, confusion.png, worst.png and scores.json.")
 @MODEL_SIZE
@@ -33,7 +37,7 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 @BACKEND
 def evaluate(
     model: Path,
-    data: str,
+    data: str | None,
     split: str,
     json_path: Path | None,
     out: Path | None,
@@ -56,9 +60,17 @@ def evaluate(
     documents = [path for path in (json_path, out / "scores.json" if out else None) if path]
     for path in documents:
         check_writable(path)
-    dataset = open_dataset(data)
-    samples = dataset.split(split)
+
+    def labelled(data: str) -> tuple[Dataset, Sequence[Sample]]:
+        dataset = open_dataset(data)
+        return dataset, dataset.split(split)
+
+    named = labelled(data) if data else None  # before the model, which takes seconds to load
     with load_predictor(model, backend, size, flip) as predictor:
+        data = data or predictor.spec.trained_on
+        if not data:
+            raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")
+        dataset, samples = named or labelled(data)
         with evaluation_progress(len(samples)) as show:
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
         say("\n".join(_lines(scores)))

@@ -42,7 +42,8 @@ def test_train_export_evaluate_and_benchmark_fit_together(run: Path, tmp_path: P
     scores = []
     for what in (run, run / "model.keras", model):
         out = tmp_path / "scores.json"
-        done = call("evaluate", what, "--data", DATA, "--split", "test", "--json", out)
+        data = () if what == model else ("--data", DATA)  # a model knows what it was trained on
+        done = call("evaluate", what, *data, "--split", "test", "--json", out)
         assert done.returncode == 0, done.stderr
         scores.append(json.loads(out.read_text()))
     means = {"miou", "frequency_weighted_iou", "pixel_accuracy", "boundary_f1"}
