@@ -19,6 +19,7 @@ from edgeseg.geometry import Size
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
+from edgeseg.runtime.doctor_command import doctor
 from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
@@ -88,9 +89,8 @@ cli.add_command(predict)
 cli.add_command(report)
 cli.add_command(data)
 cli.add_command(models)
-
-
 cli.add_command(export)
+cli.add_command(doctor)
 
 
 @cli.command()

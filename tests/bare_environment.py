@@ -33,11 +33,13 @@ def main() -> None:
         for command in ("edgeseg", "edgeseg-camera"):
             call(base / command, "--help")
         call(base / "edgeseg", "train", "--data", "scenes:", "--out", f"{folder}/run", code=2, said="edgeseg[train]")
+        call(base / "edgeseg", "doctor", code=1, said="pip install 'edgeseg[camera]'")
         camera = ["scenes://?size=128x72&frames=3", "--every-frame", "--model", str(model)]
         call(base / "edgeseg-camera", *camera, code=2, said="pip install")
         vehicle = environment(Path(folder) / "vehicle", wheel, "[camera,cpu,metrics]")
         call(vehicle / "python", "-c", IMPORT_ALL)
         call(vehicle / "edgeseg-camera", *camera, said="3 captured = 3 processed")
+        call(vehicle / "edgeseg", "doctor", said="CPUExecutionProvider")
         call(vehicle / "edgeseg", "benchmark", str(model), "--seconds", "1", said="ms/frame")
     print("bare environments: the wheel works without TensorFlow, and says what is missing where it is")
 

@@ -1,0 +1,104 @@
+"""What `edgeseg doctor` finds of the libraries that read cameras and run models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeseg.runtime import machine
+from edgeseg.runtime.findings import Finding, Patient
+
+_GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
+
+
+def opencv(patient: Patient) -> Iterator[Finding]:
+    found = patient.probe("opencv")
+    if "error" in found:
+        absent = "No module named 'cv2'" in str(found["error"])
+        remedy = "install JetPack's python3-opencv and a virtual environment with --system-site-packages"
+        if not patient.jetson:
+            remedy = (
+                "pip install 'edgeseg[camera]'" if absent else "apt-get install libgl1 libglib2.0-0, or reinstall it"
+            )
+        yield Finding("OpenCV", "missing", "not installed" if absent else f"broken: {found['error']}", remedy)
+        return
+    wheels = [name for name in machine.versions() if name.startswith("opencv-python")]
+    text = f"{found['version']}, {'with' if found['gstreamer'] else 'without'} GStreamer, {found['file']}"
+    if patient.jetson and wheels:
+        yield Finding("OpenCV", "warning", f"{text}: a wheel hides JetPack's", f"pip uninstall {' '.join(wheels)}")
+    elif found["gstreamer"]:
+        yield Finding("OpenCV", "good", text)
+    else:
+        remedy = "for csi://, gst:// and hardware decoding use the system's python3-opencv, not the wheel"
+        yield Finding("OpenCV", "note", text, remedy)
+
+
+def engines(patient: Patient) -> Iterator[Finding]:
+    packages = machine.versions()
+    if {"onnxruntime", "onnxruntime-gpu"} <= packages.keys():
+        yield Finding(
+            "ONNX Runtime",
+            "warning",
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other",
+            "pip uninstall both, then install one",
+        )
+    found, working = patient.probe("onnxruntime"), []
+    for provider, reason in found.get("providers", {}).items():
+        working += [] if reason else [provider]
+        remedy = _cuda_remedy(patient, provider) if reason else ""
+        yield Finding(provider, "warning" if reason else "good", reason or f"ONNX Runtime {found['version']}", remedy)
+    if "error" in found:
+        absent = "No module named 'onnxruntime'" in found["error"]
+        if absent:
+            remedy = "pip install 'edgeseg[cpu]', or 'edgeseg[gpu]' where there is an NVIDIA GPU"
+            yield Finding("ONNX Runtime", "note", "not installed", remedy)
+        else:
+            package = "onnxruntime-gpu" if "onnxruntime-gpu" in packages else "onnxruntime"
+            remedy = f"pip install --force-reinstall {package}"
+            yield Finding("ONNX Runtime", "warning", f"broken: {found['error']}", remedy)
+    has_tensorrt, findings = _tensorrt(patient)
+    yield from findings
+    openvino = patient.probe("openvino")
+    if "error" not in openvino:
+        yield Finding("OpenVINO", "good", f"{openvino['version']}, {', '.join(openvino['devices'])}")
+    if not (working or has_tensorrt or "error" not in openvino):
+        yield Finding("engine", "missing", "none of them works", "pip install 'edgeseg[cpu]'")
+    elif patient.jetson and not (has_tensorrt or _GPU_PROVIDERS & set(working)):
+        yield Finding("engine", "missing", "only the CPU works", "install JetPack's tensorrt and pip install pycuda")
+
+
+def _cuda_remedy(patient: Patient, provider: str) -> str:
+    if provider not in _GPU_PROVIDERS:
+        return "pip install --force-reinstall onnxruntime"
+    if not patient.gpus and not patient.jetson:
+        return "needs an NVIDIA GPU and its driver; without one install onnxruntime instead"
+    return "install the CUDA and cuDNN that this version was built for (onnxruntime.ai, CUDA execution provider)"
+
+
+def _tensorrt(patient: Patient) -> tuple[bool, list[Finding]]:
+    """Whether TensorRT can run a model here, and the findings about it and pycuda."""
+    findings = []
+    builders = 0
+    for name, title in (("tensorrt", "TensorRT"), ("tensorrt_rtx", "TensorRT-RTX")):
+        found = patient.probe(name)
+        if "error" not in found:
+            builders += bool(found["builder"])
+            state, text = ("good", found["version"]) if found["builder"] else ("warning", "makes no builder")
+            findings.append(Finding(title, state, text))
+        elif "No module named" not in found["error"]:
+            findings.append(Finding(title, "warning", f"broken: {found['error']}", "install JetPack's own again"))
+    if not findings:
+        remedy = "apt-get install tensorrt, and --system-site-packages" if patient.jetson else ""
+        findings.append(Finding("TensorRT", "warning" if patient.jetson else "note", "not installed", remedy))
+    pycuda = patient.probe("pycuda")
+    devices = pycuda.get("devices", [])
+    if devices:
+        findings.append(Finding("pycuda", "good", f"{pycuda['version']}: {'; '.join(devices)}"))
+    elif patient.jetson or (builders and patient.gpus):
+        reason = pycuda.get("error", "finds no CUDA device")
+        remedy = "pip install 'edgeseg[tensorrt]' (it compiles: nvcc must be on the PATH)"
+        absent = "No module named" in reason
+        found_text = "not installed" if absent else reason
+        findings.append(
+            Finding("pycuda", "warning" if patient.jetson else "note", found_text, remedy if absent else "")
+        )
+    return bool(builders and devices), findings

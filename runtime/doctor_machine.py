@@ -1,0 +1,114 @@
+"""What `edgeseg doctor` finds of the machine itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeseg.runtime import machine
+from edgeseg.runtime.findings import Finding, Patient
+
+_OLDEST, _NEWEST = (3, 10), (3, 12)
+_LOW_DISK_MIB, _LOW_MEMORY_MIB = 2048, 1024
+
+
+def python(patient: Patient) -> Iterator[Finding]:
+    found = f"{platform.python_version()}, {sys.executable}"
+    good = _OLDEST <= sys.version_info[:2] <= _NEWEST
+    yield Finding("Python", "good" if good else "missing", found, "" if good else "use Python 3.10, 3.11 or 3.12")
+
+
+def system(patient: Patient) -> Iterator[Finding]:
+    board = machine.jetson_model(patient.root)
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("machine", "good", f"{board or machine.processor(patient.root)}, {cores} cores")
+    yield Finding("system", "good", machine.system_name(patient.root))
+    if not patient.jetson:
+        return
+    release, jetpack = machine.l4t_release(patient.root), machine.jetpack(patient.root)
+    known = jetpack in ("6", "7")
+    remedy = "" if known else "edgeseg is made for JetPack 6 and 7: flash one of them"
+    found = f"JetPack {jetpack or '?'}, L4T {release or 'not known'}"
+    yield Finding("JetPack", "good" if known else "warning", found, remedy)
+
+
+def gpu(patient: Patient) -> Iterator[Finding]:
+    for each in patient.gpus:
+        yield Finding("GPU", "good", f"{each['name']}, driver {each['driver']}, {each['memory_mib']} MiB")
+    cuda = machine.cuda_driver_version()
+    if cuda:
+        yield Finding("CUDA driver", "good", f"takes CUDA up to {cuda}")
+    elif patient.jetson or patient.gpus:
+        in_container = machine.in_container(patient.root)
+        remedy = "start the container with --runtime nvidia" if in_container else "install the driver"
+        yield Finding("CUDA driver", "missing", "libcuda.so.1 cannot be loaded", remedy)
+    else:
+        yield Finding("GPU", "note", "no NVIDIA GPU or driver: models run on the CPU")
+
+
+def clocks(patient: Patient) -> Iterator[Finding]:
+    mode, locked = machine.power_mode(), machine.clocks_locked(patient.root)
+    if mode:
+        highest = mode.upper().startswith("MAXN")
+        remedy = "" if highest else "sudo nvpmodel -m 0 for the highest, if power and cooling allow it"
+        yield Finding("power mode", "good" if highest else "note", mode, remedy)
+    if locked is not None:
+        text = "locked" if locked else "rises and falls with the load"
+        remedy = "" if locked else "sudo jetson_clocks while measuring"
+        yield Finding("GPU clock", "good" if locked else "note", text, remedy)
+    governors = machine.governors(patient.root)
+    if governors:
+        steady = governors == ["performance"]
+        remedy = "" if steady else "for steady times: sudo cpupower frequency-set -g performance"
+        yield Finding("CPU governor", "good" if steady else "note", ", ".join(governors), remedy)
+
+
+def memory(patient: Patient) -> Iterator[Finding]:
+    mib = machine.memory_mib(patient.root)
+    free = mib.get("MemAvailable", 0)
+    low = free < _LOW_MEMORY_MIB
+    text = f"{free} of {mib.get('MemTotal', 0)} MiB available, swap {mib.get('SwapTotal', 0)} MiB"
+    yield Finding("memory", "warning" if low else "good", text, "close programs, or add swap" if low else "")
+    disk = machine.free_disk_mib(Path.home() if patient.root == Path("/") else patient.root)
+    if disk is not None:
+        low = disk < _LOW_DISK_MIB
+        remedy = "make room: engines and recordings need it" if low else ""
+        yield Finding("disk", "warning" if low else "good", f"{disk} MiB free in the home folder", remedy)
+
+
+def cameras(patient: Patient) -> Iterator[Finding]:
+    devices = sorted((patient.root / "dev").glob("video[0-9]*"))
+    closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
+    in_container = machine.in_container(patient.root)
+    if closed:
+        remedy = "sudo usermod -aG video $USER, then log in anew"
+        yield Finding("cameras", "warning", f"no permission for {', '.join(map(str, closed))}", remedy)
+    elif devices:
+        yield Finding("cameras", "good", f"{', '.join(map(str, devices))}; edgeseg-camera --list shows their modes")
+    else:
+        remedy = "start the container with --device /dev/video0" if in_container else ""
+        yield Finding("cameras", "note", "no /dev/video*: network cameras and files still work", remedy)
+    if not patient.jetson:
+        return
+    socket = patient.root / "tmp/argus_socket"
+    if socket.exists():
+        yield Finding("Argus socket", "good", str(socket))
+    else:
+        mount = "start the container with -v /tmp/argus_socket:/tmp/argus_socket"
+        remedy = mount if in_container else "sudo systemctl restart nvargus-daemon"
+        yield Finding("Argus socket", "warning", "not there: csi:// cannot work", remedy)
+
+
+def tools(patient: Patient) -> Iterator[Finding]:
+    if patient.jetson and not (shutil.which("nvcc") or (patient.root / "usr/local/cuda/bin/nvcc").exists()):
+        remedy = "pycuda compiles with it: apt-get install cuda-nvcc, or bring a wheel"
+        yield Finding("nvcc", "note", "not found", remedy)
+    names = machine.versions()
+    training = "tensorflow" in names
+    exporting = {"onnx", "tf2onnx"} <= names.keys()
+    text = f"training {'' if training else 'not '}installed, export {'' if exporting else 'not '}installed"
+    yield Finding("training side", "good" if training and exporting else "note", text)

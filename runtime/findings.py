@@ -1,0 +1,55 @@
+"""What `edgeseg doctor` finds, and the machine that it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from edgeseg.runtime import machine
+
+STATES = ("good", "note", "warning", "missing")
+"""`missing`: nothing runs before it is mended, and the command ends with exit code 1."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table.
+
+    Attributes:
+        what: what was looked at.
+        state: one of STATES.
+        found: what was found.
+        remedy: what to do; empty where nothing is to be done.
+    """
+
+    what: str
+    state: str
+    found: str
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The machine that is looked at.
+
+    Attributes:
+        root: where its files lie; another than / in tests.
+        probe: tries a library, as machine.probe does.
+    """
+
+    root: Path = Path("/")
+    probe: Callable[[str], dict[str, Any]] = field(default=cache(machine.probe))
+
+    @cached_property
+    def jetson(self) -> bool:
+        return bool(machine.jetson_model(self.root) or machine.l4t_release(self.root))
+
+    @cached_property
+    def gpus(self) -> list[dict[str, str]]:
+        return machine.gpus()

@@ -1,0 +1,172 @@
+"""What machine this is: facts read from files and small programs, each None or empty where it is not known.
+
+Nothing here raises for what is missing or broken, imports a library that may be, or needs more than the base.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from edgeseg.runtime.child import child_command
+
+JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7"}
+"""JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
+PACKAGES = (
+    "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
+    "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx", "prometheus-client",
+)  # fmt: skip
+PROBE_SECONDS = 60.0
+_MIB = 1 << 20
+
+
+def read(path: str | Path, root: Path = Path("/")) -> str:
+    """Return a small text file's content without blanks and zeros around it; empty if it cannot be read."""
+    try:
+        return (root / str(path).lstrip("/")).read_bytes()[:65536].decode(errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
+
+
+def jetson_model(root: Path = Path("/")) -> str:
+    """Return the board's name, such as `NVIDIA Jetson Orin Nano`; empty on other machines."""
+    name = read("/proc/device-tree/model", root)
+    return name if "jetson" in name.lower() or "nvidia" in name.lower() else ""
+
+
+def l4t_release(root: Path = Path("/")) -> str:
+    """Return the release of the Jetson's Linux, such as `36.4.0`; empty on other machines."""
+    found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", read("/etc/nv_tegra_release", root))
+    return ".".join(found.groups()) if found else ""
+
+
+def jetpack(root: Path = Path("/")) -> str:
+    """Return JetPack's major version by its L4T; empty where there is none or it is not known."""
+    return JETPACK_OF_L4T.get(int((l4t_release(root) or "0").partition(".")[0]), "")
+
+
+def system_name(root: Path = Path("/")) -> str:
+    """Return the distribution's name."""
+    found = re.search(r'^PRETTY_NAME="?([^"\n]*)', read("/etc/os-release", root), re.MULTILINE)
+    return found[1] if found else platform.platform()
+
+
+def processor(root: Path = Path("/")) -> str:
+    """Return the processor's name."""
+    found = re.search(r"^model name\s*: (.*)", read("/proc/cpuinfo", root), re.MULTILINE)
+    return found[1].strip() if found else jetson_model(root) or platform.machine()
+
+
+def memory_mib(root: Path = Path("/")) -> dict[str, int]:
+    """Return `MemTotal`, `MemAvailable`, `SwapTotal` and `SwapFree` in MiB, as far as they are known."""
+    found = re.findall(
+        r"^(MemTotal|MemAvailable|SwapTotal|SwapFree):\s*(\d+) kB", read("/proc/meminfo", root), re.MULTILINE
+    )
+    return {name: int(kib) // 1024 for name, kib in found}
+
+
+def free_disk_mib(path: Path) -> int | None:
+    """Return what is free where `path` lies."""
+    try:
+        return shutil.disk_usage(path).free // _MIB
+    except OSError:
+        return None
+
+
+def gpus() -> list[dict[str, str]]:
+    """Return name, driver version and memory of each NVIDIA GPU that the driver knows."""
+    text = _said_by("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    return [dict(zip(("name", "driver", "memory_mib"), row, strict=True)) for row in rows if len(row) == 3]
+
+
+def cuda_driver_version() -> str:
+    """Return the newest CUDA that the driver takes, such as `12.6`; empty without a driver."""
+    try:
+        library, number = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+        if library.cuDriverGetVersion(ctypes.byref(number)) != 0:
+            return ""
+    except (OSError, AttributeError):
+        return ""
+    return f"{number.value // 1000}.{number.value % 1000 // 10}"
+
+
+def power_mode() -> str:
+    """Return the Jetson's power mode, such as `MAXN`; empty elsewhere."""
+    found = re.search(r"NV Power Mode: (\S+)", _said_by("nvpmodel", "-q"))
+    return found[1] if found else ""
+
+
+def governors(root: Path = Path("/")) -> list[str]:
+    """Return the frequency governors of the processor's cores, each once."""
+    cores = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+    return sorted({read(str(path.relative_to(root)), root) for path in cores} - {""})
+
+
+def clocks_locked(root: Path = Path("/")) -> bool | None:
+    """Whether the GPU's clock cannot fall, as after `jetson_clocks`; None where there is no such clock to read."""
+    for folder in (root / "sys/class/devfreq").glob("*gpu*"):
+        least, most = (read(str((folder / name).relative_to(root)), root) for name in ("min_freq", "max_freq"))
+        if least and most:
+            return least == most
+    return None
+
+
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Return the versions of the Python packages that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except Exception:  # a damaged installation may raise anything
+            continue
+    return found
+
+
+def probe(name: str) -> dict[str, object]:
+    """Try a library in a process of its own, since a broken one may crash or hang.
+
+    Args:
+        name: a function of edgeseg.runtime.probes.
+
+    Returns:
+        What it found; `{"error": reason}` if it could not be tried to the end.
+    """
+    try:
+        done = subprocess.run(
+            child_command("edgeseg.runtime.probes", name),
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"no answer within {PROBE_SECONDS:.0f} s"}
+    except OSError as error:
+        return {"error": str(error)}
+    try:
+        found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        return found
+    except (IndexError, ValueError):
+        last = done.stderr.strip().splitlines()[-1:] or [""]
+        how = f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        return {"error": f"{how} {last[0]}".strip()[:300]}
+
+
+def _said_by(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def in_container(root: Path = Path("/")) -> bool:
+    """Whether this looks like a container."""
+    return (root / ".dockerenv").exists() or (root / "run/.containerenv").exists() or "container" in os.environ
