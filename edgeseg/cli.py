@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgeseg.benchmark_command import benchmark
 from edgeseg.cluster import find_cluster
 from edgeseg.console import given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
@@ -90,41 +90,8 @@ cli.add_command(report)
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(export)
+cli.add_command(benchmark)
 cli.add_command(doctor)
-
-
-@cli.command()
-@click.argument("model", type=PATH)
-@click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, help="How long to measure.")
-@click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
-@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
-@click.option("--json", "json_path", type=PATH, help="Write the result as JSON.")
-def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) -> int:
-    """Measure ms/frame of MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up."""
-    from edgeseg.files import check_writable, write_whole
-    from edgeseg.runtime.benchmark import BenchmarkSettings, result_document
-    from edgeseg.runtime.benchmark import benchmark as measure
-    from edgeseg.runtime.report import StatusLine, table
-    from edgeseg.runtime.sources import parse_source
-    from edgeseg.signals import StopRequest
-
-    if json_path:
-        check_writable(json_path)
-    settings = BenchmarkSettings(**options)
-    status = StatusLine()
-    with StopRequest() as stop:
-        outcome = measure(
-            model, parse_source(source), settings, stop.event, status, lambda text: click.echo(text, err=True)
-        )
-    status.clear()
-    if json_path and not stop.requested:
-        write_whole(json_path, json.dumps(result_document(outcome, settings), indent=1) + "\n")
-    say(table(outcome.summary))
-    if stop.requested:
-        click.echo("stopped before its time; no result was written", err=True)
-        return 130
-    return 0
 
 
 @cli.command()

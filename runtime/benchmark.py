@@ -1,79 +1,231 @@
-"""ms/frame that two people can compare: warm-up, then every frame of a source through the camera loop."""
+"""ms/frame that two people can compare: models take turns, round by round, through the camera loop."""
 
 from __future__ import annotations
 
-import os
-import platform
+import hashlib
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib import metadata
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime.engines import open_engine
-from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
-from edgeseg.runtime.source import Source
+import numpy as np
 
-WARM_UP_FRAMES = 20
+from edgeseg.errors import ModelError
+from edgeseg.runtime.engines import Engine, open_engine
+from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
+from edgeseg.runtime.quietness import Load, LoadMeter
+from edgeseg.runtime.records import STAGES, Ledger, Summary
+from edgeseg.runtime.sinks import Delivery, Sink
+from edgeseg.runtime.source import Source
+from edgeseg.runtime.timings import statistics
+from edgeseg.setting import check_settings, setting
+
 KEPT_SCENES = 30  # drawn before the start: drawing would take a core from the engine that is measured
+BARE_SHARE = 0.25  # of a round, in which the engine runs without the loop around it
+_STABLE_RUNS, _STABLE_SHARE, _LONGEST_WARM_UP_S = 10, 0.02, 10.0
+_WARM_UP_FRAMES = 5  # at the start of each round: the others have filled the caches
 
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """What is measured: for how long, on which backend, with how many host threads (None: the engine's choice)."""
+    """What is measured. Raises UsageError for a value that makes no sense.
 
-    seconds: float = 10.0
-    backend: str = "auto"
+    Attributes:
+        threads: host threads for the network; None lets the engine choose.
+        camera_rate: frames a second that arrive on a clock, the newest processed; None for each frame, back to back.
+        deadline_ms: masks older than this, or frames that take longer where none arrives on a clock, are counted.
+    """
+
+    seconds: float = setting(10.0, "how long to measure each model on each backend", between=(0.1, 1e6))
+    rounds: int = setting(5, "turns of each in that time", between=(1, 1000))
     threads: int | None = None
+    camera_rate: float | None = None
+    deadline_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass
+class Contender:
+    """A model on a backend, and what was measured of it.
+
+    Attributes:
+        model: its file.
+        engine: loaded.
+        rounds: by round, milliseconds of each frame by stage.
+        bare: by round, milliseconds of the engine without the loop.
+        outcomes: of the rounds.
+        load: on the machine while it ran.
+        warm_up_runs: before times were stable.
+    """
+
+    model: Path
+    engine: Engine
+    rounds: list[dict[str, list[float]]] = field(default_factory=list)
+    bare: list[list[float]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
+    warm_up_runs: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} on {self.engine.backend}"
+
+    def times(self, stage: str) -> list[float]:
+        return [ms for times in self.rounds for ms in times.get(stage, [])]
+
+    def summary(self) -> Summary:
+        """The rounds as one run."""
+        ledger = Ledger()
+        for stage in STAGES:
+            for ms in self.times(stage):
+                ledger.latency[stage].add(ms)
+        summaries = [outcome.summary for outcome in self.outcomes]
+        frames = {key: sum(each.frames[key] for each in summaries) for key in summaries[0].frames}
+        seconds = sum(each.seconds for each in summaries)
+        warm_up = self.warm_up_runs + sum(each.warm_up_frames for each in summaries)
+        return replace(
+            summaries[-1],
+            frames=frames,
+            seconds=seconds,
+            latency_ms=ledger.latency_ms(),
+            warm_up_frames=warm_up,
+            outputs={},
+        )
+
+    def result(self, settings: BenchmarkSettings) -> dict[str, Any]:
+        """What a result file holds of it."""
+        summary, late = self.summary(), None
+        if settings.deadline_ms is not None:
+            aged = "capture_to_mask" if settings.camera_rate else "frame"
+            late = {"ms": settings.deadline_ms, "missed": sum(ms > settings.deadline_ms for ms in self.times(aged))}
+        frame, bare = statistics(self.times("frame")), statistics([ms for times in self.bare for ms in times])
+        return {
+            "name": self.name,
+            "model_sha256": hashlib.sha256(self.model.read_bytes()).hexdigest(),
+            "threads": settings.threads,
+            "camera_rate": settings.camera_rate,
+            "summary": summary.to_dict(),
+            "statistics_ms": {stage: statistics(self.times(stage)) for stage in STAGES},
+            "bare_engine_ms": bare,
+            "loop_overhead_ms": round(frame["p50"] - bare["p50"], 4),
+            "deadline": late,
+            "load": [load.to_dict() for load in self.loads],
+            "rounds_ms": [
+                {stage: [round(ms, 4) for ms in times] for stage, times in each.items()} for each in self.rounds
+            ],
+        }
+
+
+class _Times(Sink):
+    """Keeps the milliseconds of each mask by stage."""
+
+    needs_picture = False
+
+    def __init__(self) -> None:
+        super().__init__("benchmark")
+        self.ms: dict[str, list[float]] = {}
+
+    def write(self, delivery: Delivery) -> None:
+        for stage, ms in delivery.record.ms.items():
+            self.ms.setdefault(stage, []).append(ms)
 
 
 def benchmark(
-    model: Path,
+    models: Sequence[Path],
     source: Source,
     settings: BenchmarkSettings,
     stop: threading.Event,
+    backends: Sequence[str] = ("auto",),
     watch: Watcher | None = None,
     notice: Callable[[str], None] | None = None,
-) -> Outcome:
-    """Stream a source, over and over, through a model for `settings.seconds`.
+) -> list[Contender]:
+    """Stream a source, over and over, through each model on each backend, in turns.
+
+    Taking turns lets a machine that warms up or is disturbed harm all alike.
+
+    Args:
+        models: ONNX files.
+        source: a file, a folder or scenes; not a camera.
+        settings: how long, and how.
+        stop: set it to end early; the contenders then hold what was measured so far.
+        backends: names for open_engine.
+        watch, notice: as in edgeseg.runtime.loop.run.
 
     Raises:
         SourceError, ModelError, EngineError, UsageError.
     """
     if source.kind == "scenes":
         source = replace(source, keep=KEPT_SCENES)
+    source = replace(source, loop=True, fps=settings.camera_rate or source.fps)
+    with ExitStack() as stack:
+        contenders = [
+            Contender(model, stack.enter_context(open_engine(model, backend, settings.threads)))
+            for model in models
+            for backend in backends
+        ]
+        for each in contenders:
+            each.warm_up_runs = warm_up(each.engine, stop)
+        for _ in range(settings.rounds):
+            for each in contenders:
+                if not stop.is_set():
+                    _round(each, source, settings, stop, watch, notice)
+    return contenders
+
+
+def warm_up(engine: Engine, stop: threading.Event) -> int:
+    """Run until the median time of some runs is that of those before, within 2 %, or 10 s are over; return the runs."""
+    start, runs, before = time.monotonic(), 0, float("inf")
+    while not stop.is_set() and time.monotonic() - start < _LONGEST_WARM_UP_S:
+        median = float(np.median([*_bare_times(engine, _STABLE_RUNS)]))
+        runs += _STABLE_RUNS
+        if abs(median - before) <= _STABLE_SHARE * before:
+            break
+        before = median
+    return runs
+
+
+def _round(
+    contender: Contender,
+    source: Source,
+    settings: BenchmarkSettings,
+    stop: threading.Event,
+    watch: Watcher | None,
+    notice: Callable[[str], None] | None,
+) -> None:
+    seconds = settings.seconds / settings.rounds
+    times = _Times()
+    loop = LoopSettings(
+        every_frame=settings.camera_rate is None,
+        seconds=seconds * (1 - BARE_SHARE),
+        warm_up_frames=_WARM_UP_FRAMES,
+    )
+    meter, start = LoadMeter(), time.monotonic()
     outcome = run(
-        replace(source, loop=True),
-        lambda: open_engine(model, settings.backend, settings.threads),
-        LoopSettings(every_frame=True, seconds=settings.seconds, warm_up_frames=WARM_UP_FRAMES),
-        stop,
-        watch,
-        notice,
-        model=str(model),
+        source, lambda: nullcontext(contender.engine), loop, stop, watch, notice, str(contender.model), [times]
     )
     if outcome.error:
         raise outcome.error
-    return outcome
+    masks = len(times.ms.get("frame", []))
+    contender.loads.append(meter.read(time.monotonic() - start, masks))
+    if not masks and not stop.is_set():
+        raise ModelError(f"{contender.name}: no mask within {loop.seconds:.1f} s; measure longer, by --seconds")
+    contender.outcomes.append(outcome)
+    contender.rounds.append(times.ms)
+    until = time.monotonic() + seconds * BARE_SHARE
+    contender.bare.append([*_bare_times(contender.engine, until=until)])
 
 
-def result_document(outcome: Outcome, settings: BenchmarkSettings) -> dict[str, Any]:
-    """Return what `edgeseg benchmark --json` writes: the summary and where it was measured."""
-    return {"summary": outcome.summary.to_dict(), "environment": environment(settings.threads)}
-
-
-def environment(threads: int | None) -> dict[str, Any]:
-    """Return what a reader needs to know of the machine and the software to compare figures."""
-    versions = {}
-    for package in ("edgeseg", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": threads,
-        "versions": versions,
-    }
+def _bare_times(engine: Engine, runs: int = 0, until: float = 0.0) -> Iterator[float]:
+    """Yield milliseconds of the engine alone on one picture: so many runs, and on until the time has come."""
+    frame = np.random.default_rng(0).integers(0, 256, (*engine.frame_size, 3), np.uint8)
+    done = 0
+    while done < max(runs, 1) or time.monotonic() < until:
+        start = time.perf_counter()
+        engine.run(frame)
+        yield (time.perf_counter() - start) * 1e3
+        done += 1

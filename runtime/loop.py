@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,7 @@ class Outcome:
 
 def run(
     source: Source,
-    open_engine: Callable[[], Engine],
+    open_engine: Callable[[], AbstractContextManager[Engine]],
     settings: LoopSettings,
     stop: threading.Event,
     watch: Watcher | None = None,
@@ -97,7 +98,7 @@ def run(
 
     Args:
         source: see edgeseg.runtime.sources.parse_source.
-        open_engine: loads the engine; called while the source is being opened.
+        open_engine: loads the engine; called while the source is being opened, and closed in the end.
         settings: limits and outputs.
         stop: set it, from a signal handler or another thread, to end the run cleanly.
         watch: progress callback.

@@ -1,0 +1,135 @@
+"""`edgeseg benchmark`: ms/frame of models on backends, and two results compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeseg.console import say
+from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.benchmark import BenchmarkSettings
+
+PATH = click.Path(path_type=Path)
+STOPPED = 130
+
+
+@click.command()
+@click.argument("models", nargs=-1, type=PATH, metavar="MODEL...")
+@click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
+@click.option("--seconds", type=float, default=10.0, help="How long to measure each model on each backend.")
+@click.option("--rounds", type=int, default=5, help="Turns of each in that time.")
+@click.option("--backend", "backends", multiple=True, help="Engine; may be given several times.  [default: auto]")
+@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@click.option("--camera-rate", type=click.FloatRange(0, min_open=True), help="Let so many frames a second arrive.")
+@click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Count frames that take longer.")
+@click.option("--layers", is_flag=True, help="Also the time of each layer, by ONNX Runtime's profiler on the CPU.")
+@click.option("--json", type=PATH, help="Write the result as JSON, for --compare.")
+@click.option("--csv", type=PATH, help="Write a line for each model and stage.")
+@click.option("--plot", type=PATH, help="Write the times and their histogram as a PNG; needs matplotlib.")
+@click.option("--html", type=PATH, help="Write one self-contained page.")
+@click.option("--compare", type=(PATH, PATH), metavar="A.json B.json", help="Compare two results; no model is run.")
+def benchmark(
+    models: tuple[Path, ...],
+    source: str,
+    backends: tuple[str, ...],
+    layers: bool,
+    json: Path | None,
+    csv: Path | None,
+    plot: Path | None,
+    html: Path | None,
+    compare: tuple[Path, Path] | None,
+    **options: Any,
+) -> int:
+    """Measure ms/frame of each MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up.
+
+    Several models and backends take turns, so that whatever disturbs the machine harms all alike. With --camera-rate
+    frames arrive on a clock as from a camera, the newest is processed, and its age counts.
+    """
+    from edgeseg.files import check_writable
+    from edgeseg.runtime.benchmark import BenchmarkSettings
+    from edgeseg.runtime.benchmark_report import comparison, read_document, text
+
+    if compare:
+        if models:
+            raise UsageError("--compare takes two result files and no model")
+        say(comparison(*map(read_document, compare)))
+        return 0
+    if not models:
+        raise UsageError("no model; expected ONNX files, or --compare A.json B.json")
+    writers = _writers(json, csv, plot, html)
+    for path in writers:
+        check_writable(path)
+    settings = BenchmarkSettings(**options)
+    document, stopped = _measure(models, source, settings, backends or ("auto",))
+    if stopped:
+        click.echo("stopped before its time; no result was written", err=True)
+        return STOPPED
+    say("\n\n".join(text(result) for result in document["results"]))
+    if layers:
+        document["layers"] = _layers(models, settings)
+    for path, write in writers.items():
+        write(document, path)
+    return 0
+
+
+def _writers(
+    json: Path | None, csv: Path | None, plot: Path | None, html: Path | None
+) -> dict[Path, Callable[[dict[str, Any], Path], None]]:
+    """What writes each file that was asked for. Raises UsageError where matplotlib is needed and missing."""
+    from edgeseg.files import write_whole
+    from edgeseg.runtime.benchmark_report import as_csv, as_json
+
+    writers: dict[Path, Callable[[dict[str, Any], Path], None]] = {}
+    if json:
+        writers[json] = lambda document, path: write_whole(path, as_json(document))
+    if csv:
+        writers[csv] = lambda document, path: write_whole(path, as_csv(document["results"]))
+    if plot or html:
+        from edgeseg.benchmark_pictures import draw_latency, write_page
+
+        if plot:
+            writers[plot] = lambda document, path: draw_latency(document["results"], path)
+        if html:
+            writers[html] = write_page
+    return writers
+
+
+def _measure(
+    models: tuple[Path, ...], source: str, settings: BenchmarkSettings, backends: tuple[str, ...]
+) -> tuple[dict[str, Any], bool]:
+    from edgeseg.runtime.benchmark import benchmark as measure
+    from edgeseg.runtime.benchmark_report import document
+    from edgeseg.runtime.report import StatusLine
+    from edgeseg.runtime.sources import parse_source
+    from edgeseg.signals import StopRequest
+
+    status = StatusLine()
+
+    def notice(text: str) -> None:
+        if text not in said:  # each round begins anew
+            said.add(text)
+            click.echo(text, err=True)
+
+    said: set[str] = set()
+    with StopRequest() as stop:
+        contenders = measure(models, parse_source(source), settings, stop.event, backends, status, notice)
+    status.clear()
+    return ({} if stop.requested else document(contenders, settings)), stop.requested
+
+
+def _layers(models: tuple[Path, ...], settings: BenchmarkSettings) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from edgeseg.runtime.layers import layer_table, layer_times
+
+    found = {}
+    for model in models:
+        layers = layer_times(model, settings.threads)
+        say(f"\n{model}\n{layer_table(layers)}")
+        found[str(model)] = [asdict(layer) for layer in layers]
+    return found
