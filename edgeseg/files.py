@@ -34,7 +34,8 @@ def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
     """
     path = _target(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a device such as /dev/null must stay one
-        return write(path)
+        with _reader_held(path):
+            return write(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +50,22 @@ def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
     finally:
         with contextlib.suppress(OSError):  # it is gone, or could never be made
             partial.unlink()
+
+
+@contextlib.contextmanager
+def _reader_held(path: Path) -> Iterator[None]:
+    """Raise UsageError for a named pipe that nobody reads: writing to it would wait for ever."""
+    if not path.is_fifo():
+        yield
+        return
+    try:
+        held = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise UsageError(f"{path}: a pipe that nobody reads ({error.strerror}); start its reader first") from error
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def replace_whole_folder(path: Path, write: Callable[[Path], T]) -> T:

@@ -107,15 +107,17 @@ class Capture:
         with self._change:
             return self._is_over and not self._ready
 
-    def wait_until_open(self, stop: threading.Event) -> Size | None:
-        """Return the frame size once the source has given its first frame; None if `stop` was set before.
+    def wait_until_open(self, stop: threading.Event, until: float | None = None) -> Size | None:
+        """Return the frame size once the source has given its first frame.
+
+        None if before that `stop` was set or the monotonic clock reached `until`.
 
         Raises:
             SourceError: it cannot be opened, or gives no frame within OPEN_TIMEOUT_S.
         """
         with self._change:
             while self.size is None:
-                if stop.is_set():
+                if stop.is_set() or (until is not None and time.monotonic() >= until):
                     return None
                 if self._error:
                     raise SourceError(self._error)

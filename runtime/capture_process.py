@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
 from types import TracebackType
 
 from edgeseg.geometry import Size
 from edgeseg.runtime import wire
+from edgeseg.runtime.child import child_command
 from edgeseg.runtime.ring import SLOTS, Ring
-
-# The child finds modules where this process does, whatever the working folder holds.
-_CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); import edgeseg.runtime.capture_worker as w; w.main()"
-)
 
 
 class CaptureProcess:
@@ -31,6 +25,7 @@ class CaptureProcess:
     Attributes:
         ring: its frames; None before it has announced their size.
         opened_at, first_frame_at: seconds of the monotonic clock; None before.
+        is_opening: whether it has begun to open the source.
         heard_at: when it last gave a frame, or got what it needs to give the next one.
     """
 
@@ -39,16 +34,15 @@ class CaptureProcess:
         self.opened_at: float | None = None
         self.first_frame_at: float | None = None
         self.heard_at = time.monotonic()
+        self.is_opening = False
         self._held = 0
         self._counting = threading.Lock()
         self._channel, theirs = wire.socket_pair()
         self._poll = select.poll()
         self._poll.register(self._channel, select.POLLIN)
-        arguments = [json.dumps(sys.path), str(theirs.fileno()), str(os.getpid())]
+        command = child_command("edgeseg.runtime.capture_worker", str(theirs.fileno()), str(os.getpid()))
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, *arguments], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         except OSError:
             self._channel.close()
             raise
@@ -79,6 +73,10 @@ class CaptureProcess:
         """Let it hand frames over."""
         self.heard_at = time.monotonic()
         self._send(wire.START)
+
+    def begin_opening(self) -> None:
+        """Note that it has begun: what loading the libraries took is not the camera's time."""
+        self.is_opening, self.heard_at = True, time.monotonic()
 
     def hold(self) -> None:
         """Count a frame that came."""

@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -23,13 +22,15 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError
 from edgeseg.geometry import Size
 from edgeseg.runtime import wire
+from edgeseg.runtime.child import begin_child
 from edgeseg.runtime.clocks import Stamp
 from edgeseg.runtime.picture_watch import PictureWatch
 from edgeseg.runtime.readers import DamagedFrameError, HopelessSourceError, Reader, open_reader
 from edgeseg.runtime.ring import SLOTS, Ring, create_memory
 from edgeseg.runtime.source import Source
 
-_PR_SET_PDEATHSIG = 1
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE_BLOCK_BYTES = 256 * 1024
 
 
 class Publisher:
@@ -159,21 +160,29 @@ def stream_camera(reader: Reader, publisher: Publisher) -> None:
             publisher.publish(frame, reader.stamp or Stamp(time.monotonic()))
 
 
-def _die_with_parent(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        sys.exit(0)
-
-
 def _let_it_be_the_first_to_go() -> None:
     """Where memory runs out, the kernel shall end this process, which is started again, and not its parent."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
+def _keep_no_large_blocks() -> None:
+    """Let what is freed go back to the system at once.
+
+    A file that is opened again and again would else hold 10 to 25 MB more or less each time: the C library raises by
+    itself the size from which on a block is a mapping of its own.
+    """
+    change = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's alone
+    if change is not None:
+        change(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+
+
 def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
     source = Source.from_dict(request["source"])
+    if source.loop:
+        _keep_no_large_blocks()
     try:
+        channel.send(wire.OPENING)
         reader = open_reader(source)
         publisher = Publisher(channel, reader.fps, request["every_frame"], request["frozen_s"])
         for text in reader.remarks():
@@ -202,9 +211,7 @@ def main() -> NoReturn:
     Not as an argument, which every user of the machine could read, with the camera's password.
     """
     fd, parent = sys.argv[1:]
-    for number in (signal.SIGINT, signal.SIGTERM):  # both can reach the whole group; the parent decides when to end
-        signal.signal(number, signal.SIG_IGN)
-    _die_with_parent(int(parent))
+    begin_child(int(parent))
     _let_it_be_the_first_to_go()
     channel = socket.socket(fileno=int(fd))
     opening = channel.recv(wire.OPEN_BYTES)

@@ -73,7 +73,7 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.option(
     "--give-up-seconds",
     type=click.FloatRange(0),
-    help="End with code 3 when a camera is away for so long.  [default: never, but at once at the start]",
+    help="End with code 3 when a camera is away for so long; inf: never.  [default: never, but at once at the start]",
 )
 @click.option(
     "--output",
@@ -179,8 +179,9 @@ def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
 
 def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:
     """Raise UsageError if an output cannot be written, or would be written over an input or another output."""
-    from edgeseg.runtime.sinks import VIDEO_SUFFIXES, sink_path
+    from edgeseg.runtime.sinks import VIDEO_SUFFIXES, check_distinct, sink_path
 
+    check_distinct(settings.outputs)
     outputs = [path for uri in settings.outputs if (path := sink_path(uri))]
     if settings.quota and not any(path.suffix.lower() in VIDEO_SUFFIXES for path in outputs):
         raise UsageError("--quota limits overlay videos, and no --output is one; add --output file://overlay.mkv")

@@ -22,14 +22,14 @@ from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
 from edgeseg.runtime.road import RoadReport
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
+from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, check_distinct, open_sink
 from edgeseg.runtime.source import Source
 from edgeseg.runtime.supervisor import STALL_TIMEOUT_S, CaptureSettings
 
 Watcher = Callable[[Ledger, float], None]
 """Called after every mask, and twice a second while none comes, with the ledger so far and the seconds since the start.
 
-`ledger.source` says whether the camera is away and being recovered.
+`ledger.source` says whether the camera is away and being recovered. The first call comes when the model is loaded.
 """
 
 _TICK_S = 0.5
@@ -47,7 +47,8 @@ class LoopSettings:
         stall_seconds: a camera without a frame for so long is opened again.
         frozen_ms: a picture that has not changed for so long is stale; 0 for never, None for the default of cameras
             and never with files.
-        give_up_seconds: a camera that is away for so long ends the run; None for never, but at once at the start.
+        give_up_seconds: a camera that is away for so long ends the run; infinity for never; None for never, but at
+            once at the start.
         outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
         stats: file for the per-frame records.
         opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
@@ -111,9 +112,11 @@ def run(
     """
     if source.is_camera and settings.every_frame:
         raise UsageError(f"source {source.uri}: a camera waits for nobody; leave every-frame out, or record it first")
+    check_distinct(settings.outputs)
     with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
-        size = capture.wait_until_open(stop)
+        ledger = Ledger(capture.health)
+        size = _first_size(capture, ledger, stop, watch, notice)
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
@@ -121,8 +124,7 @@ def run(
         chosen = SinkSettings(settings.opacity, settings.legend, settings.quota)
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
         every = [*sinks, *opened]
-        with Outputs(every, settings.stats, drop=not settings.every_frame, stop=stop, notice=notice) as outputs:
-            outputs.ledger.source = capture.health
+        with Outputs(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
             start = time.monotonic()
             error = _stream(capture, engine, outputs, settings, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
@@ -137,14 +139,32 @@ def run(
         precision=engine.spec.precision,
         camera_size=str(size) if size else "",
         network_size=str(engine.spec.input_size),
-        frames={**outputs.ledger.frames, "captured": captured},
+        frames={**ledger.frames, "captured": captured},
+        stale=dict(ledger.stale),
         warm_up_frames=settings.warm_up_frames,
         seconds=seconds,
-        latency_ms=outputs.ledger.latency_ms(),
+        latency_ms=ledger.latency_ms(),
         source_health=capture.health.to_dict(),
         outputs={state.sink.uri: state.to_dict() for state in outputs.states},
     )
     return Outcome(summary, error, outputs.failures())
+
+
+def _first_size(
+    capture: Capture,
+    ledger: Ledger,
+    stop: threading.Event,
+    watch: Watcher | None,
+    notice: Callable[[str], None] | None,
+) -> Size | None:
+    """Wait for the source's first frame and return its size; meanwhile the watcher hears of a camera that is away."""
+    size = None
+    while size is None and not stop.is_set():
+        size = capture.wait_until_open(stop, time.monotonic() + _TICK_S)
+        _pass_on(capture, notice)
+        if watch and size is None:
+            watch(ledger, 0.0)
+    return size
 
 
 def _stream(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import queue
 import threading
 import time
@@ -17,6 +19,7 @@ from edgeseg.runtime.sinks import Delivery, Sink
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
 _PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _LINES_WAITING = 10_000  # of the --stats file, when its disk hangs
 
 
@@ -29,6 +32,7 @@ class Outputs:
         drop: a sink that is busy gets the newest mask next, and those in between never, rather than being waited for.
         stop: ends the waiting for busy sinks; set when the user closes a sink.
         notice: takes one line when a sink is given up in mid-run.
+        ledger: where frames are counted; one of its own if there is none yet.
     """
 
     def __init__(
@@ -38,8 +42,9 @@ class Outputs:
         drop: bool = True,
         stop: threading.Event | None = None,
         notice: Callable[[str], None] | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self.stats_error: str | None = None
         self._stats_path = stats
         self._drop = drop
@@ -152,9 +157,16 @@ class Outputs:
         if self._stats_path is None:
             return None
         try:
-            return self._stats_path.open("w", buffering=1)  # by lines, so that SIGKILL loses none that was written
+            descriptor = os.open(self._stats_path, _CREATE | os.O_NONBLOCK, 0o666)  # a pipe without reader is an error
+            os.set_blocking(descriptor, True)
+            return os.fdopen(descriptor, "w", buffering=1)  # by lines, so that SIGKILL loses none that was written
         except OSError as error:
-            raise UsageError(f"{self._stats_path}: cannot be written ({error.strerror}); choose another") from error
+            reason = error.strerror
+            if error.errno == errno.ENXIO:
+                raise UsageError(
+                    f"{self._stats_path}: a pipe that nobody reads ({reason}); start its reader"
+                ) from error
+            raise UsageError(f"{self._stats_path}: cannot be written ({reason}); choose another") from error
 
     def _write_lines(self, stats: IO[str] | None) -> None:
         try:

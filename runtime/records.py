@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.runtime.health import SourceHealth
+from edgeseg.runtime.health import PICTURE_REASONS, SourceHealth
 from edgeseg.runtime.road import RoadResult
 
 STATUSES = ("ok", "skipped", "stale", "failed")
+STALE_REASONS = ("deadline", *PICTURE_REASONS)
 STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
 """`frame` is preprocess + inference + postprocess: what one frame costs, whatever it had to wait for."""
 
@@ -105,15 +106,24 @@ class LatencyHistogram:
 
 
 class Ledger:
-    """Adds up records; `captured` is always the sum of the other counts."""
+    """Adds up records; `captured` is always the sum of the other counts.
 
-    def __init__(self) -> None:
+    Attributes:
+        latency: by stage.
+        source: how the source fares.
+        stale: stale masks by reason.
+    """
+
+    def __init__(self, source: SourceHealth | None = None) -> None:
         self._counts = dict.fromkeys(STATUSES, 0)
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
-        self.source = SourceHealth()
+        self.source = source or SourceHealth()
+        self.stale = dict.fromkeys(STALE_REASONS, 0)
 
     def add(self, record: FrameRecord) -> None:
         self._counts[record.status] += 1
+        if record.status == "stale" and record.reason:
+            self.stale[record.reason] = self.stale.get(record.reason, 0) + 1
         for stage, value in record.ms.items():
             self.latency[stage].add(value)
 
@@ -153,6 +163,7 @@ class Summary:
     camera_size: str
     network_size: str
     frames: dict[str, int]
+    stale: dict[str, int]
     warm_up_frames: int
     seconds: float
     latency_ms: dict[str, dict[str, float]]

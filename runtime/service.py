@@ -19,9 +19,11 @@ _LONGEST_START_S = 1800.0  # building an engine takes many minutes; a start that
 class Service:
     """Tells systemd how the camera fares, by `NOTIFY_SOCKET`; does nothing where no service manager listens.
 
-    A context manager around a run, and its watcher (edgeseg.runtime.loop.Watcher). READY=1 comes with the first mask.
-    WATCHDOG=1 comes while masks come, and while a camera that is away is being looked for: restarting the service
-    would not bring it back. It does not come when the loop or the engine hangs, or frames stop without being missed.
+    A context manager around a run, and its watcher (edgeseg.runtime.loop.Watcher). READY=1 comes with the first mask,
+    or when the model is loaded and the camera, not there yet, is being looked for. WATCHDOG=1 comes while masks come
+    that meet their deadline, of a dark or frozen picture too, and while a camera that is away is being looked for:
+    restarting the service would not bring it back. It does not come when the loop or the engine hangs, when frames
+    stop without being missed, or when every mask is late.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -29,7 +31,7 @@ class Service:
         self._address = _address(values.get("NOTIFY_SOCKET", ""))
         self._interval_s = _watchdog_interval_s(values)
         self._is_ready = False
-        self._masks = 0
+        self._timely = 0
         self._alive_at = self._status_at = -1e9
         self._started = threading.Event()
         self._socket: socket.socket | None = None
@@ -57,12 +59,13 @@ class Service:
         now = time.monotonic()
         frames = ledger.frames
         masks = frames["processed"] + frames["stale"]
-        comes, self._masks = masks > self._masks, masks
-        if comes and not self._is_ready:
+        timely = masks - ledger.stale["deadline"]
+        comes, self._timely = timely > self._timely, timely
+        is_away = ledger.source.away.under_way
+        if (masks or is_away) and not self._is_ready:
             self._is_ready = True
             self._started.set()
             self._tell("READY=1")
-        is_away = ledger.source.away.under_way
         if (comes or is_away) and self._interval_s and now - self._alive_at >= self._interval_s:
             self._alive_at = now
             self._tell("WATCHDOG=1")

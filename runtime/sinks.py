@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -155,6 +157,17 @@ def sink_path(uri: str) -> Path | None:
     """Return the absolute path that an output URI names, None for a window. Raises UsageError for no kind of sink."""
     kind, path = _parse(uri)
     return None if kind == "display" else path
+
+
+def check_distinct(uris: Sequence[str]) -> None:
+    """Raise UsageError if two output URIs name one place, or one is no output."""
+    taken: dict[str, str] = {}
+    for uri in uris:
+        path = sink_path(uri)
+        place = os.path.realpath(path) if path else "a window"
+        if place in taken:
+            raise UsageError(f"outputs {taken[place]} and {uri} are one; give each output a place of its own")
+        taken[place] = uri
 
 
 def _parse(uri: str) -> tuple[str, Path]:

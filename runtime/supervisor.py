@@ -34,8 +34,8 @@ class CaptureSettings:
         stall_s: a camera without a frame for so long is opened again.
         frozen_s: a picture that has not changed for so long is frozen; 0 for never, None for FROZEN_S with cameras
             and never with files, of which many hold still pictures.
-        give_up_s: a camera that is away for so long, at the start too, is an error. None: never once it has given a
-            frame, and at once at the start.
+        give_up_s: a camera that is away for so long, at the start too, is an error; infinity for never. None: never
+            once it has given a frame, and at once at the start.
     """
 
     every_frame: bool = False
@@ -69,7 +69,7 @@ class Supervisor:
         request = {"source": source.to_dict(), "every_frame": settings.every_frame, "frozen_s": frozen_s}
         self._request = json.dumps(request)
         self._fps = 0.0
-        self._was_there = False
+        self._was_there = self._has_streamed = False
         self._gone_since: float | None = time.monotonic()  # None while frames come
         self._is_started = False
         self._process: CaptureProcess | None = None
@@ -113,6 +113,8 @@ class Supervisor:
                 return None
             if not self._source.is_camera or end.kind == "hopeless" or self._left_s() <= 0:
                 return end.text
+            if not self._was_there:
+                self._note_absence(end)
             failures = 0 if streamed_s else failures + 1
             delay_s = backoff.failed(streamed_s)
 
@@ -161,6 +163,7 @@ class Supervisor:
     def _overdue(self, process: CaptureProcess, patience_s: float) -> End | None:
         is_camera, uri = self._source.is_camera, self._source.uri
         if process.ring is None:
+            patience_s = patience_s if process.is_opening else OPEN_TIMEOUT_S
             text = f"source {uri}: no first frame within {patience_s:g} s; check that it delivers"
             return End("stall", text) if process.is_silent_for(patience_s) else None
         if not self._is_started:
@@ -176,6 +179,9 @@ class Supervisor:
             process.hold()
             self._note_return()
             self._consumer.add(process, wire.unpack_frame(data))
+        elif kind == wire.OPENING:
+            process.begin_opening()
+            self._begin_waiting()
         elif kind == wire.FORMAT:
             opened = json.loads(body)
             size, self._fps, self._was_there = Size(opened["height"], opened["width"]), opened["fps"], True
@@ -197,14 +203,26 @@ class Supervisor:
             return End("death", f"source {self._source.uri}: {process.epitaph()}")
         return End(kinds[kind], text)
 
+    def _begin_waiting(self) -> None:
+        """At the very first, a camera is away from when it is asked for a frame."""
+        if not self._was_there and not self._health.away.under_way:
+            self._gone_since = time.monotonic()
+
+    def _note_absence(self, end: End) -> None:
+        """Say once that a camera is not there at the start."""
+        if self._gone_since is not None and not self._health.away.under_way:
+            self._health.away.begin(self._gone_since)
+            self._consumer.tell(f"{end.text}; it is waited for")
+
     def _note_return(self) -> None:
         if self._gone_since is None:
             return
         self._gone_since = None
+        is_back, self._has_streamed = self._has_streamed, True
         if self._health.away.under_way:
-            self._health.reconnects += 1
+            self._health.reconnects += is_back
             away_s = self._health.away.end(time.monotonic())
-            self._consumer.tell(f"source {self._source.uri}: back after {away_s:.1f} s")
+            self._consumer.tell(f"source {self._source.uri}: {'back' if is_back else 'there'} after {away_s:.1f} s")
 
     def _note_interruption(self, end: End, last_frame_at: float) -> None:
         if not self._source.is_camera:

@@ -14,6 +14,7 @@ OPEN_BYTES = 65536  # of the first message: a GStreamer pipeline may be long
 OPEN = b"O"  # parent -> capture: JSON of what to open
 START = b"G"  # parent -> capture: hand frames over
 FREE = b"R"  # parent -> capture: a slot may be written again
+OPENING = b"B"  # capture -> parent: the libraries are loaded, it begins to open the source
 FORMAT = b"S"  # capture -> parent: JSON {height, width, fps}, with the ring's descriptor
 FRAME = b"F"  # capture -> parent: one frame lies in a slot
 DAMAGED = b"D"  # capture -> parent: a frame came that could not be decoded

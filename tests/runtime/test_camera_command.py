@@ -22,7 +22,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
 
 
 def assert_one_line(stderr: str, *said: str) -> None:
@@ -78,6 +78,18 @@ def test_a_signal_ends_it_cleanly_with_a_playable_recording(
     assert capture.read()[0]
 
 
+def wait_until_caught(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Wait until the process has a handler of its own for a signal."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        caught = next(line.split()[1] for line in status if line.startswith("SigCgt:"))
+        if int(caught, 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{number} is not caught")
+
+
 def started(stats: Path) -> bool:
     end = time.monotonic() + 30
     while time.monotonic() < end:
@@ -107,7 +119,7 @@ def test_a_stop_before_the_first_frame_is_a_clean_stop(write_model: WriteModel) 
     process = subprocess.Popen(
         command("scenes://?size=8000x8000", "--model", model), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(0.7)
+    wait_until_caught(process, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 0, stderr
@@ -126,6 +138,7 @@ def test_no_output_is_written_over_an_input_or_another_output(
         (pictures, "--output", f"{pictures}/"),
         (f"{pictures}/*.png", "--output", f"{pictures}/"),
         (video, "--output", tmp_path / "o.mkv", "--output", f"file://{tmp_path}/o.mkv"),
+        (video, "--output", "display://", "--output", "display://0"),
         (video, "--stats", tmp_path / "s", "--summary", tmp_path / "s"),
     ):
         done = call(*arguments, "--model", model, "--every-frame")
@@ -140,10 +153,27 @@ def test_a_recording_that_the_disk_does_not_take_is_a_failure(write_model: Write
     line = " ".join(
         command(f"'{source}'", "--every-frame", "--model", write_model(Size(180, 320)), "--output", tmp_path / "o.avi")
     )
-    done = subprocess.run(["bash", "-c", f"ulimit -f 1500; {line}"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", f"ulimit -f 1500; {line}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
     assert_one_line(done.stderr, "end of the recording could not be written")
     assert "150 captured = 150 processed" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--stats", "--summary"])
+def test_a_pipe_that_nobody_reads_holds_nobody_up(
+    video: Path, write_model: WriteModel, tmp_path: Path, option: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    run = (video, "--every-frame", "--quiet", "--model", write_model(), option, pipe)
+    done = call(*run)
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "a pipe that nobody reads")
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command(*run)) as camera:
+        text, _ = reader.communicate(timeout=40)
+    assert camera.returncode == 0
+    assert '"frame": 29' in text if option == "--stats" else json.loads(text)["frames"]["processed"] == 30
 
 
 def test_a_full_log_does_not_end_the_camera_and_a_full_stdout_is_said(

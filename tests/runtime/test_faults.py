@@ -251,7 +251,7 @@ def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
     def memory_mib() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
-    with watched(camera, stall_s=0.6) as capture:
+    with watched(camera, stall_s=1.0) as capture:
         consumer = Consumer(capture)
         before = settled = (0, 0, 0)
         memory_before = 0.0
@@ -265,7 +265,7 @@ def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
                 camera.hang_up()
             else:
                 os.kill(consumer.process(), signal.SIGSTOP)
-            consumer.first_after(faulty_at + 0.25)
+            consumer.first_after(faulty_at + 0.25, within=60)
             consumer.watch(0.3)  # as long as the backoff, which then begins anew
             assert capture.health.reconnects == index + 1
             settled = resources()

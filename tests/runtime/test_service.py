@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from camera_servers import MjpegCamera
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgeseg.runtime.records import FrameRecord, Ledger
@@ -98,6 +99,40 @@ def test_the_watchdog_is_fed_by_masks_and_by_a_camera_being_recovered_and_by_not
         told(with_masks(2, "stale"), 0.6)  # a dark garage is no reason to restart
         assert "WATCHDOG=1" in manager.heard()
     assert "STOPPING=1" in manager.heard()
+
+
+def test_masks_that_are_all_late_feed_no_watchdog(manager: Manager) -> None:
+    ledger = Ledger()
+    with service(manager, WATCHDOG_USEC="40000") as told:
+        for frame, reason in enumerate(("deadline", "deadline", "black")):
+            ledger.add(FrameRecord(frame, 0.0, "stale", reason, ms={"capture_to_mask": 900.0}))
+            time.sleep(0.02)
+            told(ledger, 0.1)
+            assert ("WATCHDOG=1" in manager.heard()) == (reason == "black")
+    assert ledger.stale == {"deadline": 2, "frozen": 0, "black": 1, "blank": 0}
+
+
+def test_a_service_whose_camera_is_not_there_yet_is_ready_and_alive(manager: Manager, write_model: WriteModel) -> None:
+    """Without READY=1 systemd would start it again for ever; code 3 at once would do the same."""
+    environment = {**os.environ, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
+    environment.pop("WATCHDOG_PID", None)
+    camera = MjpegCamera()
+    camera.start()
+    camera.stop()
+    process = subprocess.Popen(
+        command(camera.uri, "--model", write_model(), "--give-up-seconds", "inf", "--frames", "5"),
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in ("READY=1", "WATCHDOG=1", "WATCHDOG=1"):
+        manager.hears(line)
+    with camera:
+        stdout, stderr = process.communicate(timeout=40)
+    assert process.returncode == 0, stderr
+    said = stderr.splitlines()
+    assert "Connection refused" in said[0]
+    assert said[0].endswith("it is waited for")
+    assert any("there after" in line for line in said)
+    assert "reconnects" not in stdout  # it has never been there before
 
 
 def test_the_watchdog_is_fed_four_times_in_its_period_not_at_every_mask(manager: Manager) -> None:
