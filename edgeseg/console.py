@@ -69,13 +69,13 @@ def setting_option(setting: Field[Any], prefix: str = "") -> Callable[[Command],
     """
     name = prefix + setting.name.replace("_", "-")
     default, text = setting.default, setting.metadata["help"]
-    kind: Any = SIZE if isinstance(default, Size) else type(default)
+    kind: Any = SIZE if setting.metadata["kind"] is Size else setting.metadata["kind"]
     if setting.metadata["choices"]:
         kind = click.Choice(setting.metadata["choices"])
     return click.option(
         f"--{name}/--no-{name}" if kind is bool else f"--{name}",
         type=kind,
-        default=str(default) if kind is SIZE else default,
+        default=str(default) if isinstance(default, Size) else default,
         show_default=default != "",
         help=f"{text[0].upper()}{text[1:]}.",
     )

@@ -32,7 +32,8 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
     """
     run = RunDirectory.prepare(out, settings, resume)
     network = _network(settings, out, resume)
-    check_input_size(network, settings.size)
+    for size in (settings.size, settings.window):
+        check_input_size(network, size)
     dataset = open_dataset(settings.data)
     for split in ("train", "val"):
         dataset.split(split)

@@ -107,7 +107,7 @@ def train(
         check_gpu()
     spec = _spec(settings, dataset, network)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
-    batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
+    batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation, settings.window)
     distribution = Distribution.open(cluster, devices)
     distribution.check_settings(settings)
 

@@ -98,7 +98,7 @@ class TrainingLoop:
                 self.progress.say(
                     f"the memory does not suffice for {pictures} pictures at once: each step works on them in "
                     f"{self.step.parts} parts, which is slower; --batch {max(pictures // self.step.parts, 1)} or a "
-                    f"smaller --size or --width needs no parts"
+                    f"smaller --train-size or --width needs no parts"
                 )
 
     def _validate(self, share: float) -> bool:
@@ -142,6 +142,6 @@ def limits_said(settings: TrainSettings, out: Path, distribution: Distribution) 
             yield
     except tf.errors.ResourceExhaustedError as error:
         raise UsageError(
-            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
-            f"use a lower --batch, in a new run with another --out"
+            f"the memory does not suffice for batch {settings.batch} at {settings.window} and width "
+            f"{settings.width:g}; use a lower --batch or --train-size, in a new run with another --out"
         ) from error
