@@ -72,6 +72,11 @@ class TrainSettings:
     patience: int = setting(
         0, "end after so many epochs without a better validation mean IoU; 0: never", between=(0, 100_000)
     )
+    validate_every: int = setting(
+        1,
+        "validate after so many epochs, and at the end; more saves time where an epoch is short",
+        between=(1, 100_000),
+    )
     checkpoint_minutes: float = setting(
         10.0, "a checkpoint at least so often, besides the one at each epoch's end", between=(0.01, 1e6)
     )

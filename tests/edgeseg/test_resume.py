@@ -260,30 +260,33 @@ def test_average_and_float16_s_scale_are_resumed_exactly(camvid: Path, tmp_path:
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def test_a_run_on_windows_keeps_a_model_for_whole_pictures_and_goes_on(
+def test_a_run_on_windows_validated_now_and_then_keeps_a_whole_model_and_goes_on(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
 
     class Noted(TrainStep):
         def __call__(self, frames: Any, class_maps: Any) -> Any:
-            seen.append((frames.shape[1:3], class_maps.shape[1:3], self.model.input_shape[1:3]))
+            assert frames.shape[1:3] == class_maps.shape[1:3] == self.model.input_shape[1:3] == (32, 64)
+            seen.append([path.name for path in checkpoints_in(out / "checkpoints")])
             return super().__call__(frames, class_maps)
 
     monkeypatch.setattr(edgeseg.train, "TrainStep", Noted)
-    settings, out = tiny_settings(camvid, train_size=Size(32, 64), encoder="compact", width=0.1), tmp_path / "run"
+    settings = tiny_settings(camvid, train_size=Size(32, 64), epochs=3, validate_every=2)
+    out, seen = tmp_path / "run", list[list[str]]()
     result, _ = go_on(settings, out, resume=False)
-    assert seen == [((32, 64),) * 3] * 4
+    assert seen == [[], [], ["ckpt-2"], ["ckpt-2"], ["ckpt-4", "ckpt-2"], ["ckpt-4", "ckpt-2"]]
+    before = RunDirectory(out).read_history()
+    assert [(epoch.epoch, epoch.step) for epoch in before] == [(2, 4), (3, 6)]
     with load_predictor(out) as predictor:
         dataset = open_dataset(settings.data)
         assert predictor.spec.input_size == load_model(out / "model.keras").input_shape[1:3] == (64, 64)
         assert evaluate(predictor, dataset.split("val"), dataset.classes).miou == pytest.approx(result.miou, abs=1e-9)
-    losses = [epoch.loss for epoch in RunDirectory(out).read_history()]
-    for path in (out / "checkpoints").glob("ckpt-4.*"):
+    for path in (out / "checkpoints").glob("ckpt-6.*"):
         path.unlink()
-    assert go_on(settings, out)[0].steps == 4
-    assert len(seen) == 6
-    assert [epoch.loss for epoch in RunDirectory(out).read_history()] == pytest.approx(losses, rel=0.01)
+    again = go_on(settings, out)[0]
+    assert (again.steps, again.epochs, len(seen)) == (6, 3, 8)
+    losses = [[epoch.loss for epoch in each] for each in (before, RunDirectory(out).read_history())]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
     with pytest.raises(UsageError, match="was trained with train_size: 64x32, not None"):
         go_on(replace(settings, train_size=None), out)
 
