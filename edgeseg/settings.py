@@ -40,7 +40,7 @@ class TrainSettings:
     train_size: Size | None = setting(
         None,
         "train on windows of this size, at random places of the augmented pictures of --size; validation and export "
-        "keep --size; default: --size",
+        "keep --size; without it, on all of --size",
         kind=Size,
     )
     width: float = same_setting(NetworkOptions, "width")

@@ -148,7 +148,6 @@ def test_resuming_a_finished_run_adds_nothing(finished: tuple[Path, TrainResult,
     ("changes", "error", "expected"),
     [
         ({"size": Size(64, 70)}, UsageError, "use 96x64"),
-        ({"train_size": Size(64, 48)}, UsageError, "48x64 is not: use 64x64"),
         ({"model": "fcn9"}, UsageError, "did you mean fcn8"),
         ({"data": "camvid:/nowhere"}, DataError, "no such folder"),
         ({"batch": 9}, UsageError, "batch 9 with 8 training images"),
