@@ -37,6 +37,9 @@ class SizeType(click.ParamType[Size]):
 
     name = "WIDTHxHEIGHT"
 
+    def get_metavar(self, *_: Any, **__: Any) -> str:
+        return self.name  # click would write it in capitals, the x too
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
         try:
             return value if isinstance(value, Size) else Size.parse(value)
@@ -69,16 +72,23 @@ def setting_option(setting: Field[Any], prefix: str = "") -> Callable[[Command],
     """
     name = prefix + setting.name.replace("_", "-")
     default, text = setting.default, setting.metadata["help"]
-    kind: Any = SIZE if isinstance(default, Size) else type(default)
+    kind: Any = SIZE if setting.metadata["kind"] is Size else setting.metadata["kind"]
     if setting.metadata["choices"]:
         kind = click.Choice(setting.metadata["choices"])
     return click.option(
         f"--{name}/--no-{name}" if kind is bool else f"--{name}",
         type=kind,
-        default=str(default) if kind is SIZE else default,
+        default=str(default) if isinstance(default, Size) else default,
         show_default=default != "",
-        help=f"{text[0].upper()}{text[1:]}.",
+        help=f"{_sentence(text, setting.metadata['choices'])}.",
     )
+
+
+def _sentence(text: str, values: Sequence[str]) -> str:
+    """Begin a text with a capital, unless it begins with a value that is typed as it stands."""
+    first = text.split()[0].rstrip(",;:")
+    is_value = first in values or "_" in first or any(letter.isdigit() for letter in first)
+    return text if is_value else f"{text[0].upper()}{text[1:]}"
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,8 +61,8 @@ class EpochEnd:
     @property
     def since_best(self) -> int:
         """Epochs since the best one."""
-        scores = [epoch.miou for epoch in self.history]
-        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        best = max(self.history, key=lambda epoch: epoch.miou, default=None)
+        return self.history[-1].epoch - best.epoch if best else 0
 
     def __call__(
         self,
@@ -78,7 +78,7 @@ class EpochEnd:
         if not self.averaged:
             copy_weights(self.model, self.kept)
         scores = evaluate(self._predictor, self.validation, self.spec.classes, on_progress)
-        epoch = self._epoch(state, scores, learning_rate)
+        epoch = self._epoch(state, scores, learning_rate, -(-state.step // progress.steps_per_epoch))
         is_best = epoch.miou > self.best
         self.history.append(epoch)
         if is_best:
@@ -91,10 +91,10 @@ class EpochEnd:
         self._started = time.monotonic()
         self.seconds = self._started - started
 
-    def _epoch(self, state: TrainingState, scores: Scores, learning_rate: float) -> Epoch:
+    def _epoch(self, state: TrainingState, scores: Scores, learning_rate: float, number: int) -> Epoch:
         before = self.history[-1] if self.history else None
         return Epoch(
-            epoch=before.epoch + 1 if before else 1,
+            epoch=number,
             step=state.step,
             loss=state.loss_sum / max(state.step - (before.step if before else 0), 1),
             miou=scores.miou,

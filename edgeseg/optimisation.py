@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.distribution import Distribution
+from edgeseg.geometry import Size
 from edgeseg.models import NetworkOptions, build_model
 from edgeseg.settings import TrainSettings
 from edgeseg.tf import keras, tf
@@ -22,29 +23,31 @@ def make_models(
 ) -> tuple[Any, Any]:
     """Return the model that is trained and the float32 one that is validated and kept: the same one if it can be.
 
+    The first takes windows of the settings' train size, the second whole pictures; their weights have the same shapes.
     Several replicas' batch norm is over the whole batch: each alone would normalise by too few pictures, and keep
     statistics of its own. `network` is that of a run which goes on; by default the settings say it.
     """
     network = network or settings.network()
 
-    def build(policy: str) -> Any:
+    def build(policy: str, size: Size) -> Any:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(policy)
         try:
-            return build_model(network, settings.size, classes)
+            return build_model(network, size, classes)
         finally:
             keras.config.set_dtype_policy(before)
 
     distribution = distribution or Distribution.open()
     keras.utils.set_random_seed(settings.seed)
     with distribution.scope():
-        model = build(settings.precision)
-    if settings.precision == "float32" and not settings.ema and distribution.replicas == 1:
+        model = build(settings.precision, settings.window)
+    alike = settings.precision == "float32" and settings.window == settings.size
+    if alike and not settings.ema and distribution.replicas == 1:
         return model, model
     for layer in model.layers if distribution.replicas > 1 else []:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
-    return model, build("float32")
+    return model, build("float32", settings.size)
 
 
 def copy_weights(model: Any, kept: Any) -> None:

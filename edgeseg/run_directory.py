@@ -25,7 +25,7 @@ TRAIN_SHARES = "train_shares"
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of history.csv: the state after an epoch. Losses are means a step; IoU is on the val split."""
+    """One line of history.csv: a validation after an epoch. The loss is the mean a step since the one before."""
 
     epoch: int
     step: int

@@ -62,7 +62,7 @@ def write_run_report(run: RunDirectory, history: Sequence[Epoch], samples: Seque
 
     best = max(history, key=lambda epoch: epoch.miou)
     page = Page(f"{spec.name}: mean IoU {scores.miou:.3f} on val")
-    page.text(f"{run.path.absolute().name}: the best of {len(history)} epochs is number {best.epoch}")
+    page.text(f"{run.path.absolute().name}: the best of {len(history)} validated epochs is number {best.epoch}")
     _add_scores(page, scores)
     page.heading("Training")
     page.picture(run.curves, "loss and validation scores over the epochs")

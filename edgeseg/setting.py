@@ -15,7 +15,13 @@ from edgeseg.errors import UsageError, nearest
 NUMBERS = (int, float)  # and no bool, which is an int to isinstance
 
 
-def setting(default: Any, text: str, between: tuple[float, float] | None = None, choices: Sequence[str] = ()) -> Any:
+def setting(
+    default: Any,
+    text: str,
+    between: tuple[float, float] | None = None,
+    choices: Sequence[str] = (),
+    kind: type | None = None,
+) -> Any:
     """Return a dataclass field.
 
     Args:
@@ -23,8 +29,10 @@ def setting(default: Any, text: str, between: tuple[float, float] | None = None,
         text: what it does, in a line that begins in lower case.
         between: the least and the greatest number that it may be.
         choices: the texts that it may be.
+        kind: its type where the default, None, does not say it.
     """
-    return field(default=default, metadata={"help": text, "between": between, "choices": tuple(choices)})
+    metadata = {"help": text, "between": between, "choices": tuple(choices), "kind": kind or type(default)}
+    return field(default=default, metadata=metadata)
 
 
 def same_setting(kind: Any, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ class TrainSettings:
     )
     init: str = setting("", "start from the model of this run, where layers are alike; other classes get a new head")
     size: Size = setting(Size(160, 576), "the network's input size, WIDTHxHEIGHT")
+    train_size: Size | None = setting(
+        None,
+        "train on windows of this size, at random places of the augmented pictures of --size; validation and export "
+        "keep --size; without it, on all of --size",
+        kind=Size,
+    )
     width: float = same_setting(NetworkOptions, "width")
     dropout: float = same_setting(NetworkOptions, "dropout")
     decoder: str = same_setting(NetworkOptions, "decoder")
@@ -54,7 +60,7 @@ class TrainSettings:
     freeze_upsampling: bool = same_setting(NetworkOptions, "freeze_upsampling")
     levels: int = same_setting(NetworkOptions, "levels")
     fit: str = setting("stretch", "how a picture's shape meets the network's", choices=FITS)
-    crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height")
+    crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height", kind=Crop)
     epochs: int = setting(30, "passes over the train split", between=(1, 100_000))
     batch: int = setting(8, "pictures a step", between=(1, 4096))
     minutes: float = setting(
@@ -65,6 +71,11 @@ class TrainSettings:
     )
     patience: int = setting(
         0, "end after so many epochs without a better validation mean IoU; 0: never", between=(0, 100_000)
+    )
+    validate_every: int = setting(
+        1,
+        "validate after so many epochs, and at the end; more saves time where an epoch is short",
+        between=(1, 100_000),
     )
     checkpoint_minutes: float = setting(
         10.0, "a checkpoint at least so often, besides the one at each epoch's end", between=(0.01, 1e6)
@@ -120,12 +131,18 @@ class TrainSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         self._check_losses()
+        self._check_window()
         try:
             self.data.encode()
         except UnicodeEncodeError as error:
             raise UsageError(
                 f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
             ) from error
+
+    @property
+    def window(self) -> Size:
+        """The size of what is trained on."""
+        return self.train_size or self.size
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -141,6 +158,12 @@ class TrainSettings:
                 )
         if len(set(self.losses)) < len(self.losses):
             raise UsageError(f"loss = {self.loss!r} names one twice; expected each at most once")
+
+    def _check_window(self) -> None:
+        if self.window.height > self.size.height or self.window.width > self.size.width:
+            raise UsageError(
+                f"train size {self.window} is larger than size {self.size}; expected windows that lie within it"
+            )
 
     def network(self) -> NetworkOptions:
         """Return what network is built: what is left open is decided by its encoder and weights, or is as in `init`.
@@ -229,23 +252,25 @@ def _toml(value: Any) -> str:
 
 def _checked(document: Mapping[str, Any], kind: type, where: str) -> dict[str, Any]:
     """Convert TOML values to the types of the dataclass `kind`; refuse what it does not know."""
-    defaults = {each.name: each.default for each in fields(kind)}
+    known = {each.name: each for each in fields(kind)}
     values = {}
     for key, value in document.items():
-        if key not in defaults:
-            raise UsageError(f"{where}: unknown setting {key!r}{nearest(key, defaults)}; remove or correct it")
-        values[key] = _converted(key, value, defaults[key], where)
+        if key not in known:
+            raise UsageError(f"{where}: unknown setting {key!r}{nearest(key, known)}; remove or correct it")
+        values[key] = _converted(known[key], value, where)
     return values
 
 
-def _converted(key: str, value: Any, default: Any, where: str) -> Any:
-    if isinstance(default, Size) and isinstance(value, str):
+def _converted(setting: Field[Any], value: Any, where: str) -> Any:
+    kind = setting.metadata["kind"]
+    if kind is Size and isinstance(value, str):
         return Size.parse(value)
-    if key == "crop" and isinstance(value, list) and len(value) == 4 and all(type(share) in NUMBERS for share in value):
+    if kind is Crop and isinstance(value, list) and len(value) == 4 and all(type(share) in NUMBERS for share in value):
         return Crop(*(float(share) for share in value))
-    if isinstance(default, float) and type(value) in NUMBERS:
+    if kind is float and type(value) in NUMBERS:
         return float(value)
-    if type(value) is type(default):
+    if type(value) is kind:
         return value
-    expected = "four shares" if key == "crop" else "WIDTHxHEIGHT" if key == "size" else type(default).__name__
-    raise UsageError(f"{where}: {key} = {value!r}; expected {expected}, for example {default}")
+    expected = {Size: "WIDTHxHEIGHT, for example 576x160", Crop: "four shares, for example [0, 0.25, 1, 0.75]"}
+    said = expected.get(kind, f"{kind.__name__}, for example {setting.default}")
+    raise UsageError(f"{where}: {setting.name} = {value!r}; expected {said}")

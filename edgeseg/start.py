@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgeseg.data import Dataset, open_dataset
+from edgeseg.data.memory import check_batch
 from edgeseg.errors import ModelError
 from edgeseg.labels import ClassMap
 from edgeseg.models import NetworkOptions, check_input_size
@@ -26,16 +27,18 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
     """Check settings, run directory and data; nothing is written.
 
     Raises:
-        UsageError: settings that do not go together, or a directory that cannot be used.
+        UsageError: settings that do not go together, a batch larger than the data, or a directory that cannot be used.
         DataError: there is no such data set, or it lacks the split train or val.
         ModelError: the run that is to go on has other classes than the data.
     """
     run = RunDirectory.prepare(out, settings, resume)
     network = _network(settings, out, resume)
-    check_input_size(network, settings.size)
+    for size in (settings.size, settings.window):
+        check_input_size(network, size)
     dataset = open_dataset(settings.data)
     for split in ("train", "val"):
         dataset.split(split)
+    check_batch(settings.batch, len(dataset.split("train")))
     if resume and run.spec.exists():
         _check_classes(run, ModelSpec.read(run.spec).classes, dataset.classes)
     return Start(run, dataset, network)

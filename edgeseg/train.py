@@ -56,7 +56,7 @@ class TrainResult:
     Attributes:
         miou: the best validation mean IoU; -1 if no epoch was completed.
         steps: optimiser steps done since the run began, earlier parts of a resumed run included.
-        epochs: completed ones.
+        epochs: completed and validated ones.
         stopped: by Ctrl-C or SIGTERM before its end; it can be resumed if anything was written.
         seconds: wall time of this call.
     """
@@ -107,7 +107,7 @@ def train(
         check_gpu()
     spec = _spec(settings, dataset, network)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
-    batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation)
+    batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation, settings.window)
     distribution = Distribution.open(cluster, devices)
     distribution.check_settings(settings)
 
@@ -152,7 +152,8 @@ def train(
             progress.say(f"stopped at step {state.step}{progress.of_total}; {go_on}")
     if history and distribution.is_chief:
         write_run_report(run, history, validation)
-    return TrainResult(end_epoch.best, state.step, len(history), stopped, time.monotonic() - began)
+    epochs = history[-1].epoch if history else 0
+    return TrainResult(end_epoch.best, state.step, epochs, stopped, time.monotonic() - began)
 
 
 def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnProgress]:

@@ -58,12 +58,14 @@ class TrainingLoop:
             if now.stop:
                 raise Stopped
             share = self.schedule.share(self.state.step, now.seconds)
-            if self.state.step > last and (share >= 1 or self._at_epoch_end):
+            if self.state.step > last and (share >= 1 or self._at_validation):
                 last = self.state.step
                 over = self._validate(share)
                 continue
             if now.over or share >= 1:
                 return
+            if self._at_epoch_end:
+                self.state.save()
             self._train(*next(stream), share)
             if self.state.seconds_since_saved > self.settings.checkpoint_minutes * 60:
                 self.state.save()
@@ -72,13 +74,17 @@ class TrainingLoop:
     def _at_epoch_end(self) -> bool:
         return self.state.step % self.batches.steps_per_epoch == 0
 
+    @property
+    def _at_validation(self) -> bool:
+        return self.state.step % (self.batches.steps_per_epoch * self.settings.validate_every) == 0
+
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
-        opens_epoch = self._at_epoch_end
+        is_first = self._at_validation
         self.step.optimizer.learning_rate = self.schedule.learning_rate(share)
         loss = self._moved(frames, class_maps)
         if not math.isfinite(loss):
             raise ModelError(self._not_finite(loss))
-        self.state.add_loss(loss, opens_epoch)
+        self.state.add_loss(loss, is_first)
         self.progress.step(self.state.step, loss, share)
 
     def _moved(self, frames: Any, class_maps: Any) -> float:
@@ -98,11 +104,15 @@ class TrainingLoop:
                 self.progress.say(
                     f"the memory does not suffice for {pictures} pictures at once: each step works on them in "
                     f"{self.step.parts} parts, which is slower; --batch {max(pictures // self.step.parts, 1)} or a "
-                    f"smaller --size or --width needs no parts"
+                    f"smaller --train-size or --width needs no parts"
                 )
 
     def _validate(self, share: float) -> bool:
-        """End an epoch, on the chief; the others wait in the next agreement. Return whether the run is over early."""
+        """Validate after an epoch, on the chief; the others wait in the next agreement.
+
+        Returns:
+            Whether the run is over early.
+        """
         if not self.distribution.is_chief:
             return False
         try:
@@ -142,6 +152,6 @@ def limits_said(settings: TrainSettings, out: Path, distribution: Distribution) 
             yield
     except tf.errors.ResourceExhaustedError as error:
         raise UsageError(
-            f"the memory does not suffice for batch {settings.batch} at {settings.size} and width {settings.width:g}; "
-            f"use a lower --batch, in a new run with another --out"
+            f"the memory does not suffice for batch {settings.batch} at {settings.window} and width "
+            f"{settings.width:g}; use a lower --batch or --train-size, in a new run with another --out"
         ) from error

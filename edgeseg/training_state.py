@@ -90,12 +90,12 @@ class TrainingState:
 
     @property
     def loss_sum(self) -> float:
-        """Sum of the losses of this epoch's steps."""
+        """Sum of the losses of the steps since the last validation."""
         return float(self._loss_sum)
 
-    def add_loss(self, loss: float, opens_epoch: bool) -> None:
-        """Add a step's loss to the epoch's; an epoch's first step starts the sum anew."""
-        self._loss_sum.assign(loss if opens_epoch else self.loss_sum + loss)
+    def add_loss(self, loss: float, is_first: bool) -> None:
+        """Add a step's loss to those since the last validation; the first step after it starts the sum anew."""
+        self._loss_sum.assign(loss if is_first else self.loss_sum + loss)
 
     def save(self) -> None:
         """Write a checkpoint of this step, once. Raises UsageError if it cannot be written."""

@@ -101,7 +101,9 @@ class Dataset(ABC):
         """
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise DataError(f"split {name!r}{nearest(name, self.splits)}; this data set has: {known}{self.split_hint}")
+            raise DataError(
+                f"no split {name!r}{nearest(name, self.splits)}; this data set has: {known}{self.split_hint}"
+            )
         try:
             samples = list(self._samples(name))
         except OSError as error:

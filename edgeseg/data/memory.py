@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.geometry import Crop, Size, place
 
 MIB = 2**20
@@ -86,6 +86,12 @@ def check_labelled(
         on_progress(done)
     if not any_labelled:
         raise nothing_labelled(len(samples), "val")
+
+
+def check_batch(batch: int, images: int) -> None:
+    """Raise UsageError if the training images do not fill a batch."""
+    if batch > images:
+        raise UsageError(f"batch {batch} with {images} training images; use a batch of at most {images}")
 
 
 def nothing_labelled(masks: int, split: str) -> DataError:

@@ -18,10 +18,10 @@ from edgeseg.class_balance import ClassCounts
 from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.data.fit import PixelColour, fit_class_map
-from edgeseg.data.memory import MIB, OnProgress, ignore_progress, nothing_labelled, read_in_order
+from edgeseg.data.memory import MIB, OnProgress, check_batch, ignore_progress, nothing_labelled, read_in_order
 from edgeseg.data.photometry import change_colours
 from edgeseg.data.warp import Source, draw_map, paint_padding, warp
-from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.errors import EdgesegError
 from edgeseg.geometry import Crop, Placement, Size, place
 from edgeseg.tf import tf
 
@@ -152,10 +152,7 @@ class TrainingBatches:
     def __init__(
         self, samples: FittedSamples, batch: int, seed: int, augmentation: Augmentation, window: Size | None = None
     ) -> None:
-        if batch > len(samples):
-            raise UsageError(
-                f"batch {batch} with {len(samples)} training images; use a batch of at most {len(samples)}"
-            )
+        check_batch(batch, len(samples))
         self.samples, self.batch, self.seed, self.augmentation = samples, batch, seed, augmentation
         self.steps_per_epoch = len(samples) // batch
         self.window = window or samples.size

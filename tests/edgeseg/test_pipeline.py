@@ -21,6 +21,7 @@ from edgeseg.data.fit import fit_class_map, fit_image
 from edgeseg.data.pipeline import FittedSamples, TrainingBatches
 from edgeseg.errors import DataError, UsageError
 from edgeseg.geometry import Size, place
+from edgeseg.labels import ClassMap
 from edgeseg.tf import tf
 
 PICTURE = Size(30, 50)
@@ -205,11 +206,25 @@ def test_a_full_augmentation_repeats_and_resumes_and_each_epoch_has_its_own() ->
     assert len(draws) == 5
 
 
-def test_a_window_gives_smaller_batches() -> None:
-    batches = TrainingBatches(FittedSamples(samples(4), NETWORK), 2, 3, Augmentation(), window=Size(16, 24))
-    ((x, y),) = taken(batches, 1)
-    assert x.shape == (2, 16, 24, 3)
-    assert y.shape == (2, 16, 24)
+def test_windows_are_cut_from_all_over_the_scaled_whole_picture() -> None:
+    """A picture that says of each pixel where it was: columns go from 0 to 239, 2 each, and so do the labels."""
+    network, window = Size(60, 120), Size(30, 44)
+    columns = np.broadcast_to(np.arange(0, 240, 2, dtype=np.uint8), network)
+    classes = ClassMap(tuple(f"column {n}" for n in range(240)), tuple((n, 0, 0) for n in range(240)))
+    sample = ArraySample(np.repeat(columns[..., None], 3, 2), np.ascontiguousarray(columns), classes)
+    scaled = replace(NONE, scale_min=0.75, scale_max=1.75)
+    shown = taken(TrainingBatches(FittedSamples([sample] * 8, network), 8, 3, scaled, window), 5)
+    images, class_maps = (np.concatenate(each).astype(float) for each in zip(*shown, strict=True))
+    assert images.shape == (40, *window, 3)
+    assert np.abs(images[..., 0] - class_maps).max() <= 2  # within a pixel of each other
+    middle = images[:, 15, :, 0]
+    columns_shown = (
+        (middle[:, -1] - middle[:, 0]) / 2 / (window.width - 1)
+    )  # so many of the picture in one of the window
+    assert 1 / 1.75 - 0.02 < columns_shown.min() < 0.7
+    assert 1 < columns_shown.max() < 1 / 0.75 + 0.02
+    assert middle.min() < 20
+    assert middle.max() > 220
 
 
 def test_a_stream_that_a_traceback_holds_does_not_hang_the_exit() -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ from training_helpers import tiny_settings, write_camvid
 import edgeseg.epoch_end
 import edgeseg.train
 from edgeseg.cli import cli
+from edgeseg.data import open_dataset
 from edgeseg.data.pipeline import FittedSamples
 from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
 from edgeseg.evaluate import evaluate, load_predictor
+from edgeseg.geometry import Size
+from edgeseg.models import load_model
 from edgeseg.run_directory import RunDirectory, checkpoints_in
 from edgeseg.settings import TrainSettings
 from edgeseg.tf import tf
 from edgeseg.train import TrainResult, train
+from edgeseg.train_step import TrainStep
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +258,37 @@ def test_average_and_float16_s_scale_are_resumed_exactly(camvid: Path, tmp_path:
         one, other = (np.asarray(end.get_tensor(name)) for end in ends)
         if one.dtype.kind in "fi":
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_a_run_on_windows_validated_now_and_then_keeps_a_whole_model_and_goes_on(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    class Noted(TrainStep):
+        def __call__(self, frames: Any, class_maps: Any) -> Any:
+            assert frames.shape[1:3] == class_maps.shape[1:3] == self.model.input_shape[1:3] == (32, 64)
+            seen.append([path.name for path in checkpoints_in(out / "checkpoints")])
+            return super().__call__(frames, class_maps)
+
+    monkeypatch.setattr(edgeseg.train, "TrainStep", Noted)
+    settings = tiny_settings(camvid, train_size=Size(32, 64), epochs=3, validate_every=2)
+    out, seen = tmp_path / "run", list[list[str]]()
+    result, _ = go_on(settings, out, resume=False)
+    assert seen == [[], [], ["ckpt-2"], ["ckpt-2"], ["ckpt-4", "ckpt-2"], ["ckpt-4", "ckpt-2"]]
+    before = RunDirectory(out).read_history()
+    assert [(epoch.epoch, epoch.step) for epoch in before] == [(2, 4), (3, 6)]
+    with load_predictor(out) as predictor:
+        dataset = open_dataset(settings.data)
+        assert predictor.spec.input_size == load_model(out / "model.keras").input_shape[1:3] == (64, 64)
+        assert evaluate(predictor, dataset.split("val"), dataset.classes).miou == pytest.approx(result.miou, abs=1e-9)
+    for path in (out / "checkpoints").glob("ckpt-6.*"):
+        path.unlink()
+    again = go_on(settings, out)[0]
+    assert (again.steps, again.epochs, len(seen)) == (6, 3, 8)
+    losses = [[epoch.loss for epoch in each] for each in (before, RunDirectory(out).read_history())]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+    with pytest.raises(UsageError, match="was trained with train_size: 64x32, not None"):
+        go_on(replace(settings, train_size=None), out)
 
 
 def test_a_full_disk_names_itself_and_keeps_the_checkpoint_before(camvid: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ CHANGED = TrainSettings(
     data='camvid:/a "quoted" \\ path/ü',
     model="unet",
     size=Size(64, 96),
+    train_size=Size(64, 32),
     crop=Crop(0.0, 0.25, 1.0, 0.75),
     learning_rate=1e-5,
     augmentation=Augmentation(flip=0, brightness=0.125),
@@ -42,6 +43,7 @@ def test_a_part_of_the_settings_is_enough() -> None:
         ("epochs = 'three'", "epochs = 'three'; expected int"),
         ("epochs = true", "epochs = True; expected int"),
         ("size = '96'", "config.toml: size '96'; expected WIDTHxHEIGHT"),
+        ("train_size = 96", "train_size = 96; expected WIDTHxHEIGHT"),
         ("crop = [1, 2]", "four shares"),
         ('crop = [0, 0, 1, "x"]', "four shares"),
         ("crop = [0, 0, 2, 1]", "within 0 to 1"),
@@ -61,6 +63,7 @@ def test_what_a_file_may_not_say(text: str, expected: str) -> None:
     ("values", "expected"),
     [
         ({"epochs": 0}, "epochs = 0"),
+        ({"train_size": Size(64, 608)}, "train size 608x64 is larger than size 576x160; expected windows"),
         ({"epochs": 2.5}, "epochs = 2.5; expected a whole number"),
         ({"batch": True}, "batch = True"),
         ({"width": "1"}, "width = 1; expected a number"),
