@@ -19,6 +19,7 @@ from edgeseg.geometry import Size
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
@@ -97,10 +98,9 @@ cli.add_command(export)
 @click.argument("model", type=PATH)
 @click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=10.0, help="How long to measure.")
-@click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
-@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@engine_options
 @click.option("--json", "json_path", type=PATH, help="Write the result as JSON.")
-def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) -> int:
+def benchmark(model: Path, source: str, seconds: float, json_path: Path | None, **options: Any) -> int:
     """Measure ms/frame of MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up."""
     from edgeseg.files import check_writable, write_whole
     from edgeseg.runtime.benchmark import BenchmarkSettings, result_document
@@ -111,7 +111,7 @@ def benchmark(model: Path, source: str, json_path: Path | None, **options: Any) 
 
     if json_path:
         check_writable(json_path)
-    settings = BenchmarkSettings(**options)
+    settings = BenchmarkSettings(seconds, take_engine_settings(options))
     status = StatusLine()
     with StopRequest() as stop:
         outcome = measure(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeseg.console import SIZE, say
-from edgeseg.geometry import Size
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 
 if TYPE_CHECKING:
     from edgeseg.metrics import Scores
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 BAD_PICTURES = 3  # the exit code of a DataError
 STOPPED = 130
-BACKEND = click.option("--backend", default="auto", help="Engine for an ONNX file.")
 MODEL_SIZE = click.option("--size", type=SIZE, help="Of the network's input, not for ONNX.  [default: as trained]")
 FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored picture: twice the time, not for ONNX.")
 
@@ -30,16 +29,14 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 @click.option("--out", type=PATH, help="Folder for report.html, confusion.png, worst.png and scores.json.")
 @MODEL_SIZE
 @FLIP
-@BACKEND
+@engine_options
 def evaluate(
     model: Path,
     data: str,
     split: str,
     json_path: Path | None,
     out: Path | None,
-    size: Size | None,
-    flip: bool,
-    backend: str,
+    **options: Any,
 ) -> None:
     """Measure how good MODEL is: a run directory, a .keras file or an .onnx file.
 
@@ -58,7 +55,8 @@ def evaluate(
         check_writable(path)
     dataset = open_dataset(data)
     samples = dataset.split(split)
-    with load_predictor(model, backend, size, flip) as predictor:
+    engine, size, flip = take_engine_settings(options), options["size"], options["flip"]
+    with load_predictor(model, engine, size, flip) as predictor:
         with evaluation_progress(len(samples)) as show:
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
         say("\n".join(_lines(scores)))
@@ -108,7 +106,7 @@ def _number(value: float | None) -> str:
 @click.option("--coco-min-area", type=click.IntRange(1), default=16, help="Pixels; smaller regions are left out.")
 @MODEL_SIZE
 @FLIP
-@BACKEND
+@engine_options
 def predict(
     model: Path,
     images: tuple[str, ...],
@@ -138,7 +136,8 @@ def predict(
     pictures = find_pictures(images)
     if coco:
         check_writable(coco)
-    with load_predictor(model, **options) as predictor, StopRequest() as stop:
+    engine = take_engine_settings(options)
+    with load_predictor(model, engine, **options) as predictor, StopRequest() as stop:
         document = CocoDocument(predictor.spec.classes, coco_min_area, coco_tolerance) if coco else None
         with SampleProgress("predicting") as progress, stderr_held_back():  # decoders write about broken files there
             progress.start(len(pictures))

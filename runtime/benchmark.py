@@ -6,12 +6,13 @@ import os
 import platform
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime.engines import open_engine
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
 from edgeseg.runtime.source import Source
 
@@ -19,13 +20,16 @@ WARM_UP_FRAMES = 20
 KEPT_SCENES = 30  # drawn before the start: drawing would take a core from the engine that is measured
 
 
+_ENGINES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx", "pycuda")
+_PACKAGES = ("edgeseg", "numpy", *_ENGINES, "opencv-python")
+
+
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """What is measured: for how long, on which backend, with how many host threads (None: the engine's choice)."""
+    """What is measured: for how long, on which engine."""
 
     seconds: float = 10.0
-    backend: str = "auto"
-    threads: int | None = None
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
 
 def benchmark(
@@ -45,7 +49,7 @@ def benchmark(
         source = replace(source, keep=KEPT_SCENES)
     outcome = run(
         replace(source, loop=True),
-        lambda: open_engine(model, settings.backend, settings.threads),
+        lambda: load_engine(model, settings.engine, notice),
         LoopSettings(every_frame=True, seconds=settings.seconds, warm_up_frames=WARM_UP_FRAMES),
         stop,
         watch,
@@ -59,13 +63,13 @@ def benchmark(
 
 def result_document(outcome: Outcome, settings: BenchmarkSettings) -> dict[str, Any]:
     """Return what `edgeseg benchmark --json` writes: the summary and where it was measured."""
-    return {"summary": outcome.summary.to_dict(), "environment": environment(settings.threads)}
+    return {"summary": outcome.summary.to_dict(), "environment": environment(settings.engine.threads)}
 
 
 def environment(threads: int | None) -> dict[str, Any]:
     """Return what a reader needs to know of the machine and the software to compare figures."""
     versions = {}
-    for package in ("edgeseg", "numpy", "onnxruntime", "onnxruntime-gpu", "opencv-python"):
+    for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -6,11 +6,12 @@ import pytest
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.benchmark import BenchmarkSettings, benchmark, result_document
+from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.sources import parse_source
 
 
 def test_a_short_source_is_repeated_until_the_time_is_over(pictures: Path, write_model: Callable[..., Path]) -> None:
-    settings = BenchmarkSettings(seconds=1.0, threads=1)
+    settings = BenchmarkSettings(seconds=1.0, engine=EngineSettings(threads=1))
     outcome = benchmark(write_model(), parse_source(str(pictures)), settings, threading.Event())
     document = result_document(outcome, settings)
     assert document["summary"]["seconds"] >= 1.0
