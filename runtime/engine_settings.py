@@ -9,11 +9,13 @@ from edgeseg.errors import UsageError
 from edgeseg.setting import check_settings, setting
 
 BACKENDS = {
+    "openvino": "edgeseg.runtime.openvino_cpu:OpenVino",
+    "openvino-bf16": "edgeseg.runtime.openvino_cpu:OpenVinoBfloat16",
     "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
 }
 """Best first: the order in which `auto` tries them."""
-AUTO_LEAVES_OUT: tuple[str, ...] = ()
-"""Taken only when named: another choice has the same device."""
+AUTO_LEAVES_OUT = ("openvino-bf16",)
+"""Taken only when named: a few pixels in a thousand become others (docs/engines.md)."""
 
 
 @dataclass(frozen=True)
