@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import click
 
 from edgeseg.console import say
 from edgeseg.errors import UsageError
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
+from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
 
 if TYPE_CHECKING:
     from edgeseg.runtime.benchmark import BenchmarkSettings
@@ -23,8 +27,15 @@ STOPPED = 130
 @click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
 @click.option("--seconds", type=float, default=10.0, help="How long to measure each model on each backend.")
 @click.option("--rounds", type=int, default=5, help="Turns of each in that time.")
-@click.option("--backend", "backends", multiple=True, help="Engine; may be given several times.  [default: auto]")
-@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    type=click.Choice(("auto", *BACKENDS)),
+    default=("auto",),
+    help="Engine; may be given several times.",
+)
+@partial(engine_options, leave_out=("backend",))
 @click.option("--camera-rate", type=click.FloatRange(0, min_open=True), help="Let so many frames a second arrive.")
 @click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Count frames that take longer.")
 @click.option("--layers", is_flag=True, help="Also the time of each layer, by ONNX Runtime's profiler on the CPU.")
@@ -64,14 +75,15 @@ def benchmark(
     writers = _writers(json, csv, plot, html)
     for path in writers:
         check_writable(path)
+    engine = take_engine_settings(options)
     settings = BenchmarkSettings(**options)
-    document, stopped = _measure(models, source, settings, backends or ("auto",))
+    document, stopped = _measure(models, source, settings, [replace(engine, backend=each) for each in backends])
     if stopped:
         click.echo("stopped before its time; no result was written", err=True)
         return STOPPED
     say("\n\n".join(text(result) for result in document["results"]))
     if layers:
-        document["layers"] = _layers(models, settings)
+        document["layers"] = _layers(models, engine.threads)
     for path, write in writers.items():
         write(document, path)
     return 0
@@ -100,7 +112,7 @@ def _writers(
 
 
 def _measure(
-    models: tuple[Path, ...], source: str, settings: BenchmarkSettings, backends: tuple[str, ...]
+    models: tuple[Path, ...], source: str, settings: BenchmarkSettings, engines: Sequence[EngineSettings]
 ) -> tuple[dict[str, Any], bool]:
     from edgeseg.runtime.benchmark import benchmark as measure
     from edgeseg.runtime.benchmark_report import document
@@ -117,19 +129,19 @@ def _measure(
 
     said: set[str] = set()
     with StopRequest() as stop:
-        contenders = measure(models, parse_source(source), settings, stop.event, backends, status, notice)
+        contenders = measure(models, parse_source(source), settings, stop.event, engines, status, notice)
     status.clear()
     return ({} if stop.requested else document(contenders, settings)), stop.requested
 
 
-def _layers(models: tuple[Path, ...], settings: BenchmarkSettings) -> dict[str, Any]:
+def _layers(models: tuple[Path, ...], threads: int | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     from edgeseg.runtime.layers import layer_table, layer_times
 
     found = {}
     for model in models:
-        layers = layer_times(model, settings.threads)
+        layers = layer_times(model, threads)
         say(f"\n{model}\n{layer_table(layers)}")
         found[str(model)] = [asdict(layer) for layer in layers]
     return found

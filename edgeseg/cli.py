@@ -16,6 +16,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data_commands import data
 from edgeseg.export_commands import export
 from edgeseg.geometry import Size
+from edgeseg.inspect_commands import inspect
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
@@ -90,6 +91,7 @@ cli.add_command(report)
 cli.add_command(data)
 cli.add_command(models)
 cli.add_command(export)
+cli.add_command(inspect)
 cli.add_command(benchmark)
 cli.add_command(doctor)
 

@@ -22,6 +22,7 @@ _EXTRA_OF = {
     "onnx": "export",
     "prometheus_client": "metrics",
     "onnxruntime": "cpu",
+    "openvino": "openvino",
     "google": "train",
     "google_crc32c": "train",
     "keras": "train",

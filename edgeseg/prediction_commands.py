@@ -10,7 +10,7 @@ import click
 
 from edgeseg.console import SIZE, say
 from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 BAD_PICTURES = 3  # the exit code of a DataError
 STOPPED = 130
-BACKEND = click.option("--backend", default="auto", help="Engine for an ONNX file.")
 MODEL_SIZE = click.option("--size", type=SIZE, help="Of the network's input, not for ONNX.  [default: as trained]")
 FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored picture: twice the time, not for ONNX.")
 
@@ -34,16 +33,14 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 @click.option("--out", type=PATH, help="Folder for report.html, confusion.png, worst.png and scores.json.")
 @MODEL_SIZE
 @FLIP
-@BACKEND
+@engine_options
 def evaluate(
     model: Path,
     data: str | None,
     split: str,
     json_path: Path | None,
     out: Path | None,
-    size: Size | None,
-    flip: bool,
-    backend: str,
+    **options: Any,
 ) -> None:
     """Measure how good MODEL is: a run directory, a .keras file or an .onnx file.
 
@@ -66,7 +63,8 @@ def evaluate(
         return dataset, dataset.split(split)
 
     named = labelled(data) if data else None  # before the model, which takes seconds to load
-    with load_predictor(model, backend, size, flip) as predictor:
+    engine, size, flip = take_engine_settings(options), options["size"], options["flip"]
+    with load_predictor(model, engine, size, flip) as predictor:
         data = data or predictor.spec.trained_on
         if not data:
             raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")
@@ -120,7 +118,7 @@ def _number(value: float | None) -> str:
 @click.option("--coco-min-area", type=click.IntRange(1), default=16, help="Pixels; smaller regions are left out.")
 @MODEL_SIZE
 @FLIP
-@BACKEND
+@engine_options
 def predict(
     model: Path,
     images: tuple[str, ...],
@@ -150,7 +148,8 @@ def predict(
     pictures = find_pictures(images)
     if coco:
         check_writable(coco)
-    with load_predictor(model, **options) as predictor, StopRequest() as stop:
+    engine = take_engine_settings(options)
+    with load_predictor(model, engine, **options) as predictor, StopRequest() as stop:
         document = CocoDocument(predictor.spec.classes, coco_min_area, coco_tolerance) if coco else None
         with SampleProgress("predicting") as progress, stderr_held_back():  # decoders write about broken files there
             progress.start(len(pictures))

@@ -17,6 +17,7 @@ from edgeseg.data.base import Image, Mask
 from edgeseg.data.fit import fit_image
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Placement, Size, place, place_through
+from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.spec import ModelSpec
 
 BATCH = 8  # one traced shape; a last batch that is not full is filled up
@@ -83,11 +84,11 @@ class KerasPredictor(Predictor):
 class EnginePredictor(Predictor):
     """An exported camera graph in one of the runtime's engines: the same file and code as in the vehicle."""
 
-    def __init__(self, path: Path, backend: str = "auto") -> None:
-        from edgeseg.runtime.engines import open_engine
+    def __init__(self, path: Path, settings: EngineSettings | None = None) -> None:
+        from edgeseg.runtime.engines import load_engine
 
         with ExitStack() as stack:
-            self._engine = stack.enter_context(open_engine(path, backend=backend))
+            self._engine = stack.enter_context(load_engine(path, settings or EngineSettings()))
             self._owned = stack.pop_all()
         self.spec = self._engine.spec
 
@@ -108,12 +109,14 @@ class EnginePredictor(Predictor):
         return np.ascontiguousarray(image)
 
 
-def load_predictor(path: Path, backend: str = "auto", size: Size | None = None, flip: bool = False) -> Predictor:
-    """Open a run directory, a `.keras` file (with spec.json beside it) or an exported `.onnx` file.
+def load_predictor(
+    path: Path, engine: EngineSettings | None = None, size: Size | None = None, flip: bool = False
+) -> Predictor:
+    """Open a run directory, a `.keras` file (with spec.json beside it) or an `.onnx` file.
 
     Args:
         path: what to open.
-        backend: the engine for an ONNX file, as in the runtime.
+        engine: how an ONNX file is run, as in the runtime.
         size: run the network at this input size instead of the one it was trained at.
         flip: average the picture's probabilities with its mirror image's, at twice the cost.
 
@@ -133,7 +136,7 @@ def load_predictor(path: Path, backend: str = "auto", size: Size | None = None, 
         if size or flip:
             option = f"size {size}" if size else "flip"
             raise UsageError(f"{path}: {option} with an ONNX file, whose graph is fixed; give the run it came from")
-        return EnginePredictor(path, backend)
+        return EnginePredictor(path, engine)
     if path.suffix == ".keras":
         return _keras_predictor(path, size, flip)
     raise ModelError(f"{path}: {path.suffix or 'no suffix'}; expected a run directory, a .keras file or an .onnx file")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,30 @@ from edgeseg.labels import ClassMap
 METADATA_KEY = "edgeseg"
 COLOUR_ORDERS = ("bgr", "rgb")
 PRECISIONS = ("fp32", "fp16", "int8")
+LAYOUTS = ("nchw", "nhwc")
+GIVES = ("logits", "probabilities", "class_map")
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """How a network is fed and read that is no camera graph: a foreign model, or one from `edgeseg export --raw`.
+
+    Attributes:
+        input: the input's name; empty for the only one.
+        layout: of the input, `nchw` or `nhwc`; its pixels are float, (pixel - mean) * scale as the spec says.
+        output: the output's name; empty for the first one.
+        gives: `logits` or `probabilities` (one channel a class, or one channel for the second of two classes), or a
+            `class_map`.
+    """
+
+    input: str = ""
+    layout: str = "nchw"
+    output: str = ""
+    gives: str = "logits"
+
+    def __post_init__(self) -> None:
+        _check_known("tensors.layout", self.layout, LAYOUTS)
+        _check_known("tensors.gives", self.gives, GIVES)
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,7 @@ class ModelSpec:
         trained_on: the data argument of the training.
         metrics: what it reached, for example {"miou": 0.61}.
         versions: of edgeseg and the libraries that made it.
+        tensors: of a network that is no camera graph.
     """
 
     name: str
@@ -59,15 +85,12 @@ class ModelSpec:
     trained_on: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    tensors: Tensors = field(default_factory=Tensors)
 
     def __post_init__(self) -> None:
-        for key, value, known in (
-            ("colour_order", self.colour_order, COLOUR_ORDERS),
-            ("fit", self.fit, FITS),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if value not in known:
-                raise ModelError(f"spec: {key} is {value!r}; expected one of {', '.join(known)}")
+        _check_known("colour_order", self.colour_order, COLOUR_ORDERS)
+        _check_known("fit", self.fit, FITS)
+        _check_known("precision", self.precision, PRECISIONS)
         for key, values in (("mean", self.mean), ("scale", self.scale)):
             if len(values) != 3 or not all(math.isfinite(value) for value in values):
                 raise ModelError(f"spec: {key} is {values}; expected three finite numbers, one a channel")
@@ -86,6 +109,9 @@ class ModelSpec:
             for name, colour in zip(self.classes.names, self.classes.colours, strict=True)
         ]
         document["ignore_index"] = self.classes.ignore_index
+        document["tensors"] = asdict(self.tensors)
+        if self.tensors == Tensors():  # so that earlier versions, which refuse unknown keys, read it
+            del document["tensors"]
         return json.dumps(document, indent=1)
 
     @classmethod
@@ -98,9 +124,7 @@ class ModelSpec:
         if not isinstance(document, dict):
             raise ModelError(f"{where}: a JSON {type(document).__name__}; expected an edgeseg model spec")
         known = {f.name for f in fields(cls)} | {"ignore_index"}
-        for key in document:
-            if key not in known:
-                raise ModelError(f"{where}: unknown key {key!r}{nearest(key, known)}; remove or correct it")
+        _check_keys(document, known, where)
         try:
             return cls(**_decoded(document))
         except EdgesegError as error:
@@ -117,6 +141,17 @@ class ModelSpec:
             raise ModelError(f"{path}: no readable model spec ({error}); expected the spec.json of a run") from error
 
 
+def _check_known(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ModelError(f"spec: {key} is {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}")
+
+
+def _check_keys(document: Iterable[str], known: set[str], where: str) -> None:
+    for key in document:
+        if key not in known:
+            raise ModelError(f"{where}: unknown key {key!r}{nearest(key, known)}; remove or correct it")
+
+
 def _decoded(document: dict[str, Any]) -> dict[str, Any]:
     values = dict(document)
     ignore_index = values.pop("ignore_index", 255)
@@ -131,6 +166,9 @@ def _decoded(document: dict[str, Any]) -> dict[str, Any]:
         values["camera_size"] = Size.parse(str(values["camera_size"]))
     if values.get("crop"):
         values["crop"] = Crop(*(float(share) for share in values["crop"]))
+    if "tensors" in values:
+        _check_keys(values["tensors"], {f.name for f in fields(Tensors)}, "spec: tensors")
+        values["tensors"] = Tensors(**values["tensors"])
     for key in ("mean", "scale"):
         values[key] = tuple(float(value) for value in values[key])
     return values

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.api import RoadSettings, Stream, StreamResult, stream
+    from edgeseg.runtime.api import EngineSettings, RoadSettings, Stream, StreamResult, stream
 
-__all__ = ["RoadSettings", "Stream", "StreamResult", "stream"]
+__all__ = ["EngineSettings", "RoadSettings", "Stream", "StreamResult", "stream"]
 
 
 def __getattr__(name: str) -> Any:  # OpenCV and the engines are imported by whoever streams, not by `--help`

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.engines import open_engine
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
 from edgeseg.runtime.records import FrameRecord, Summary
 from edgeseg.runtime.road import RoadResult
@@ -23,7 +24,7 @@ from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import Delivery, Sink
 from edgeseg.runtime.sources import parse_source
 
-__all__ = ["RoadSettings", "Stream", "StreamResult", "stream"]
+__all__ = ["EngineSettings", "RoadSettings", "Stream", "StreamResult", "stream"]
 
 _POLL_S = 0.1
 _CLOSE_TIMEOUT_S = 15.0  # longer than the outputs' own
@@ -121,6 +122,7 @@ def stream(
     *,
     backend: str = "auto",
     threads: int | None = None,
+    engine: EngineSettings | None = None,
     source_rate: float | None = None,
     loop: bool = False,
     pictures: bool = False,
@@ -137,8 +139,9 @@ def stream(
 
     Args:
         source: a source URI, as for `edgeseg-camera`.
-        model: the ONNX file that `edgeseg export` wrote.
-        backend, threads: see edgeseg.runtime.engines.open_engine.
+        model: the ONNX file that `edgeseg export` wrote, or any with `engine=EngineSettings(spec=...)`.
+        backend, threads: shorthands for those of `engine`.
+        engine: how the model is run.
         source_rate: frames a second to play a file at.
         loop: begin again when the source ends.
         pictures: hand over a copy of the captured frame with each mask.
@@ -159,7 +162,7 @@ def stream(
         box,
         {
             "source": parsed,
-            "open_engine": lambda: open_engine(Path(model), backend, threads),
+            "open_engine": lambda: load_engine(Path(model), engine or EngineSettings(backend=backend, threads=threads)),
             "settings": chosen,
             "model": str(model),
         },

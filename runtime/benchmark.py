@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgeseg.errors import ModelError
-from edgeseg.runtime.engines import Engine, open_engine
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import Engine, load_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
 from edgeseg.runtime.quietness import Load, LoadMeter
 from edgeseg.runtime.records import STAGES, Ledger, Summary
@@ -34,14 +35,12 @@ class BenchmarkSettings:
     """What is measured. Raises UsageError for a value that makes no sense.
 
     Attributes:
-        threads: host threads for the network; None lets the engine choose.
         camera_rate: frames a second that arrive on a clock, the newest processed; None for each frame, back to back.
         deadline_ms: masks older than this, or frames that take longer where none arrives on a clock, are counted.
     """
 
     seconds: float = setting(10.0, "how long to measure each model on each backend", between=(0.1, 1e6))
     rounds: int = setting(5, "turns of each in that time", between=(1, 1000))
-    threads: int | None = None
     camera_rate: float | None = None
     deadline_ms: float | None = None
 
@@ -56,6 +55,7 @@ class Contender:
     Attributes:
         model: its file.
         engine: loaded.
+        engine_settings: how.
         rounds: by round, milliseconds of each frame by stage.
         bare: by round, milliseconds of the engine without the loop.
         outcomes: of the rounds.
@@ -65,6 +65,7 @@ class Contender:
 
     model: Path
     engine: Engine
+    engine_settings: EngineSettings
     rounds: list[dict[str, list[float]]] = field(default_factory=list)
     bare: list[list[float]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Contender:
         return {
             "name": self.name,
             "model_sha256": hashlib.sha256(self.model.read_bytes()).hexdigest(),
-            "threads": settings.threads,
+            "threads": self.engine_settings.threads,
             "camera_rate": settings.camera_rate,
             "summary": summary.to_dict(),
             "statistics_ms": {stage: statistics(self.times(stage)) for stage in STAGES},
@@ -140,7 +141,7 @@ def benchmark(
     source: Source,
     settings: BenchmarkSettings,
     stop: threading.Event,
-    backends: Sequence[str] = ("auto",),
+    engines: Sequence[EngineSettings] = (EngineSettings(),),
     watch: Watcher | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> list[Contender]:
@@ -153,7 +154,7 @@ def benchmark(
         source: a file, a folder or scenes; not a camera.
         settings: how long, and how.
         stop: set it to end early; the contenders then hold what was measured so far.
-        backends: names for open_engine.
+        engines: how each model is run.
         watch, notice: as in edgeseg.runtime.loop.run.
 
     Raises:
@@ -164,9 +165,9 @@ def benchmark(
     source = replace(source, loop=True, fps=settings.camera_rate or source.fps)
     with ExitStack() as stack:
         contenders = [
-            Contender(model, stack.enter_context(open_engine(model, backend, settings.threads)))
+            Contender(model, stack.enter_context(load_engine(model, engine, notice)), engine)
             for model in models
-            for backend in backends
+            for engine in engines
         ]
         for each in contenders:
             each.warm_up_runs = warm_up(each.engine, stop)

@@ -16,6 +16,7 @@ from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import check_writable, write_whole
 from edgeseg.geometry import Size
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.source import SourceOptions
 from edgeseg.signals import StopRequest
@@ -53,9 +54,10 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="edgeseg", message="%(package)s %(version)s")
 @click.argument("source")
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="ONNX file from edgeseg export.")
-@click.option("--backend", default="auto", help="auto or onnxruntime-cpu.")
-@click.option("--threads", type=click.IntRange(1), help="Host threads for the network.  [default: engine's choice]")
+@click.option(
+    "--model", required=True, type=click.Path(path_type=Path), help="ONNX file from edgeseg export, or any with --spec."
+)
+@engine_options
 @click.option("--every-frame", is_flag=True, help="Process each frame, at full speed, instead of the newest.")
 @click.option("--loop", is_flag=True, help="Begin again when the source ends.")
 @click.option("--source-rate", type=float, help="Frames a second: asked of a camera, or to play anything else at.")
@@ -102,8 +104,6 @@ def camera(
     source_size: Size | None,
     loop: bool,
     model: Path,
-    backend: str,
-    threads: int | None,
     summary_path: Path | None,
     quiet: bool,
     log_json: bool,
@@ -119,7 +119,7 @@ def camera(
     4 the model cannot be used, 5 the engine failed.
     """
     # Heavy imports wait until here: --help must answer at once.
-    from edgeseg.runtime.engines import open_engine
+    from edgeseg.runtime.engines import load_engine
     from edgeseg.runtime.logs import JsonLog, TextLog
     from edgeseg.runtime.loop import LoopSettings, run
     from edgeseg.runtime.service import Service
@@ -131,6 +131,7 @@ def camera(
             opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
             parsed = parse_source(source, source_rate, loop, source_size, opening)
             road = _road_settings(options)
+            engine = take_engine_settings(options)
             settings = LoopSettings(**options, road=road)
             _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
             watchers: list[Watcher] = [log, held.enter_context(Service())]
@@ -138,7 +139,7 @@ def camera(
                 watchers.append(held.enter_context(_metrics(metrics_port)))
             outcome = run(
                 parsed,
-                lambda: open_engine(model, backend, threads),
+                lambda: load_engine(model, engine, log.notice),
                 settings,
                 stop.event,
                 watch=_each(watchers),

@@ -1,23 +1,25 @@
-"""Engines: what runs a camera graph. Each backend is one small class and one line in a table."""
+"""Engines: what runs a model. Each backend is one small class and one line in a table."""
 
 from __future__ import annotations
 
 import importlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EngineError, UsageError
+from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, EngineSettings
+from edgeseg.runtime.graph_form import GraphForm, Tensor, form_of
+from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.spec import ModelSpec
-
-BACKENDS = {"onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu"}
-"""Best first: the order in which `auto` tries them."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,17 @@ class Result:
         class_map: (h, w) uint8 class ids at the network's size.
         confidence: (h, w) uint8, 255 times the softmax maximum; None if the graph has no such output.
         inference_ms: time in the engine, by the device's own events where there is a device.
+        preprocess_ms: time on the host before it; 0 for a camera graph.
     """
 
     class_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8] | None
     inference_ms: float
+    preprocess_ms: float = 0.0
 
 
 class Engine(ABC):
-    """A camera graph, loaded. A context manager that owns what it holds on the device.
+    """A model, loaded. A context manager that owns what it holds on the device.
 
     Attributes:
         backend: its name in BACKENDS.
@@ -64,9 +68,11 @@ class Engine(ABC):
         if frame.shape != expected or frame.dtype != np.uint8 or not frame.flags.c_contiguous:
             raise ValueError(f"frame is {frame.shape} {frame.dtype}; expected {expected} uint8, C-contiguous")
         start = time.perf_counter()
-        class_map, confidence, device_ms = self._run(frame)
-        host_ms = (time.perf_counter() - start) * 1e3
-        return Result(class_map, confidence, host_ms if device_ms is None else device_ms)
+        prepared = self._prepare(frame)
+        begun = time.perf_counter()
+        class_map, confidence, engine_ms = self._run(prepared)
+        host_ms = (time.perf_counter() - begun) * 1e3
+        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, (begun - start) * 1e3)
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames, so that lazy allocation and first-run costs fall on no real frame."""
@@ -85,33 +91,118 @@ class Engine(ABC):
     ) -> None:
         self.close()
 
+    def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return what `_run` takes."""
+        return frame
+
     @abstractmethod
-    def _run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
-        """Return class map, confidence, and the device's own time in ms (None: the host's clock will do)."""
+    def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        """Return class map, confidence, and the engine's own time in ms (None: that of this call)."""
 
 
-def open_engine(path: Path, backend: str = "auto", threads: int | None = None) -> Engine:
-    """Load a camera graph into an engine.
+class GraphEngine(Engine):
+    """An engine over a file: a backend loads it, calls `_adopt`, and implements `_infer`."""
+
+    form: GraphForm
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Say what of this computer keeps the backend from working, as far as a glance tells; None: nothing."""
+        return None
+
+    @abstractmethod
+    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        """Load a model. Raises ModelError, EngineError."""
+
+    def _adopt(self, model: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        self.spec = model.spec
+        self.form = form_of(inputs, outputs, model.spec, str(model.path))
+        self.frame_size = self.form.frame_size
+
+    def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        return self.form.feed(frame)
+
+    def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        start = time.perf_counter()
+        try:
+            outputs, device_ms = self._infer(frame)
+        except EdgesegError:
+            raise
+        except Exception as error:  # the libraries' own exceptions share no base
+            raise engine_failed(self.backend, error) from error
+        host_ms = (time.perf_counter() - start) * 1e3
+        class_map, confidence = self.form.read(outputs)
+        return class_map, confidence, host_ms if device_ms is None else device_ms
+
+    @abstractmethod
+    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
+        """Return the outputs that `form` names for its input, and the device's own time in ms if it has one."""
+
+
+def open_engine(
+    path: Path,
+    backend: str = "auto",
+    threads: int | None = None,
+    notice: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> Engine:
+    """Load a model into an engine: `load_engine` with settings by name."""
+    return load_engine(path, EngineSettings(backend=backend, threads=threads, **settings), notice)
+
+
+def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], None] | None = None) -> Engine:
+    """Load a model into an engine.
 
     Args:
-        path: the ONNX file that `edgeseg export` wrote.
-        backend: a name in BACKENDS, or `auto` for the best that works.
-        threads: host threads for the network; None lets the engine choose.
+        path: an ONNX file: a camera graph that `edgeseg export` wrote, or any network with a spec.
+        settings: which backend, and how.
+        notice: told, with the backend `auto`, which were passed over and why.
 
     Raises:
-        UsageError: no such backend, or a thread count below 1.
         ModelError: the file cannot be used.
-        EngineError: no backend works here.
+        EngineError: the backend does not work here.
+        UsageError: none does.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads; expected at least 1")
-    if backend == "auto":
-        backend = next(iter(BACKENDS))
-    if backend not in BACKENDS:
-        raise UsageError(f"backend {backend!r}; expected auto or one of {', '.join(BACKENDS)}")
+    model = open_model_file(path, settings.spec)
+    if settings.backend == "auto":
+        return _best(model, settings, notice or (lambda text: None))
+    kind = backend_class(settings.backend)
+    reason = kind.missing()
+    if reason:
+        raise EngineError(f"backend {settings.backend}: {reason}")
+    return kind(model, settings)
+
+
+def backend_class(backend: str) -> type[GraphEngine]:
+    """Return the class of a backend. Raises ModuleNotFoundError where its library is not installed."""
     module, _, name = BACKENDS[backend].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), name)(path, threads)
-    return engine
+    kind: type[GraphEngine] = getattr(importlib.import_module(module), name)
+    return kind
+
+
+def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], None]) -> Engine:
+    """Return the first engine that works, and say of those before it why they do not."""
+    passed_over: list[str] = []
+    last: EdgesegError | None = None
+    for backend in BACKENDS:
+        if backend in AUTO_LEAVES_OUT:
+            continue
+        try:
+            kind = backend_class(backend)
+            reason = kind.missing()
+            if reason is None:
+                engine = kind(model, settings)
+                if passed_over:
+                    notice(f"backend {backend}; not {'; not '.join(passed_over)}")
+                return engine
+        except (ModelError, EngineError) as error:
+            last, reason = error, str(error)
+        except ModuleNotFoundError as error:
+            reason = f"{error.name} is not installed"
+        passed_over.append(f"{backend} ({reason})")
+    if last:
+        raise last
+    raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
 
 
 def engine_failed(backend: str, error: Exception) -> EngineError:

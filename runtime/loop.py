@@ -247,11 +247,12 @@ def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, ro
     result = engine.run(picture)
     class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
     delivered = time.monotonic()
+    in_engine_ms = result.preprocess_ms + result.inference_ms
     ms = {
         "wait": (taken - frame.captured_monotonic) * 1e3,
-        "preprocess": (prepared - taken) * 1e3,
+        "preprocess": (prepared - taken) * 1e3 + result.preprocess_ms,
         "inference": result.inference_ms,
-        "postprocess": max(0.0, (delivered - prepared) * 1e3 - result.inference_ms),
+        "postprocess": max(0.0, (delivered - prepared) * 1e3 - in_engine_ms),
         "frame": (delivered - taken) * 1e3,
         "capture_to_mask": (delivered - frame.captured_monotonic) * 1e3,
     }

@@ -27,6 +27,7 @@ from edgeseg.metrics import ConfusionMatrix, Scores
 from edgeseg.models import build_model
 from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
 from edgeseg.progress import evaluation_progress
+from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
 
@@ -266,16 +267,16 @@ def test_an_onnx_file_is_asked_through_the_runtime_s_engine(monkeypatch: pytest.
     (tmp_path / "model.onnx").touch()
     opened = []
 
-    def open_engine(path: Path, backend: str) -> StubEngine:
-        opened.append((path.name, backend))
+    def load_engine(path: Path, settings: EngineSettings) -> StubEngine:
+        opened.append((path.name, settings.backend))
         return StubEngine()
 
-    monkeypatch.setattr("edgeseg.runtime.engines.open_engine", open_engine)
+    monkeypatch.setattr("edgeseg.runtime.engines.load_engine", load_engine)
     class_map = np.zeros((40, 80), np.uint8)
     class_map[:, 40:] = 1
     class_map[:, :20] = class_map[:, 60:] = 255  # what `crop` cuts away would be wrong, if it were counted
     half = ArraySample(np.repeat(np.uint8(255) * (class_map[..., None] == 1), 3, axis=2), class_map)
-    with load_predictor(tmp_path / "model.onnx", backend="onnxruntime-cpu") as predictor:
+    with load_predictor(tmp_path / "model.onnx", EngineSettings(backend="onnxruntime-cpu")) as predictor:
         assert predictor.placement(Size(40, 80)).source == (20, 0, 40, 40)
         assert evaluate(predictor, [half], TWO_CLASSES).miou == 1
     assert opened == [("model.onnx", "onnxruntime-cpu")]

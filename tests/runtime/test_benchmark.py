@@ -21,6 +21,7 @@ from edgeseg.errors import EdgesegError, SourceError, UsageError
 from edgeseg.runtime import benchmark as module
 from edgeseg.runtime.benchmark import BenchmarkSettings, Contender, benchmark
 from edgeseg.runtime.benchmark_report import as_csv, comparison, document, read_document, text
+from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.layers import layer_table, layer_times
 from edgeseg.runtime.onnxruntime_cpu import OnnxRuntimeCpu
 from edgeseg.runtime.quietness import LoadMeter
@@ -30,14 +31,14 @@ from edgeseg.runtime.timings import compare, statistics
 WriteModel = Callable[..., Path]
 
 
-def measure(model: Path, pictures: Path, **options: Any) -> list[Contender]:
-    settings = BenchmarkSettings(**{"seconds": 1.0, "rounds": 2, "threads": 1, **options})
-    return benchmark([model], parse_source(str(pictures)), settings, threading.Event())
+def measure(models: list[Path], pictures: Path, settings: BenchmarkSettings) -> list[Contender]:
+    engine = EngineSettings("onnxruntime-cpu", threads=1)
+    return benchmark(models, parse_source(str(pictures)), settings, threading.Event(), [engine])
 
 
 def test_a_short_source_is_repeated_until_the_time_is_over(pictures: Path, write_model: WriteModel) -> None:
-    settings = BenchmarkSettings(seconds=1.0, rounds=2, threads=1, deadline_ms=1e-6)
-    found = document(benchmark([write_model()], parse_source(str(pictures)), settings, threading.Event()), settings)
+    settings = BenchmarkSettings(seconds=1.0, rounds=2, deadline_ms=1e-6)
+    found = document(measure([write_model()], pictures, settings), settings)
     (result,) = found["results"]
     summary = found["summary"]
     assert summary == result["summary"]
@@ -64,14 +65,14 @@ def test_models_take_turns(pictures: Path, write_model: WriteModel, monkeypatch:
     monkeypatch.setattr(module, "_round", noted)
     models = [write_model(), write_model()]
     settings = BenchmarkSettings(seconds=0.4, rounds=2)
-    names = [each.name for each in benchmark(models, parse_source(str(pictures)), settings, threading.Event())]
+    names = [each.name for each in measure(models, pictures, settings)]
     assert turns == names * 2
     assert len(turns) == 4
 
 
 def test_frames_of_a_camera_s_rate_arrive_on_its_clock(pictures: Path, write_model: WriteModel) -> None:
     settings = BenchmarkSettings(seconds=2.0, rounds=1, camera_rate=20)
-    (each,) = benchmark([write_model()], parse_source(str(pictures)), settings, threading.Event())
+    (each,) = measure([write_model()], pictures, settings)
     assert each.summary().fps == pytest.approx(20, rel=0.25)
     result = each.result(settings)
     assert result["statistics_ms"]["capture_to_mask"]["p50"] > 0
@@ -81,7 +82,7 @@ def test_frames_of_a_camera_s_rate_arrive_on_its_clock(pictures: Path, write_mod
 def test_a_source_that_fails_is_no_result(pictures: Path, write_model: WriteModel) -> None:
     (pictures / "frame2.png").write_bytes(b"no picture")
     with pytest.raises(SourceError, match=r"frame2\.png"):
-        measure(write_model(), pictures)
+        measure([write_model()], pictures, BenchmarkSettings(seconds=1.0, rounds=2))
 
 
 def test_settings_that_make_no_sense_are_said() -> None:
@@ -100,13 +101,13 @@ def slower_preprocessing(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Non
 
 
 def slower_inference(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    real = OnnxRuntimeCpu._run
+    real = OnnxRuntimeCpu._infer
 
-    def run(self: OnnxRuntimeCpu, frame: NDArray[np.uint8]) -> Any:
+    def infer(self: OnnxRuntimeCpu, value: NDArray[np.uint8]) -> Any:
         time.sleep(seconds)
-        return real(self, frame)
+        return real(self, value)
 
-    monkeypatch.setattr(OnnxRuntimeCpu, "_run", run)
+    monkeypatch.setattr(OnnxRuntimeCpu, "_infer", infer)
 
 
 @pytest.mark.parametrize(("slow", "stage"), [(slower_preprocessing, "preprocess"), (slower_inference, "inference")])
@@ -117,10 +118,10 @@ def test_5_ms_show_up_in_their_stage_and_in_no_other(
     write_model: WriteModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model, settings = write_model(), BenchmarkSettings(seconds=1.0, rounds=3, threads=1)
+    model, settings = write_model(), BenchmarkSettings(seconds=1.0, rounds=3)
 
     def measured() -> dict[str, Any]:
-        return document(benchmark([model], parse_source(str(pictures)), settings, threading.Event()), settings)
+        return document(measure([model], pictures, settings), settings)
 
     before = measured()
     slow(monkeypatch, 0.005)

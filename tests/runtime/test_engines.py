@@ -1,10 +1,11 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from conftest import VIDEO_SIZE, numbered_frame
+from conftest import VIDEO_SIZE, colour_network, numbered_frame
 
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Size
@@ -73,13 +74,10 @@ def test_files_that_are_no_camera_graph_are_refused_with_a_reason(write_model: W
         assert "\n" not in str(caught.value)
 
 
-def test_a_network_that_is_no_camera_graph_is_refused(
-    write_model: WriteModel, tmp_path: Path, colour_spec: ModelSpec
-) -> None:
-    from conftest import colour_network
-
+def test_a_network_that_does_not_fit_its_spec_is_refused(tmp_path: Path, colour_spec: ModelSpec) -> None:
     network = colour_network(colour_spec)
-    onnx.helper.set_model_props(network, {"edgeseg": colour_spec.to_json()})
+    other = dataclasses.replace(colour_spec, input_size=Size(32, 128))
+    onnx.helper.set_model_props(network, {"edgeseg": other.to_json()})
     onnx.save(network, str(tmp_path / "network.onnx"))
     with pytest.raises(ModelError, match="expected a camera graph"):
         open_engine(tmp_path / "network.onnx")

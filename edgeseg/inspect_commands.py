@@ -1,0 +1,48 @@
+"""`edgeseg inspect`: what is in a model file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgeseg.console import SIZE, say
+from edgeseg.geometry import Size
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("file", type=PATH)
+@click.option("--json", "json_path", type=PATH, help="Write it all as JSON.")
+@click.option("--write-spec", type=PATH, metavar="FILE", help="Draft a spec for a model from elsewhere, for --spec.")
+@click.option("--size", type=SIZE, help="With --write-spec: the network's input size, where the file leaves it free.")
+@click.option("--classes", type=click.IntRange(1, 255), help="With --write-spec: number of classes, likewise.")
+def inspect(
+    file: Path, json_path: Path | None, write_spec: Path | None, size: Size | None, classes: int | None
+) -> None:
+    """Show what is in FILE, any ONNX file or a TensorRT engine of edgeseg's.
+
+    Inputs and outputs, operators, parameters, GFLOPs, transposed convolutions, precision, and where it came from.
+    """
+    from dataclasses import asdict
+
+    from edgeseg.files import check_writable, write_whole
+
+    for path in filter(None, (json_path, write_spec)):
+        check_writable(path)
+
+    from edgeseg.inspection import inspect_onnx, lines_of
+
+    found = inspect_onnx(file)
+    for line in lines_of(found):
+        say(line)
+    if json_path:
+        document = {**asdict(found), "spec": found.spec and json.loads(found.spec.to_json())}
+        write_whole(json_path, json.dumps(document, indent=1) + "\n")
+    if write_spec:
+        from edgeseg.spec_draft import GUESSED, draft_spec
+
+        write_whole(write_spec, draft_spec(found, size, classes).to_json() + "\n")
+        say(f"{write_spec}: guessed, so correct what is wrong: {GUESSED}")

@@ -1,0 +1,73 @@
+"""OpenVINO on the CPU: for x86 vehicle computers and laptops."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgeseg.errors import ModelError
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_form import Tensor
+from edgeseg.runtime.model_file import ModelFile
+from edgeseg.runtime.processor import processor_name
+
+_DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64", "i8": "int8"}
+
+
+class OpenVino(GraphEngine):
+    """Computes in float32, as the export's proof did."""
+
+    backend = "openvino"
+    precision = "f32"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if importlib.util.find_spec("openvino") is None:
+            return "OpenVINO is not installed: pip install 'edgeseg[openvino]'"
+        return None
+
+    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        import openvino
+
+        # Latency: one stream whose threads share each frame, as one camera needs it.
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        config["INFERENCE_PRECISION_HINT"] = self.precision
+        if settings.threads is not None:
+            config["INFERENCE_NUM_THREADS"] = settings.threads
+        core = openvino.Core()
+        try:
+            graph = core.read_model(str(model.path))
+            self._adopt(model, _tensors(graph.inputs), _tensors(graph.outputs))
+            graph.reshape({self.form.input.name: list(self.form.input.shape)})
+            compiled = core.compile_model(graph, "CPU", config)
+        except RuntimeError as error:  # OpenVINO raises nothing narrower
+            reason = " ".join(str(error).split())[-200:]
+            raise ModelError(f"{model.path}: OpenVINO cannot load it ({reason}); export the model again") from error
+        used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # not every processor has bf16
+        self.device = f"{processor_name()} ({used})"
+        self._request = compiled.create_infer_request()
+        self._outputs = [compiled.output(output.name) for output in self.form.outputs]
+
+    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
+        results = self._request.infer({self.form.input.name: value}, share_inputs=True)
+        return [results[output] for output in self._outputs], None
+
+
+class OpenVinoBfloat16(OpenVino):
+    """Computes in bfloat16 where the processor has it: faster, but beyond the limits of the export's proof."""
+
+    backend = "openvino-bf16"
+    precision = "bf16"
+
+
+def _tensors(nodes: Sequence[Any]) -> list[Tensor]:
+    found = []
+    for node in nodes:
+        kind = node.element_type.get_type_name()
+        shape = tuple(None if n.is_dynamic else n.get_length() for n in node.partial_shape)
+        found.append(Tensor(node.any_name, _DTYPES.get(kind, kind), shape))
+    return found

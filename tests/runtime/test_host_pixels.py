@@ -1,0 +1,48 @@
+"""The fast pixels of every frame are those of the reference."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import COLOUR_SPEC
+
+from edgeseg.geometry import Crop, Size
+from edgeseg.pixels import network_pixels
+from edgeseg.runtime.host_pixels import HostPixels
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("order", ["bgr", "rgb"])
+@pytest.mark.parametrize(
+    ("frame_size", "changes"),
+    [
+        (Size(32, 64), {}),
+        (Size(72, 128), {}),
+        (Size(37, 101), {"fit": "pad"}),
+        (Size(90, 64), {"fit": "crop"}),
+        (Size(72, 128), {"crop": Crop(0.1, 0.25, 0.5, 0.6), "fit": "pad"}),
+    ],
+)
+def test_they_are_those_of_the_reference(frame_size: Size, changes: dict[str, Any], order: str, layout: str) -> None:
+    spec = dataclasses.replace(
+        COLOUR_SPEC, colour_order=order, mean=(1.5, 100.25, 120.0), scale=(0.017, 0.02, 0.018), **changes
+    )
+    prepare = HostPixels(spec, frame_size, layout, np.dtype(np.float32))
+    for seed in range(2):  # the second call finds the first one's values in its array
+        frame = np.random.default_rng(seed).integers(0, 256, (*frame_size, 3), np.uint8)
+        pixels = prepare(frame)
+        assert pixels.flags.c_contiguous
+        given = pixels[0] if layout == "nhwc" else pixels[0].transpose(1, 2, 0)
+        expected = network_pixels(frame, spec)
+        if frame_size == spec.input_size:
+            np.testing.assert_array_equal(given, expected)
+        np.testing.assert_allclose(given, expected, atol=2e-5)
+
+
+def test_half_floats_are_rounded_once() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+    pixels = HostPixels(COLOUR_SPEC, Size(32, 64), "nhwc", np.dtype(np.float16))(frame)
+    np.testing.assert_array_equal(pixels[0], network_pixels(frame, COLOUR_SPEC).astype(np.float16))

@@ -1,0 +1,108 @@
+"""OpenVINO gives ONNX Runtime's masks: all but ties in float32, nearly all in bfloat16."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import COLOUR_SPEC, write_colour_model
+from foreign_models import foreign_model, noise
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeseg.errors import EngineError, ModelError
+from edgeseg.export.camera_graph import camera_graph, with_camera
+from edgeseg.geometry import Size
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import load_engine, open_engine
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'edgeseg[openvino]'")
+
+CAMERA = Size(120, 200)
+
+
+def deep_model(path: Path) -> Path:
+    """Write a camera graph with a stride, a transposed convolution and enough arithmetic for roundings to tell."""
+    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96))
+    random = np.random.default_rng(0)
+
+    def weights(name: str, *shape: int) -> onnx.TensorProto:
+        values = random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+        return numpy_helper.from_array(values.astype(np.float32), name)
+
+    same = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("Conv", ["pixels", "w1"], ["a"], strides=[2, 2], **same),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w2"], ["c"], **same),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("ConvTranspose", ["d", "w3"], ["logits"], strides=[2, 2], kernel_shape=[4, 4], pads=[1] * 4),
+    ]
+    shape = [1, 3, *spec.input_size]
+    graph = helper.make_graph(
+        nodes,
+        "deep",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
+        [weights("w1", 16, 3, 3, 3), weights("w2", 16, 16, 3, 3), weights("w3", 16, 3, 4, 4)],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(camera_graph(network, with_camera(spec, CAMERA), with_confidence=True), str(path))
+    return path
+
+
+@pytest.mark.parametrize(("backend", "equal", "confidence"), [("openvino", 0.9999, 1), ("openvino-bf16", 0.97, 8)])
+def test_the_masks_are_onnx_runtime_s(tmp_path: Path, backend: str, equal: float, confidence: int) -> None:
+    path = deep_model(tmp_path / "deep.onnx")
+    frame = noise(CAMERA)
+    with open_engine(path, "onnxruntime-cpu") as reference, open_engine(path, backend, threads=1) as engine:
+        wanted, result = reference.run(frame), engine.run(frame)
+        engine.run(np.zeros_like(frame))  # what was handed over stays
+    assert len(np.unique(wanted.class_map)) == 3
+    assert np.mean(result.class_map == wanted.class_map) >= equal
+    assert wanted.confidence is not None
+    assert result.confidence is not None
+    difference = np.abs(result.confidence.astype(int) - wanted.confidence)
+    assert difference.max() <= confidence
+    assert engine.device.endswith("(f32)") == (backend == "openvino")
+
+
+def test_a_foreign_model_with_a_free_batch_runs(tmp_path: Path) -> None:
+    path = foreign_model(tmp_path / "foreign.onnx", COLOUR_SPEC, batch="N")
+    settings = EngineSettings(backend="openvino", spec=path.with_suffix(".json"))
+    with load_engine(path, settings) as engine, open_engine(write_colour_model(tmp_path / "own.onnx", None)) as own:
+        frame = noise(engine.frame_size)
+        np.testing.assert_array_equal(engine.run(frame).class_map, own.run(frame).class_map)
+
+
+def test_a_file_that_it_cannot_load_is_said_in_one_line(tmp_path: Path) -> None:
+    path = deep_model(tmp_path / "deep.onnx")
+    model = onnx.load(str(path))
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match="OpenVINO cannot load it") as caught:
+        open_engine(path, "openvino")
+    assert "\n" not in str(caught.value)
+
+
+def test_auto_takes_it_before_onnx_runtime_and_says_what_was_passed_over(tmp_path: Path) -> None:
+    said: list[str] = []
+    with open_engine(deep_model(tmp_path / "deep.onnx"), notice=said.append) as engine:
+        assert engine.backend in ("openvino", "tensorrt", "onnxruntime-cuda")
+    assert all(name not in "".join(said) for name in ("openvino (", "onnxruntime-cpu"))
+
+
+def test_without_it_auto_goes_on_and_its_name_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = deep_model(tmp_path / "deep.onnx")
+    find = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "openvino" else find(name))
+    said: list[str] = []
+    with open_engine(path, notice=said.append) as engine:
+        assert engine.backend != "openvino"
+    assert engine.backend != "onnxruntime-cpu" or "not openvino (OpenVINO is not installed" in said[0]
+    with pytest.raises(EngineError, match=r"pip install 'edgeseg\[openvino\]'"):
+        open_engine(path, "openvino")
