@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from onnx.numpy_helper import to_array
 from edgeseg.errors import ModelError
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.network import onnx_from_keras
-from edgeseg.export.quantise import Quantiser, quantise
+from edgeseg.export.quantise import Quantiser
+from edgeseg.export.selection import Quantised, quantise
 from edgeseg.export.tensorrt_check import check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
 from edgeseg.geometry import Size
@@ -108,15 +110,24 @@ def test_onnx_runtime_s_own_form_is_told_from_it(network: onnx.ModelProto) -> No
 def test_the_costliest_layers_stay_in_float_until_the_masks_hold(
     network: onnx.ModelProto, quantiser: Quantiser
 ) -> None:
-    plain = quantise(network, quantiser, FRAMES, 0.0, 0, lambda _: None)
+    def results(aim: float, budget: int, tell: Callable[[str], None] = lambda _: None) -> Iterator[Quantised]:
+        return quantise(network, quantiser, FRAMES, aim, budget, tell)
+
+    plain = next(results(0.0, 0))
     assert plain.left_in_float == []
     assert plain.equal_pixels < 1
-    aim = plain.equal_pixels + 0.5 * (1 - plain.equal_pixels)
     told: list[str] = []
-    result = quantise(network, quantiser, FRAMES, aim, len(quantiser.layers), told.append)
-    assert result.equal_pixels >= aim
+    result = next(results(plain.equal_pixels + 0.5 * (1 - plain.equal_pixels), len(quantiser.layers), told.append))
+    assert result.equal_pixels >= plain.equal_pixels + 0.5 * (1 - plain.equal_pixels)
     assert result.left_in_float == list(result.costs)[: len(result.left_in_float)]
     assert list(result.costs.values()) == sorted(result.costs.values(), reverse=True)
     assert told[0].startswith("ranking")
     with pytest.raises(ModelError, match=r"0 layers left in float; expected 100.00%: raise --int8-budget"):
-        quantise(network, quantiser, FRAMES, 1.0, 0, lambda _: None)
+        next(results(1.0, 0))
+
+
+def test_who_is_not_content_gets_more_layers_in_float_up_to_the_budget(
+    network: onnx.ModelProto, quantiser: Quantiser
+) -> None:
+    counts = [len(each.left_in_float) for each in quantise(network, quantiser, FRAMES, 0.0, 3, lambda _: None)]
+    assert counts == [0, 1, 2, 3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from training_helpers import tiny_settings, write_camvid
+from training_helpers import tiny_settings, write_camvid, write_untrained
 
-from edgeseg.data import open_dataset
 from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
-from edgeseg.models import ARCHITECTURES, NetworkOptions, build_model, load_model
+from edgeseg.models import ARCHITECTURES, NetworkOptions, load_model
 from edgeseg.run_directory import RunDirectory, checkpoints_in
 from edgeseg.spec import PRECISIONS, ModelSpec
 from edgeseg.tf import keras
@@ -56,7 +54,8 @@ def _memory() -> Iterator[None]:
 @pytest.mark.parametrize(("architecture", "encoder"), grid({("fcn16", "mobilenet_v2")}))
 def test_it_exports_in_every_precision(architecture: str, encoder: str, camvid: Path, tmp_path: Path) -> None:
     """Untrained: pixels say nothing there, since logits tie; the logits themselves do."""
-    run = untrained(camvid, tmp_path / "run", architecture, encoder)
+    settings = tiny_settings(camvid, model=architecture, encoder=encoder, width=WIDTHS.get(encoder, 0.0))
+    run = write_untrained(settings, tmp_path / "run")
     anything: dict[str, Any] = {"equal_pixels": 0.0, "miou_loss": 100.0, "check_frames": 1, "calibrate_frames": 2}
     for precision in PRECISIONS:
         report = export(run, tmp_path / f"{precision}.onnx", ExportSettings(precision=precision, **anything))
@@ -105,28 +104,6 @@ def check_network(camvid: Path, tmp_path: Path, **options: Any) -> None:
     assert report.parity.equal_pixels > 0.999
     assert len(report.upsampling) == sum(isinstance(x, keras.layers.Conv2DTranspose) for x in model.layers)
     assert report.tensorrt.accepted or not library_at_hand()
-
-
-def untrained(camvid: Path, out: Path, architecture: str, encoder: str) -> Path:
-    """Return a run whose network has its first weights."""
-    settings = tiny_settings(camvid, model=architecture, encoder=encoder, width=WIDTHS.get(encoder, 0.0))
-    network = settings.network()
-    classes = open_dataset(settings.data).classes
-    pixels = dataclasses.asdict(network.preprocessing)
-    spec = ModelSpec(
-        name=network.name,
-        architecture=architecture,
-        encoder=encoder,
-        input_size=settings.size,
-        classes=classes,
-        options=network.to_document(),
-        trained_on=settings.data,
-        **pixels,
-    )
-    out.mkdir()
-    (out / "spec.json").write_text(spec.to_json())
-    build_model(network, settings.size, len(classes)).save(out / "model.keras")
-    return out
 
 
 def train_quietly(settings: Any, out: Path, resume: bool = False) -> Any:
