@@ -29,5 +29,6 @@ __all__ = ["first_line", "keras", "tf"]
 def first_line(error: Exception) -> str:
     """Return what a user can use of an error of TensorFlow's or Keras's: one short line without graph nodes."""
     text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", str(error)).strip()
+    text = text.rpartition("Exception encountered: ")[2]  # what Keras says of a layer's file, after all of the layer
     line = (text.splitlines() or [type(error).__name__])[0]
     return re.sub(r"^\S*/\S*; ", "", line.strip())[:160]  # the file system names the file first, in full

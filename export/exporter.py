@@ -17,10 +17,11 @@ from edgeseg.export.frames import Frames
 from edgeseg.export.half import to_half
 from edgeseg.export.network import OUTPUT, in_float32, onnx_from_keras
 from edgeseg.export.onnx_file import OnnxFile, nchw
-from edgeseg.export.proof import Parity, compare
-from edgeseg.export.quantise import FEW_FRAMES, HELD_OUT, Pixels, Quantiser, quantise
+from edgeseg.export.proof import Parity, Worst, compare
+from edgeseg.export.quantise import Pixels, Quantiser
 from edgeseg.export.report import ExportReport, draw_worst
 from edgeseg.export.scan import first_difference
+from edgeseg.export.selection import FEW_FRAMES, HELD_OUT, INT8_REMEDY, quantise
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
@@ -58,17 +59,18 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
     progress(f"loading {path}")
     model = in_float32(load_model(path))
     progress("converting to ONNX")
-    graph, upsampling = _graph(model, spec, settings, progress)
-    rules = check_rules(graph)
-    waiting = [graph]  # taken out when it is written: from then on the file is all that is needed
-    del graph
+    network, upsampling = _network(model, spec, settings, progress)
+    graphs = _graphs([network], spec, settings, progress)
+    del network  # from when it is written, the file is all that is needed
 
     def write_proven(partial: Path) -> ExportReport:
-        partial.write_bytes(waiting.pop().SerializeToString())
-        gc.collect()
-        onnx.checker.check_model(str(partial), full_check=True)
-        progress(f"comparing {len(frames)} frames with the Keras model")
-        parity = _proven(model, partial, spec, frames, settings, upsampling)
+        while (written := _write_next(graphs, partial)) is not None:
+            rules = written
+            progress(f"comparing {len(frames)} frames with the Keras model")
+            parity, worst = compare(model, OnnxFile(partial, [] if settings.raw else [OUTPUT]), spec, frames)
+            if parity.fault(settings.limits) is None:
+                break
+        _judge(model, partial, spec, settings, upsampling, parity, worst)
         readiness = Readiness(rules)
         if settings.int8_form == "cpu" and settings.precision == "int8":
             readiness = Readiness(rules, warnings=["int8 in ONNX Runtime's own form: not for TensorRT"])
@@ -105,7 +107,7 @@ def _spec_of(path: Path, settings: ExportSettings) -> ModelSpec:
     return spec if settings.raw else with_camera(spec, settings.camera_size)
 
 
-def _graph(
+def _network(
     model: Any, spec: ModelSpec, settings: ExportSettings, progress: Say
 ) -> tuple[onnx.ModelProto, list[Upsampling]]:
     network = onnx_from_keras(model, spec, settings.opset)
@@ -116,16 +118,50 @@ def _graph(
         if dense:
             progress(f"kept dense: {', '.join(dense)}, whose kernels are not diagonal (training fills them)")
         upsampling = [replace(row, groups=row.channels[0]) if row.name in changed else row for row in upsampling]
+    return network, upsampling
+
+
+def _graphs(
+    waiting: list[onnx.ModelProto], spec: ModelSpec, settings: ExportSettings, progress: Say
+) -> Iterator[onnx.ModelProto]:
+    """Yield what is to be written: one graph, or for int8 more, as long as the last one is refused.
+
+    Args:
+        waiting: the network; taken out, so that it is not held beside what is made of it.
+    """
+    if settings.precision == "int8":
+        for network in _int8(waiting.pop(), spec, settings, progress):
+            yield _finished(network, spec, settings)
+        return
     if settings.precision == "fp16":
-        to_half(network)
-    elif settings.precision == "int8":
-        network = _int8(network, spec, settings, progress)
-    return (raw_graph(network, spec) if settings.raw else camera_graph(network, spec, settings.with_confidence)), (
-        upsampling
-    )
+        to_half(waiting[0])
+    yield _finished(waiting.pop(), spec, settings)
 
 
-def _int8(network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings, progress: Say) -> onnx.ModelProto:
+def _finished(network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings) -> onnx.ModelProto:
+    return raw_graph(network, spec) if settings.raw else camera_graph(network, spec, settings.with_confidence)
+
+
+def _write_next(graphs: Iterator[onnx.ModelProto], path: Path) -> dict[str, list[str]] | None:
+    """Write the next graph; return what each TensorRT's rules object to, or None if there is no graph left."""
+    graph = next(graphs, None)
+    if graph is None:
+        return None
+    rules = check_rules(graph)
+    path.write_bytes(graph.SerializeToString())
+    del graph
+    gc.collect()
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the conversion gave no valid ONNX ({reason}); nothing was written, try --opset") from error
+    return rules
+
+
+def _int8(
+    network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings, progress: Say
+) -> Iterator[onnx.ModelProto]:
     data = settings.calibrate or spec.trained_on
     count = settings.calibrate_frames
     frames = Frames(data, settings.calibrate_split, count, spec, "calibrate with", "--calibrate")
@@ -142,24 +178,32 @@ def _int8(network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings, p
             yield value
 
     quantiser = Quantiser(network, pixels(), settings.calibration, settings.int8_form)
-    result = quantise(network, quantiser, held_out, settings.limits.equal_pixels, settings.int8_budget, progress)
-    for layer in result.left_in_float:
-        progress(f"left in float: {layer}, which alone changes {result.costs[layer]:.3%} of the pixels")
-    return result.network
+    limit, budget = settings.limits.equal_pixels, settings.int8_budget
+    for result in quantise(network, quantiser, held_out, limit, budget, progress):
+        for layer in result.left_in_float:
+            progress(f"left in float: {layer}, which alone changes {result.costs[layer]:.3%} of the pixels")
+        yield result.network
 
 
-def _proven(
-    model: Any, path: Path, spec: ModelSpec, frames: Frames, settings: ExportSettings, upsampling: list[Upsampling]
-) -> Parity:
-    parity, worst = compare(model, OnnxFile(path, [] if settings.raw else [OUTPUT]), spec, frames)
+def _judge(
+    model: Any,
+    path: Path,
+    spec: ModelSpec,
+    settings: ExportSettings,
+    upsampling: list[Upsampling],
+    parity: Parity,
+    worst: Worst,
+) -> None:
+    """Draw the worst frame; raise ModelError if the parity is beyond a limit, and keep the report of that."""
     fault = parity.fault(settings.limits)
     if settings.report:
         picture = settings.report.with_suffix(".png")
         replace_whole(picture, lambda partial: draw_worst(worst, spec, partial))
     if fault is None:
-        return parity
-    where = first_difference(model, path, spec, worst.frame.pixels)
+        return
+    fault = f"{fault}; {first_difference(model, path, spec, worst.frame.pixels)}"
     if settings.report:
         refused = ExportReport.of(path, path, spec, settings.limits, upsampling, parity, Readiness({}))
-        write_whole(settings.report, replace(refused, onnx="", refused=f"{fault}; {where}").to_json())
-    raise ModelError(f"{fault}; {where}; nothing was written")
+        write_whole(settings.report, replace(refused, onnx="", refused=fault).to_json())
+    remedy = f"; {INT8_REMEDY}" if spec.precision == "int8" else ""
+    raise ModelError(f"{fault}; nothing was written{remedy}")

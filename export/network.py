@@ -20,6 +20,7 @@ IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPa
 INPUT, OUTPUT = "pixels", "logits"
 WEIGHT = "weight_"
 SMALL_WEIGHT = 2**14  # numbers
+MAX_BYTES = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph besides the weights takes a little
 
 
 def onnx_from_keras(model: Any, spec: ModelSpec, opset: int = OPSET) -> onnx.ModelProto:
@@ -37,12 +38,18 @@ def onnx_from_keras(model: Any, spec: ModelSpec, opset: int = OPSET) -> onnx.Mod
         ONNX model from `pixels` float32 [1, 3, H, W] to `logits` float32 [1, classes, H, W].
 
     Raises:
-        ModelError: the model's output does not fit the spec, or it holds something that ONNX cannot say.
+        ModelError: the model's output does not fit the spec, it holds something that ONNX cannot say, or it is too
+            large for one file.
     """
     model = in_float32(model)
     expected = (None, *spec.input_size, len(spec.classes))
     if tuple(model.output_shape) != expected:
         raise ModelError(f"the model gives {model.output_shape}; expected {expected} by its spec: train it again")
+    if (size := 4 * model.count_params()) > MAX_BYTES:
+        raise ModelError(
+            f"the model's {model.count_params():,} parameters take {size / 1e9:.1f} GB in float32; one ONNX file holds "
+            f"{MAX_BYTES / 1e9:.1f} GB: train a narrower network (--width)"
+        )
     graph = _converted(model, spec, opset)
     graph.ir_version = IR_VERSION
     domains = {node.domain for node in graph.graph.node}
@@ -103,8 +110,14 @@ def _converted(model: Any, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the model cannot be converted to ONNX ({reason}); use layers that tf2onnx knows") from error
+    if unknown := sorted({node.op_type for node in graph.graph.node if not _is_known(node, opset)}):
+        raise ModelError(f"ONNX has no operator for the model's {', '.join(unknown)}; use layers that tf2onnx knows")
     bind_weights(graph.graph, {name: partial(np.asarray, weight) for name, weight in large.items()})
     return graph
+
+
+def _is_known(node: onnx.NodeProto, opset: int) -> bool:
+    return bool(node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, opset))
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -27,6 +27,7 @@ class OnnxFile:
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
+        OSError: the disk is full.
     """
 
     def __init__(self, model: Path | onnx.ModelProto, inner: Sequence[str] = (), threads: int | None = None) -> None:
@@ -39,6 +40,8 @@ class OnnxFile:
         try:
             with _source(model, inner) as source:
                 self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except OSError:
+            raise
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"ONNX Runtime cannot load the ONNX file ({reason}); nothing was written") from error

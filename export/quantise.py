@@ -1,7 +1,9 @@
 """int8: convolutions with quantised inputs and weights, written as QuantizeLinear and DequantizeLinear (QDQ).
 
-Symmetric, weights per channel, so that TensorRT takes it; transposed convolutions stay in float, since quantised ones
-have been a source of trouble there, and so do the layers whose quantisation costs most, as many as the limit asks for.
+Symmetric, weights per channel, so that TensorRT takes it. In float stay the transposed convolutions, since quantised
+ones have been a source of trouble there; the convolution that reads the picture, whose three channels make int8 several
+times slower on a CPU; and what edgeseg.export.selection asks for. A pair stands also between a convolution and its
+activation: without it ONNX Runtime computes the convolution in float.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,36 +20,17 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
-from edgeseg.errors import ModelError
-from edgeseg.export.network import INPUT, OUTPUT
-from edgeseg.export.onnx_file import OnnxFile
+from edgeseg.errors import UsageError
+from edgeseg.export.network import INPUT
 
 CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time
-FEW_FRAMES = 100
-HELD_OUT = 8  # frames that tell what quantising changes
-RANKING_FRAMES = 4
 _BIN_COUNT = 2048
 _OPERATORS = ["Conv"]
+_PASSING = ("Relu", "Clip", "MaxPool")  # give the values that they take, or the nearest they may
+_PICTURE_CHANNELS = 4
 Pixels = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A quantised network.
-
-    Attributes:
-        network: QDQ graph with the float network's input and output.
-        costs: by layer, the share of pixels that change when it alone is quantised, the costliest first; empty if no
-            layer had to be ranked.
-        left_in_float: names of the layers that were not quantised, but for transposed convolutions.
-        equal_pixels: share of pixels as the float network's on some of the calibration frames.
-    """
-
-    network: onnx.ModelProto
-    costs: dict[str, float]
-    left_in_float: list[str]
-    equal_pixels: float
 
 
 class Quantiser:
@@ -58,16 +41,24 @@ class Quantiser:
         frames: network inputs [1, 3, H, W]; read once, a few at a time.
         method: `percentile` (99.99 % of the values of each tensor lie inside its range) or `entropy`.
         form: `tensorrt` for symmetric int8, `cpu` for ONNX Runtime's asymmetric uint8, which TensorRT refuses.
+
+    Attributes:
+        layers: names of the convolutions that can be quantised: all but those that read the picture.
+        titles: by name, what a user knows the layer by.
     """
 
     def __init__(self, network: onnx.ModelProto, frames: Iterable[Pixels], method: str, form: str) -> None:
         self._network = network
         self._form = form
-        self.layers = [node.name for node in network.graph.node if node.op_type in _OPERATORS]
+        convolutions = [node for node in network.graph.node if node.op_type in _OPERATORS]
+        self._first = [node.name for node in convolutions if _reads_picture(node, network.graph)]
+        self.layers = [node.name for node in convolutions if node.name not in self._first]
+        self.titles = {node.name: node.output[0].partition("/")[0] for node in convolutions}
         self._ranges = _calibrated(network, frames, method, form == "tensorrt")
+        _share_ranges(self._ranges.data, network.graph, convolutions)
 
     def quantise(self, excluded: Sequence[str] = ()) -> onnx.ModelProto:
-        """Return the network with all convolutions quantised but for the excluded ones."""
+        """Return the network with all of `layers` quantised but for the excluded ones."""
         from onnxruntime.quantization import QuantType
         from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
@@ -79,98 +70,93 @@ class Quantiser:
             "WeightSymmetric": True,
             "QuantizeBias": not symmetric,  # TensorRT refuses int32 biases
             "AddQDQPairToWeight": symmetric,  # as NVIDIA's own toolkits write it: float weights with a pair behind them
+            "DedicatedQDQPair": symmetric,  # see _part_pairs
         }
         activations = QuantType.QInt8 if symmetric else QuantType.QUInt8
+        left = [*self._first, *excluded]
         with _silent():
             quantiser = QDQQuantizer(
-                model, True, False, QuantType.QInt8, activations, self._ranges, [], list(excluded), _OPERATORS, options
+                model, True, False, QuantType.QInt8, activations, self._ranges, [], left, _OPERATORS, options
             )
             quantiser.quantize_model()
             quantiser.model.topological_sort()
         written: onnx.ModelProto = quantiser.model.model
         written.ir_version = self._network.ir_version
+        _part_pairs(written.graph)
         return written
 
 
-def quantise(
-    network: onnx.ModelProto,
-    quantiser: Quantiser,
-    frames: Sequence[Pixels],
-    equal_pixels: float,
-    budget: int,
-    progress: Callable[[str], None],
-) -> Quantised:
-    """Quantise, and leave the costliest layers in float until enough pixels are the float network's.
+def _reads_picture(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
+    kernel = next((each.dims for each in graph.initializer if each.name == node.input[1]), (0, 0))
+    return INPUT in node.input and kernel[1] <= _PICTURE_CHANNELS
 
-    Args:
-        network: the float32 network.
-        quantiser: calibrated on it.
-        frames: network inputs that tell how many pixels change.
-        equal_pixels: the share to reach.
-        budget: greatest number of layers left in float.
-        progress: told each step.
 
-    Raises:
-        ModelError: the share is not reached within the budget.
+def _share_ranges(ranges: dict[str, Any], graph: onnx.GraphProto, convolutions: Iterable[onnx.NodeProto]) -> None:
+    """Give what a convolution writes the range of what is left of it where it is read: it is then rounded once."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for node in convolutions:
+        name = node.output[0]
+        while [each.op_type in _PASSING for each in readers.get(name, [])] == [True]:
+            name = readers[name][0].output[0]
+            if name in ranges:
+                ranges[node.output[0]] = ranges[name]
+
+
+def _part_pairs(graph: onnx.GraphProto) -> None:
+    """Make the scales of pairs on one tensor differ by the least that float32 can say.
+
+    ONNX Runtime makes one pair of equal ones, and what reads a symmetric pair together with others stays in float.
     """
-    session = OnnxFile(network)
-    wanted = [_classes(session, pixels) for pixels in frames]
-    excluded: list[str] = []
-    costs: dict[str, float] = {}
-    while True:
-        candidate = quantiser.quantise(excluded)
-        share = _equal(candidate, frames, wanted)
-        if share >= equal_pixels:
-            return Quantised(candidate, costs, excluded, share)
-        if len(excluded) >= min(budget, len(quantiser.layers)):
-            raise ModelError(
-                f"int8 gives {share:.3%} of the float network's pixels with {len(excluded)} layers left in float; "
-                f"expected {equal_pixels:.2%}: raise --int8-budget, calibrate on more varied frames, or use fp16"
-            )
-        if not costs:
-            progress("ranking the layers by what quantising each costs")
-            few = range(min(RANKING_FRAMES, len(frames)))
-            costs = _ranked(quantiser, [frames[i] for i in few], [wanted[i] for i in few])
-        excluded = list(costs)[: max(1, 2 * len(excluded))][:budget]
-        progress(f"leaving {len(excluded)} of {len(quantiser.layers)} convolutions in float")
-
-
-def _ranked(quantiser: Quantiser, frames: Sequence[Pixels], wanted: Sequence[NDArray[Any]]) -> dict[str, float]:
-    cost = {}
-    for layer in quantiser.layers:
-        alone = quantiser.quantise([each for each in quantiser.layers if each != layer])
-        cost[layer] = 1 - _equal(alone, frames, wanted)
-    return dict(sorted(cost.items(), key=lambda item: -item[1]))
-
-
-def _equal(network: onnx.ModelProto, frames: Sequence[Pixels], wanted: Sequence[NDArray[Any]]) -> float:
-    session = OnnxFile(network)
-    pairs = zip(frames, wanted, strict=True)
-    return float(np.mean([np.mean(_classes(session, pixels) == classes) for pixels, classes in pairs]))
-
-
-def _classes(session: OnnxFile, pixels: Pixels) -> NDArray[Any]:
-    return np.asarray(session.run(pixels)[OUTPUT].argmax(1))
+    scales = {each.name: each for each in graph.initializer}
+    pairs: Counter[str] = Counter()
+    renamed: dict[str, str] = {}
+    for node in graph.node:  # a Quantize comes before its Dequantize
+        if node.op_type == "QuantizeLinear":
+            pairs[node.input[0]] += 1
+            if pairs[node.input[0]] > 1:
+                renamed[node.output[0]] = f"{node.input[1]}_{pairs[node.input[0]]}"
+                scale = numpy_helper.to_array(scales[node.input[1]])
+                scale = (scale * (1 + (pairs[node.input[0]] - 1) * np.finfo(np.float32).eps)).astype(np.float32)
+                graph.initializer.append(numpy_helper.from_array(scale, renamed[node.output[0]]))
+                node.input[1] = renamed[node.output[0]]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in renamed:
+            node.input[1] = renamed[node.input[0]]
 
 
 def _calibrated(network: onnx.ModelProto, frames: Iterable[Pixels], method: str, symmetric: bool) -> Any:
-    """Return the range of each tensor that a convolution reads or gives."""
+    """Return the range of each tensor that a convolution, or what passes its result on, reads or gives."""
     from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
 
     kind = {"percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}[method]
     options: dict[str, Any] = {"symmetric": symmetric, "num_bins": _BIN_COUNT}
     if method == "percentile":
         options["percentile"] = 99.99
-    with tempfile.TemporaryDirectory() as folder, _silent():
-        plain = Path(folder) / "network.onnx"
+    with _folder() as folder, _silent():
+        plain = folder / "network.onnx"
         onnx.save(network, str(plain))
         calibrator = create_calibrator(
-            str(plain), _OPERATORS, str(Path(folder) / "augmented.onnx"), kind, extra_options=options
+            str(plain), [*_OPERATORS, *_PASSING], str(folder / "augmented.onnx"), kind, extra_options=options
         )
         remaining = iter(frames)
         while chunk := list(islice(remaining, CHUNK)):
             calibrator.collect_data(_Reader(iter(chunk)))
         return calibrator.compute_data()
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A temporary folder, since ONNX Runtime's calibrators want files. Raises UsageError if it is full."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"{tempfile.gettempdir()}: no room for the calibration ({reason}); set TMPDIR to a larger place"
+        ) from error
 
 
 class _Reader:

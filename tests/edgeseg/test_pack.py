@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_disk import small_disk
 from training_helpers import ArraySample, write_camvid
 
 from edgeseg.cli import cli
@@ -197,19 +196,6 @@ def test_a_fault_of_the_source_is_not_taken_for_one_of_the_disk(tmp_path: Path) 
     with pytest.raises(DataError, match="the lost one: cannot be read"):
         write_pack(Stubborn([(2, 2, 1)]), tmp_path / "pack", PackSettings(), "x")
     assert os.listdir(tmp_path) == []
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """Mount a file system of so many megabytes; skip where that is not allowed."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small file system takes root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_old_pack(tmp_path: Path) -> None:

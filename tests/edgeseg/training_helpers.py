@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from edgeseg.data import open_dataset
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 from edgeseg.settings import TrainSettings
+from edgeseg.spec import ModelSpec
 
 TWO_CLASSES = ClassMap(("dark", "light"), ((10, 10, 10), (240, 240, 240)))
 PICTURE_SIZE = Size(72, 96)
@@ -62,3 +65,24 @@ def tiny_settings(root: Path, **changes: Any) -> TrainSettings:
         **changes,
     }
     return TrainSettings(**values)
+
+
+def write_untrained(settings: TrainSettings, out: Path) -> Path:
+    """Write what an export needs of a run whose network has its first weights, and return it."""
+    from edgeseg.models import build_model
+
+    network, classes = settings.network(), open_dataset(settings.data).classes
+    spec = ModelSpec(
+        name=network.name,
+        architecture=network.architecture,
+        encoder=network.encoder,
+        input_size=settings.size,
+        classes=classes,
+        options=network.to_document(),
+        trained_on=settings.data,
+        **dataclasses.asdict(network.preprocessing),
+    )
+    out.mkdir()
+    (out / "spec.json").write_text(spec.to_json())
+    build_model(network, settings.size, len(classes)).save(out / "model.keras")
+    return out
