@@ -29,7 +29,6 @@ _EXTRA_OF = {
     "rich": "train",
     "tensorflow": "train",
     "tf2onnx": "export",
-    "tomli": "train",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgeseg.models.options import NetworkOptions
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
 from edgeseg.models.start import network_from, network_like
 from edgeseg.setting import NUMBERS, check_settings, same_setting, setting
+from edgeseg.toml_files import parse_toml
 
 _NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
@@ -200,14 +200,7 @@ class TrainSettings:
     @classmethod
     def from_toml(cls, text: str, where: str = "config.toml") -> TrainSettings:
         """Read what `to_toml` wrote, or a part of it. Raises UsageError, naming `where` and the key."""
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib  # an extra, so not imported before it is needed
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{where}: not TOML ({error}); expected lines such as epochs = 30") from error
+        document = parse_toml(text, where, "lines such as epochs = 30")
         augmentation = document.pop("augmentation", {})
         if not isinstance(augmentation, dict):
             raise UsageError(f"{where}: augmentation is {augmentation!r}; expected a table [augmentation]")

@@ -85,6 +85,9 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
     help="file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
     "or display:// for a window; may be given several times.",
 )
+@click.option(
+    "--record", type=click.Path(path_type=Path), help="Keep frames, masks and times here, for edgeseg replay."
+)
 @click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
 @click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
 @click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
@@ -108,6 +111,7 @@ def camera(
     quiet: bool,
     log_json: bool,
     metrics_port: int | None,
+    record: Path | None,
     **options: Any,
 ) -> int:
     """Stream SOURCE through a model and report the latency of every frame.
@@ -131,6 +135,8 @@ def camera(
             opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
             parsed = parse_source(source, source_rate, loop, source_size, opening)
             road = _road_settings(options)
+            if record:
+                options["outputs"] = (*options["outputs"], f"record://{record}")
             engine = take_engine_settings(options)
             settings = LoopSettings(**options, road=road)
             _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
-from edgeseg.runtime.engines import Engine
+from edgeseg.runtime.engines import Engine, Result
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
-from edgeseg.runtime.road import RoadReport
+from edgeseg.runtime.road import RoadReport, RoadResult
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, check_distinct, open_sink
 from edgeseg.runtime.source import Source
@@ -240,27 +240,54 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
     )
 
 
-def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+def segment(
+    picture: NDArray[np.uint8], engine: Engine, then: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+) -> tuple[Result, dict[str, float]]:
+    """Segment one picture, and time it.
+
+    Args:
+        picture: (H, W, 3) uint8, BGR, of any size.
+        engine: runs it.
+        then: what is made of the class map; counted as postprocessing.
+
+    Returns:
+        The result, and the milliseconds of preprocess, inference and postprocess with their sum `frame`.
+    """
     taken = time.monotonic()
-    picture = _at_size(frame.picture, engine.frame_size)
+    sized = _at_size(picture, engine.frame_size)
     prepared = time.monotonic()
-    result = engine.run(picture)
-    class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
-    delivered = time.monotonic()
+    result = engine.run(sized)
+    if then:
+        result = replace(result, class_map=then(result.class_map))
+    done = time.monotonic()
     in_engine_ms = result.preprocess_ms + result.inference_ms
-    ms = {
-        "wait": (taken - frame.captured_monotonic) * 1e3,
+    return result, {
         "preprocess": (prepared - taken) * 1e3 + result.preprocess_ms,
         "inference": result.inference_ms,
-        "postprocess": max(0.0, (delivered - prepared) * 1e3 - in_engine_ms),
-        "frame": (delivered - taken) * 1e3,
-        "capture_to_mask": (delivered - frame.captured_monotonic) * 1e3,
+        "postprocess": max(0.0, (done - prepared) * 1e3 - in_engine_ms),
+        "frame": (done - taken) * 1e3,
     }
+
+
+def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+    reports: list[RoadResult] = []
+
+    def reported(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        assert road
+        class_map, report = road.add(class_map, frame.captured_monotonic)
+        reports.append(report)
+        return class_map
+
+    taken = time.monotonic()
+    result, ms = segment(frame.picture, engine, reported if road else None)
+    wait = (taken - frame.captured_monotonic) * 1e3
+    ms = {"wait": wait, **ms, "capture_to_mask": wait + ms["frame"]}
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         reason = "deadline"
-    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
-    return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
+    status, report = "stale" if reason else "ok", next(iter(reports), None)
+    record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, report)
+    return Delivery(record, frame.captured_monotonic, frame.picture, result.class_map)
 
 
 def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -26,8 +26,12 @@ _KINDS = {
     "folder": "edgeseg.runtime.class_map_folder:ClassMapFolder",
     "unix": "edgeseg.runtime.mask_socket:MaskSocket",
     "display": "edgeseg.runtime.display:Display",
+    "record": "edgeseg.runtime.frame_recording:FrameRecording",
 }
-_EXPECTED = f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder for class maps, ending in /, unix://SOCKET or display://"
+_EXPECTED = (
+    f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder for class maps, ending in /, unix://SOCKET, display:// "
+    "or record://FOLDER"
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def open_sink(
 
     Args:
         uri: `file://overlay.mkv` or a plain path (.mkv, .mp4, .avi); a folder (`masks/`) of class-map PNG files;
-            `unix:///run/edgeseg.sock`; `display://`.
+            `unix:///run/edgeseg.sock`; `display://`; `record://FOLDER`, for edgeseg replay.
         spec, graph_size, playback, settings: see SinkContext.
 
     Raises:
@@ -172,8 +176,8 @@ def check_distinct(uris: Sequence[str]) -> None:
 
 def _parse(uri: str) -> tuple[str, Path]:
     scheme, separator, rest = uri.partition("://")
-    if separator and scheme not in ("file", "unix", "display"):
-        close = nearest(scheme, ["file", "unix", "display"])
+    if separator and scheme not in ("file", "unix", "display", "record"):
+        close = nearest(scheme, ["file", "unix", "display", "record"])
         raise UsageError(f"output {uri!r}: {scheme}:// is not supported{close}; expected {_EXPECTED}")
     path = Path(rest if separator else uri).expanduser().absolute()
     if separator and scheme == "display":
@@ -184,6 +188,10 @@ def _parse(uri: str) -> tuple[str, Path]:
         if not rest or rest.endswith("/"):
             raise UsageError(f"output {uri!r}; expected the socket's path, as in unix:///run/edgeseg.sock")
         return "unix", path
+    if separator and scheme == "record":
+        if not rest:
+            raise UsageError(f"output {uri!r}; expected a folder, as in record://drive")
+        return "record", path
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
         return "video", path
     if uri.endswith("/") or path.is_dir():

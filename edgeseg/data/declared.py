@@ -30,14 +30,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.files import FileSample, MaskDecoder, pictures_in, read_picture, sample_of
+from edgeseg.data.files import FileSample, MaskDecoder, pictures_in, read_picture, read_text, sample_of
 from edgeseg.data.image_sets import read_list
 from edgeseg.data.masks import ColourMask, IdMask
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.data.toml_files import read_toml
 from edgeseg.errors import DataError, EdgesegError, nearest
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap, Colour
+from edgeseg.toml_files import parse_toml
 
 KEYS = ("name", "image_size", "images", "labels", "encoding", "ignore", "classes", "splits", "choose")
 CLASS_KEYS = ("name", "id", "colour")
@@ -74,7 +74,7 @@ class Declared(ListedDataset):
     def __init__(self, argument: str, **split: str) -> None:
         self.path = Path(argument).expanduser()
         self.root = self.path.parent
-        document = read_toml(self.path)
+        document = parse_toml(read_text(self.path), str(self.path), "the declaration of a data set", DataError)
         _known(document, KEYS, str(self.path))
         self.name = self._text(document, "name", self.path.parent.name)
         try:

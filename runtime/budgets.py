@@ -1,0 +1,78 @@
+"""Budgets of a replay: what masks and times must hold to.
+
+[masks]
+equal_pixels = 0.999    # at least, of all frames together
+worst_frame = 0.99      # at least, of the frame that differs most
+mean_iou = 0.98         # at least, between recorded and new masks
+
+[inference]             # a stage; milliseconds, at most
+mean = 12.0
+max = 40.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import UsageError, nearest
+from edgeseg.runtime.timings import statistics
+from edgeseg.toml_files import parse_toml
+
+STAGES = ("frame", "preprocess", "inference", "postprocess")
+MASKS = ("equal_pixels", "worst_frame", "mean_iou")
+_TIMES = tuple(statistics([]))
+_ROOM = 1.25  # above what was measured, for budgets that are drafted
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One limit: `name` is as in `masks.equal_pixels` or `inference.max`, `limit` a share at least or ms at most."""
+
+    name: str
+    limit: float
+
+    @property
+    def at_least(self) -> bool:
+        return self.name.startswith("masks.")
+
+    def broken_by(self, value: float) -> bool:
+        return value < self.limit if self.at_least else value > self.limit
+
+
+def read_budgets(path: Path) -> list[Budget]:
+    """Read a budgets file. Raises UsageError, naming the key, for anything that is none."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); --write-budgets drafts one") from error
+    budgets = []
+    for table, limits in parse_toml(text, str(path), "tables such as [inference]").items():
+        known = MASKS if table == "masks" else _TIMES
+        if table not in ("masks", *STAGES):
+            tables = ("masks", *STAGES)
+            raise UsageError(f"{path}: [{table}]{nearest(table, tables)}; expected one of {', '.join(tables)}")
+        if not isinstance(limits, dict):
+            raise UsageError(f"{path}: {table} = {limits!r}; expected a table [{table}]")
+        for key, limit in limits.items():
+            if key not in known:
+                raise UsageError(f"{path}: {table}.{key}{nearest(key, known)}; expected one of {', '.join(known)}")
+            if type(limit) not in (int, float) or limit < 0:
+                raise UsageError(f"{path}: {table}.{key} = {limit!r}; expected a number of at least 0")
+            budgets.append(Budget(f"{table}.{key}", float(limit)))
+    return budgets
+
+
+def draft(figures: dict[str, dict[str, Any]]) -> str:
+    """Return a budgets file with some room for what a replay measured."""
+    lines = ["[masks]", *(f"{key} = {_floor(figures['masks'][key])}" for key in MASKS)]
+    for stage in ("frame", "inference"):
+        key_values = ((key, figures[stage][key] * _ROOM) for key in ("mean", "p99", "max"))
+        lines += ["", f"[{stage}]", *(f"{key} = {value:.2f}" for key, value in key_values)]
+    return "\n".join(lines) + "\n"
+
+
+def _floor(share: float) -> float:
+    """A little less: of a difference, twice as much may be."""
+    return round(max(0.0, 1 - 2 * (1 - share) - 1e-4), 5)

@@ -1,0 +1,129 @@
+"""A drive as it was seen: frames, masks, times and statuses in a folder, for `edgeseg replay`.
+
+recording.json      the model's spec, the frame size and the version of this layout, written first
+frames/00000007.png the frame with the id 7, as captured (lossless)
+masks/00000007.png  its mask: class ids, also of stale masks
+records.jsonl       one line a mask, the record of --stats with `captured_monotonic`; written last for each frame
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import UsageError
+from edgeseg.files import write_whole
+from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
+from edgeseg.spec import ModelSpec
+
+LAYOUT = 1
+_QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+class FrameRecording(Sink):
+    """Writes the folder. A frame counts once its line is in records.jsonl, so a kill costs at most the last one."""
+
+    def __init__(self, context: SinkContext) -> None:
+        super().__init__(context.uri)
+        self._path, self._spec, self._size = context.path, context.spec, context.graph_size
+
+    def start(self) -> None:
+        try:
+            if self._path.exists() and any(self._path.iterdir()):
+                raise UsageError(f"{self._path} is not empty; choose a new folder for each recording")
+            for name in ("frames", "masks"):
+                (self._path / name).mkdir(parents=True, exist_ok=True)
+            head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": json.loads(self._spec.to_json())}
+            write_whole(self._path / "recording.json", json.dumps(head, indent=1) + "\n")
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot be written ({error.strerror}); choose another folder") from error
+
+    def write(self, delivery: Delivery) -> None:
+        name = f"{delivery.record.frame:08d}.png"
+        for folder, picture in (("frames", delivery.picture), ("masks", delivery.class_map)):
+            encoded = cv2.imencode(".png", picture, _QUICK)[1]
+            (self._path / folder / name).write_bytes(encoded.tobytes())
+        line = json.loads(delivery.record.to_json()) | {"captured_monotonic": delivery.captured_monotonic}
+        with (self._path / "records.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """A frame of a recording: its record, picture and mask are read when they are asked for."""
+
+    record: dict[str, Any]
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.record['frame']:08d}.png"
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the frame, (H, W, 3) uint8 BGR. Raises UsageError."""
+        return self._read("frames", cv2.IMREAD_COLOR)
+
+    def class_map(self) -> NDArray[np.uint8]:
+        """Return the recorded mask, (h, w) uint8. Raises UsageError."""
+        return self._read("masks", cv2.IMREAD_UNCHANGED)
+
+    def _read(self, kind: str, flags: int) -> NDArray[np.uint8]:
+        path = self.folder / kind / self.name
+        try:
+            picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+        except (OSError, cv2.error) as error:
+            raise UsageError(f"{path}: cannot be read ({error}); the recording is damaged") from error
+        if picture is None:
+            raise UsageError(f"{path}: no whole picture; the recording is damaged")
+        return np.asarray(picture, np.uint8)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What FrameRecording wrote.
+
+    Attributes:
+        path: the folder.
+        spec: of the model that made its masks.
+        records: of its frames, in order; a last line that was cut off is left out.
+    """
+
+    path: Path
+    spec: ModelSpec
+    records: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """Open a recording. Raises UsageError if this is none, ModelError if its spec is not one."""
+        try:
+            head = json.loads((path / "recording.json").read_text())
+            lines = (path / "records.jsonl").read_text().split("\n")
+            layout, spec = head["layout"], json.dumps(head["spec"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UsageError(f"{path} holds no recording of edgeseg-camera --record ({error})") from error
+        if layout != LAYOUT:
+            raise UsageError(f"{path}: layout {layout}; expected {LAYOUT}: replay it with the version that recorded it")
+        return cls(path, ModelSpec.from_json(spec, str(path / "recording.json")), tuple(_records(lines, path)))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[RecordedFrame]:
+        return (RecordedFrame(record, self.path) for record in self.records)
+
+
+def _records(lines: list[str], path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines[:-1], 1):  # behind the last line's end there is nothing, or half a line
+        try:
+            record = json.loads(line)
+            assert isinstance(record["frame"], int)
+        except (ValueError, LookupError, TypeError, AssertionError) as error:
+            raise UsageError(f"{path / 'records.jsonl'}, line {number}: no record; the recording is damaged") from error
+        yield record

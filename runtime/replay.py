@@ -1,0 +1,82 @@
+"""`edgeseg replay`: the frames of a recording through a model again; the regression test of a vehicle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeseg.errors import UsageError
+from edgeseg.metrics import ConfusionMatrix
+from edgeseg.runtime.budgets import STAGES
+from edgeseg.runtime.engines import Engine
+from edgeseg.runtime.frame_recording import Recording
+from edgeseg.runtime.loop import segment
+from edgeseg.runtime.timings import statistics
+
+_WARM_UP_RUNS = 3
+
+
+def replay(
+    recording: Recording, engine: Engine, stop: threading.Event, on_frame: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Run each recorded frame, in order, one at a time, and compare its mask with the recorded one.
+
+    Args:
+        recording: what to run again.
+        engine: the model that is tested.
+        stop: set it to end early; what was compared so far is returned.
+        on_frame: called after each frame.
+
+    Returns:
+        `frames`; `masks`: equal_pixels, worst_frame and its name, mean_iou and iou by class, all between recorded and
+        new masks; and for each stage the statistics of its milliseconds, with `recorded` beside it.
+
+    Raises:
+        UsageError: the recording is empty or damaged, or was made by a model of other classes or another size.
+        EngineError: the engine failed.
+    """
+    if engine.spec.classes.names != recording.spec.classes.names:
+        raise UsageError(
+            f"{recording.path} was recorded with the classes {', '.join(recording.spec.classes.names)}, the model has "
+            f"{', '.join(engine.spec.classes.names)}; expected the same"
+        )
+    if engine.spec.input_size != recording.spec.input_size:
+        raise UsageError(
+            f"{recording.path} holds masks of {recording.spec.input_size}, the model makes {engine.spec.input_size}; "
+            "expected the same: record it anew with a model of this size"
+        )
+    if not len(recording):
+        raise UsageError(f"{recording.path} holds no frame; record some seconds")
+    engine.warm_up(_WARM_UP_RUNS)
+    confusion, equal = ConfusionMatrix(engine.spec.classes), []
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for frame in recording:
+        if stop.is_set():
+            break
+        result, ms = segment(frame.picture(), engine)
+        before = frame.class_map()
+        equal.append((float(np.mean(before == result.class_map)), frame.name))
+        confusion.add(before, np.asarray(result.class_map), frame.name)
+        for stage in STAGES:
+            times[stage].append(ms[stage])
+        on_frame()
+    scores = confusion.scores()
+    worst, name = min(equal)
+    masks = {
+        "equal_pixels": sum(share for share, _ in equal) / len(equal),
+        "worst_frame": worst,
+        "worst_frame_name": name,
+        "mean_iou": scores.miou,
+        "iou": scores.iou,
+    }
+    compared = recording.records[: len(equal)]
+    recorded = {stage: [each["ms"][stage] for each in compared if stage in each["ms"]] for stage in STAGES}
+    return {
+        "frames": len(equal),
+        "masks": masks,
+        **{stage: statistics(times[stage]) for stage in STAGES},
+        "recorded": {stage: statistics(recorded[stage]) for stage in STAGES},
+    }

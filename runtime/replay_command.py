@@ -1,0 +1,101 @@
+"""`edgeseg replay`: the command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeseg.console import say
+from edgeseg.errors import UsageError
+from edgeseg.runtime.engine_options import engine_options, take_engine_settings
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.budgets import Budget
+
+PATH = click.Path(path_type=Path)
+STOPPED = 130
+
+
+@click.command()
+@click.argument("recording", type=PATH)
+@click.option("--model", type=PATH, required=True, help="ONNX file that is tested.")
+@engine_options
+@click.option("--budgets", type=PATH, help="Limits for masks and times.  [default: RECORDING/budgets.toml, if there]")
+@click.option("--write-budgets", is_flag=True, help="Write RECORDING/budgets.toml, with some room for what was found.")
+@click.option("--json", "json_path", type=PATH, help="Write the figures as JSON.")
+def replay(
+    recording: Path, model: Path, budgets: Path | None, write_budgets: bool, json_path: Path | None, **options: Any
+) -> int:
+    """Run the frames of RECORDING (edgeseg-camera --record) through a model again, and compare masks and times.
+
+    Exit code 1 if a budget is broken.
+    """
+    from edgeseg.files import check_writable, write_whole
+    from edgeseg.runtime.budgets import draft, read_budgets
+    from edgeseg.runtime.engines import load_engine
+    from edgeseg.runtime.frame_recording import Recording
+    from edgeseg.runtime.replay import replay as run_again
+    from edgeseg.signals import StopRequest
+
+    recorded, own = Recording.read(recording), recording / "budgets.toml"
+    if write_budgets and budgets:
+        raise UsageError("--write-budgets makes a new file; leave --budgets out")
+    for path in filter(None, (json_path, own if write_budgets else None)):
+        check_writable(path)
+    chosen = budgets or (own if own.exists() and not write_budgets else None)
+    limits = read_budgets(chosen) if chosen else []
+    settings = take_engine_settings(options)
+    with (
+        StopRequest() as stop,
+        load_engine(model, settings, lambda text: click.echo(text, err=True)) as engine,
+        click.progressbar(length=len(recorded), label="replaying", file=sys.stderr) as bar,
+    ):
+        figures = run_again(recorded, engine, stop.event, lambda: bar.update(1))
+    broken = [] if stop.requested else [_broken(each, figures) for each in limits if _is_broken(each, figures)]
+    figures["broken"] = broken
+    say(_table(figures))
+    if stop.requested:
+        click.echo("stopped before its time; no budget was judged and nothing was written", err=True)
+        return STOPPED
+    if json_path:
+        write_whole(json_path, json.dumps(figures, indent=1) + "\n")
+    if write_budgets:
+        write_whole(own, draft(figures))
+        say(f"budgets: {own}")
+    say("\n".join(broken) if broken else f"{len(limits)} budgets, all kept")
+    return int(bool(broken))
+
+
+def _value(budget: Budget, figures: dict[str, Any]) -> float:
+    table, _, key = budget.name.partition(".")
+    return float(figures[table][key])
+
+
+def _is_broken(budget: Budget, figures: dict[str, Any]) -> bool:
+    return budget.broken_by(_value(budget, figures))
+
+
+def _broken(budget: Budget, figures: dict[str, Any]) -> str:
+    unit, bound = ("", "at least") if budget.at_least else (" ms", "at most")
+    return f"BROKEN {budget.name}: {_value(budget, figures):.5g}{unit}, {bound} {budget.limit:g}{unit} was allowed"
+
+
+def _table(figures: dict[str, Any]) -> str:
+    masks = figures["masks"]
+    lines = [
+        f"{figures['frames']} frames: {masks['equal_pixels']:.4%} of the pixels as recorded, "
+        f"{masks['worst_frame']:.4%} in {masks['worst_frame_name']}",
+        f"mean IoU with the recorded masks {masks['mean_iou']:.4f}",
+        *(f"  {name}: {iou:.4f}" for name, iou in masks["iou"].items() if iou is not None and iou < 1),
+        f"{'ms':<14}{'mean':>9}{'p50':>9}{'p99':>9}{'max':>9}{'recorded mean':>16}{'p50':>9}{'p99':>9}{'max':>9}",
+    ]
+    for stage in ("frame", "preprocess", "inference", "postprocess"):
+        now, then = figures[stage], figures["recorded"][stage]
+        keys = ("mean", "p50", "p99", "max")
+        old = "".join(f"{then[key]:{width}.2f}" for key, width in zip(keys, (16, 9, 9, 9), strict=True))
+        lines.append(f"{stage:<14}" + "".join(f"{now[key]:9.2f}" for key in keys) + old)
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""A drive recorded by a camera and run again: what is kept, what is compared, which budgets break."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.budgets import draft, read_budgets
+from edgeseg.runtime.frame_recording import Recording
+
+WriteModel = Callable[..., Path]
+
+
+def camera(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "edgeseg.runtime", *map(str, arguments)]
+
+
+def replay(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeseg", "replay", *map(str, arguments), "--backend", "onnxruntime-cpu"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+@pytest.fixture
+def recorded(pictures: Path, write_model: WriteModel, tmp_path: Path) -> tuple[Path, Path]:
+    """A recording of a folder of pictures, and its model."""
+    folder, model = tmp_path / "drive", write_model()
+    done = subprocess.run(
+        camera(pictures, "--every-frame", "--model", model, "--backend", "onnxruntime-cpu", "--record", folder),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, model
+
+
+def test_a_recording_holds_the_very_frames_and_masks(recorded: tuple[Path, Path], pictures: Path) -> None:
+    folder, _ = recorded
+    recording = Recording.read(folder)
+    originals = sorted(pictures.iterdir(), key=lambda path: int(path.stem.removeprefix("frame")))
+    assert len(recording) == len(originals) > 2
+    for frame, original in zip(recording, originals, strict=True):
+        np.testing.assert_array_equal(frame.picture(), cv2.imread(str(original)))
+        assert frame.class_map().shape == recording.spec.input_size
+        assert frame.record["status"] == "ok"
+        assert frame.record["ms"]["inference"] > 0
+        assert frame.record["captured_monotonic"] > 0
+
+
+def test_the_same_model_makes_the_same_masks_and_keeps_drafted_budgets(recorded: tuple[Path, Path]) -> None:
+    folder, model = recorded
+    first = replay(folder, "--model", model, "--write-budgets", "--json", folder / "figures.json")
+    assert first.returncode == 0, first.stderr
+    figures = json.loads((folder / "figures.json").read_text())
+    assert figures["masks"]["equal_pixels"] == 1.0
+    assert figures["masks"]["mean_iou"] == 1.0
+    assert figures["inference"]["mean"] > 0
+    assert figures["recorded"]["inference"]["mean"] > 0
+    assert (folder / "budgets.toml").exists()
+    roomy = folder / "roomy.toml"
+    roomy.write_text("[masks]\nequal_pixels = 0.999\n[inference]\nmean = 10_000\nmax = 10_000\n")
+    kept = replay(folder, "--model", model, "--budgets", roomy)
+    assert (kept.returncode, "3 budgets, all kept" in kept.stdout) == (0, True)
+
+
+def test_broken_budgets_end_with_1_and_are_named(recorded: tuple[Path, Path]) -> None:
+    folder, model = recorded
+    (folder / "budgets.toml").write_text("[inference]\nmean = 0.000001\nmax = 10_000\n")
+    slow = replay(folder, "--model", model)
+    assert slow.returncode == 1
+    assert "BROKEN inference.mean" in slow.stdout
+    assert "inference.max" not in slow.stdout
+    mask = next((folder / "masks").iterdir())
+    class_map = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+    assert class_map is not None
+    cv2.imwrite(str(mask), 1 - np.minimum(class_map, 1))
+    (folder / "budgets.toml").write_text("[masks]\nworst_frame = 0.99\n")
+    other = replay(folder, "--model", model)
+    assert other.returncode == 1
+    assert "BROKEN masks.worst_frame" in other.stdout
+    assert mask.name in other.stdout
+
+
+def test_a_camera_that_is_killed_leaves_a_recording_that_replays(
+    pictures: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    folder, model = tmp_path / "drive", write_model()
+    process = subprocess.Popen(
+        camera(pictures, "--loop", "--source-rate", 50, "--model", model, "--backend", "onnxruntime-cpu", "--quiet",
+               "--record", folder)
+    )  # fmt: skip
+    records = folder / "records.jsonl"
+    end = time.monotonic() + 60
+    while not records.exists() or records.read_text().count("\n") < 10:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = replay(folder, "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "100.0000% of the pixels as recorded" in done.stdout
+
+
+def test_what_cannot_be_replayed_is_said_in_one_line(
+    recorded: tuple[Path, Path], write_model: WriteModel, pictures: Path, tmp_path: Path
+) -> None:
+    folder, model = recorded
+    again = subprocess.run(camera(pictures, "--model", model, "--record", folder), capture_output=True, text=True)
+    assert (again.returncode, "is not empty" in again.stderr) == (2, True)
+    for where, reason in ((tmp_path / "none", "holds no recording"), (pictures, "holds no recording")):
+        done = replay(where, "--model", model)
+        assert (done.returncode, reason in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+    next((folder / "frames").iterdir()).write_bytes(b"half")
+    damaged = replay(folder, "--model", model)
+    assert (damaged.returncode, "the recording is damaged" in damaged.stderr) == (2, True)
+    with (folder / "records.jsonl").open("a") as file:
+        file.write("{half a li\n")
+    with pytest.raises(UsageError, match=r"line \d+: no record"):
+        Recording.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[inference]\nmaen = 3", "did you mean mean"), ("[masks]\nequal_pixels = 'all'", "a number"),
+     ("[frames]\nmean = 3", r"\[frames\].*expected one of"), ("mean = 3", r"\[mean\]"), ("[", "not TOML")],
+)  # fmt: skip
+def test_budgets_that_make_no_sense_are_said(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "budgets.toml").write_text(text)
+    with pytest.raises(UsageError, match=reason):
+        read_budgets(tmp_path / "budgets.toml")
+
+
+def test_drafted_budgets_allow_what_was_measured_and_are_read_back(tmp_path: Path) -> None:
+    times = {"mean": 10.0, "p99": 12.0, "max": 20.0}
+    masks = {"equal_pixels": 0.999, "worst_frame": 0.99, "mean_iou": 0.97}
+    (tmp_path / "budgets.toml").write_text(draft({"masks": masks, "frame": times, "inference": times}))
+    limits = {each.name: each for each in read_budgets(tmp_path / "budgets.toml")}
+    assert limits["masks.worst_frame"].limit == pytest.approx(0.9799)
+    assert not limits["masks.worst_frame"].broken_by(0.99)
+    assert limits["masks.worst_frame"].broken_by(0.97)
+    assert not limits["inference.max"].broken_by(20.0)
+    assert limits["inference.max"].broken_by(26.0)
