@@ -27,7 +27,15 @@ PICTURE, NETWORK, OPACITY = Size(720, 1280), Size(160, 576), 0.5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=60)
-    rounds = parser.parse_args().rounds
+    ms = measure(parser.parse_args().rounds)
+    print(f"{'':<26}{'ms median':>10}{'min':>8}{'of the NumPy blend':>20}")
+    for name, times in ms.items():
+        ratio = statistics.median(a / b for a, b in zip(times, ms["NumPy blend"], strict=True))
+        print(f"{name:<26}{statistics.median(times):10.2f}{min(times):8.2f}{ratio:19.1%}")
+
+
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Return the times of each way in ms, a round each."""
     cv2.setNumThreads(1)
     picture, class_map, classes = scene()
     placement, buffer = place(PICTURE, NETWORK), np.empty_like(picture)
@@ -50,10 +58,7 @@ def main() -> None:
             start = time.perf_counter()
             way()
             ms[name].append((time.perf_counter() - start) * 1e3)
-    print(f"{'':<26}{'ms median':>10}{'min':>8}{'of the NumPy blend':>20}")
-    for name, times in ms.items():
-        ratio = statistics.median(a / b for a, b in zip(times, ms["NumPy blend"], strict=True))
-        print(f"{name:<26}{statistics.median(times):10.2f}{min(times):8.2f}{ratio:19.1%}")
+    return ms
 
 
 def scene() -> tuple[Picture, Picture, ClassMap]:

@@ -13,6 +13,7 @@ import numpy as np
 from edgeseg.errors import SourceError
 from edgeseg.geometry import Size
 from edgeseg.runtime.clocks import Stamp, StreamClock, sensor_stamp
+from edgeseg.runtime.decoder_log import DecoderLog, SoundnessWatch
 from edgeseg.runtime.pipelines import csi_pipeline, ffmpeg_options, raw_pipeline, rtsp_pipeline
 from edgeseg.runtime.readers import Frame, HopelessSourceError, Reader, stated_fps
 from edgeseg.runtime.source import Source
@@ -95,10 +96,16 @@ def _v4l2_properties(source: Source) -> list[int]:
 class StreamReader(CaptureReader):
     """A stream whose frames carry presentation times."""
 
-    def __init__(self, capture: cv2.VideoCapture) -> None:
+    def __init__(self, capture: cv2.VideoCapture, log: DecoderLog | None = None) -> None:
         self._capture = capture
         self._clock = StreamClock()
         self.fps = stated_fps(capture)
+        self._soundness = SoundnessWatch(capture, log, self.fps) if log else None
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        frame = super().read(buffer)
+        self.is_corrupt = self._soundness is not None and self._soundness.is_corrupt()
+        return frame
 
     def _stamp(self, now: float) -> Stamp:
         return self._clock.stamp(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3, now)
@@ -139,12 +146,20 @@ def open_rtsp(source: Source) -> Reader:
     has = cv2.videoio_registry.hasBackend  # what is only listed may be a plugin that is not installed
     if not has(cv2.CAP_FFMPEG) or (is_jetson() and has(cv2.CAP_GSTREAMER)):
         return GStreamerReader(source)
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _FFMPEG_TIMEOUT_MS]
+    log = DecoderLog()
+    properties = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+        _FFMPEG_TIMEOUT_MS,
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+        _FFMPEG_TIMEOUT_MS,
+    ]
+    # As many as there are cores is OpenCV's default, and FFmpeg holds a frame back for each but one.
+    properties += [cv2.CAP_PROP_N_THREADS, source.options.decoder_threads]
     for analyse_s in _ANALYSE_S:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
-        capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, timeouts)
+        capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, properties)
         if capture.isOpened():
-            return StreamReader(capture)
+            return StreamReader(capture, log)
     raise SourceError(
         f"source {source.uri}: no RTSP stream to be had; check address, user and password, and --source-transport"
     )

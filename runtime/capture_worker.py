@@ -71,9 +71,11 @@ class Publisher:
         socket.send_fds(self._channel, [wire.FORMAT + text.encode()], [fd])
         os.close(fd)
 
-    def publish(self, frame: NDArray[np.uint8], stamp: Stamp) -> None:
+    def publish(self, frame: NDArray[np.uint8], stamp: Stamp, is_corrupt: bool) -> None:
         """Hand over a frame; copies it unless it was read into `buffer()`."""
         reason = self._watch.reason(frame, stamp.monotonic) if self._watch else None
+        if is_corrupt:
+            reason = "corrupt"
         self.offer(frame)
         target = self.buffer()
         assert target is not None
@@ -128,7 +130,7 @@ def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: b
     while frame is not None:
         if not every_frame:
             time.sleep(max(0.0, start + index / reader.fps - time.monotonic()))
-        publisher.publish(frame, Stamp(time.monotonic()))
+        publisher.publish(frame, Stamp(time.monotonic()), reader.is_corrupt)
         index += 1
         frame = reader.read(publisher.buffer())
         if frame is None and loop:
@@ -157,7 +159,7 @@ def stream_camera(reader: Reader, publisher: Publisher) -> None:
             first = False
         publisher.look_for_messages()
         if publisher.is_started:
-            publisher.publish(frame, reader.stamp or Stamp(time.monotonic()))
+            publisher.publish(frame, reader.stamp or Stamp(time.monotonic()), reader.is_corrupt)
 
 
 def _let_it_be_the_first_to_go() -> None:

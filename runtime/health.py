@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-PICTURE_REASONS = ("frozen", "black", "blank")
-"""Why a picture shows nothing of now (edgeseg.runtime.picture_watch)."""
+PICTURE_REASONS = ("frozen", "black", "blank", "corrupt")
+"""Why a picture shows nothing of now (edgeseg.runtime.picture_watch), or not what was there (decoder_log)."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class SourceHealth:
         damaged: frames that could not be decoded; they are no captured frames.
         resolution_changes: frames of another size than the one before.
         away: from the last frame before an interruption to the first one after it.
-        pictures: by reason (`frozen`, `black`, `blank`), from the first such frame to the next good one.
+        pictures: by reason (PICTURE_REASONS), from the first such frame to the next good one.
     """
 
     stalls: int = 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.clocks import Stamp
+from edgeseg.runtime.decoder_log import DecoderLog, SoundnessWatch
 from edgeseg.runtime.source import Source
 from edgeseg.runtime.sources import DEFAULT_FOLDER_FPS, image_paths
 
@@ -35,10 +36,12 @@ class Reader(ABC):
     Attributes:
         fps: the rate at which its frames are meant to be seen.
         stamp: when the last frame was captured; None where that is not known.
+        is_corrupt: whether the last frame was decoded from corrupt data, as far as that can be known.
     """
 
     fps: float
     stamp: Stamp | None = None
+    is_corrupt: bool = False
 
     @abstractmethod
     def read(self, buffer: Frame | None) -> Frame | None:
@@ -67,6 +70,7 @@ class VideoReader(Reader):
 
     def __init__(self, source: Source) -> None:
         self._uri, self._location = source.uri, source.location
+        self._log = DecoderLog()
         self._capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise SourceError(
@@ -76,10 +80,12 @@ class VideoReader(Reader):
         self.fps = source.fps or stated_fps(self._capture)
         self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._frames = 0
+        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
 
     def read(self, buffer: Frame | None) -> Frame | None:
         ok, frame = self._capture.read(buffer)
         self._frames += ok
+        self.is_corrupt = self._soundness.is_corrupt()
         return np.asarray(frame, np.uint8) if ok else None
 
     def remarks(self) -> Iterator[str]:
@@ -90,6 +96,8 @@ class VideoReader(Reader):
         # Seeking to frame 0 is not exact in every container.
         if not self._capture.open(self._location, cv2.CAP_FFMPEG):
             raise SourceError(f"source {self._uri}: cannot be opened again; expected the file to stay where it is")
+        self._log.take()
+        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
 
     def close(self) -> None:
         self._capture.release()
@@ -169,7 +177,7 @@ class FlippedReader(Reader):
 
     def read(self, buffer: Frame | None) -> Frame | None:
         frame = self._reader.read(None)
-        self.stamp = self._reader.stamp
+        self.stamp, self.is_corrupt = self._reader.stamp, self._reader.is_corrupt
         return None if frame is None else flipped(frame, self._flip)
 
     def remarks(self) -> Iterator[str]:

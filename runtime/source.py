@@ -37,6 +37,9 @@ class SourceOptions:
 
     transport: str = setting("tcp", "of RTSP: tcp loses nothing, udp is never late", choices=("tcp", "udp"))
     latency_ms: int = setting(100, "how long RTSP over UDP waits for packets out of order", between=(0, 10_000))
+    decoder_threads: int = setting(
+        1, "of RTSP: each more holds a frame back, for a rate that one misses", between=(1, 16)
+    )
     format: str = setting("auto", "what a USB camera sends", choices=("auto", "mjpg", "yuyv"))
     flip: str = setting("none", "turn or mirror the picture of a camera", choices=FLIPS)
     exposure_us: int = setting(0, "fixed exposure of a CSI camera in microseconds, 0 for automatic", between=(0, 10**6))

@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _OPTIONS_OF = {
     "csi": ("size", "rate", "flip", "exposure_us"),
     "v4l2": ("size", "rate", "format", "flip"),
-    "rtsp": ("transport", "latency_ms", "credentials", "flip"),
+    "rtsp": ("transport", "latency_ms", "decoder_threads", "credentials", "flip"),
     "http": ("credentials", "flip"),
     "gst": ("flip",),
 }

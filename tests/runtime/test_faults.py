@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from camera_servers import NO_RTSP_SERVER, MjpegCamera, RtspCamera
@@ -361,6 +362,41 @@ def test_a_truncated_file_ends_with_a_warning(video: Path) -> None:
         assert "of the 30 that it states; it may be cut off" in capture.take_news()[0]
 
 
+def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(tmp_path: Path) -> None:
+    """FFmpeg gives a picture all the same, and draws the following ones on it."""
+    sound, corrupt = tmp_path / "sound.mp4", tmp_path / "corrupt.mp4"
+    random = np.random.default_rng(0)
+    scene = random.integers(0, 256, (90, 200, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    writer = cv2.VideoWriter(str(sound), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (640, 360))
+    for index in range(60):  # a key frame each 12
+        writer.write(scene[:, 2 * index : 2 * index + 640])
+    writer.release()
+    data = bytearray(sound.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1500] = random.bytes(1500)
+    corrupt.write_bytes(data)
+    (expected, no_reasons), (pictures, reasons) = all_frames(sound), all_frames(corrupt)
+    assert set(no_reasons) == {None}
+    assert len(pictures) == 60
+    differs = [np.abs(a.astype(int) - b).mean() > 1 for a, b in zip(pictures, expected, strict=True)]
+    assert any(differs)
+    assert not [index for index in range(60) if differs[index] and reasons[index] != "corrupt"]
+    assert reasons.count("corrupt") <= 24 + (os.cpu_count() or 1)  # one group of frames, two at most, and no more
+    assert reasons[0] is reasons[-1] is None
+
+
+def all_frames(path: Path) -> tuple[list[np.ndarray], list[str | None]]:
+    with Capture(parse_source(str(path)), every_frame=True) as capture:
+        capture.wait_until_open(GO_ON)
+        capture.start()
+        pictures, reasons = [], []
+        while frame := capture.next_frame(GO_ON):
+            pictures.append(frame.picture.copy())
+            reasons.append(frame.reason)
+            capture.release(frame)
+        return pictures, reasons
+
+
 @needs_rtsp_server
 def test_an_rtsp_camera_stopped_and_started_again_is_found_again() -> None:
     with RtspCamera() as camera, watched(camera) as capture:
@@ -373,6 +409,22 @@ def test_an_rtsp_camera_stopped_and_started_again_is_found_again() -> None:
             assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert (capture.health.losses, capture.health.reconnects) == (2, 2)
         assert consumer.all_accounted_for()
+
+
+@needs_rtsp_server
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rtsp_frames_are_held_back_by_no_more_decoder_threads_than_asked_for(threads: int) -> None:
+    """OpenCV's default is a thread a core: seven frames late on eight cores, which no clock here would show."""
+    with RtspCamera() as camera:
+        program = textwrap.dedent(f"""
+            import sys, cv2
+            from edgeseg.runtime.camera_readers import open_rtsp
+            from edgeseg.runtime.sources import SourceOptions, parse_source
+            options = SourceOptions() if {threads} == 1 else SourceOptions(decoder_threads={threads})
+            reader = open_rtsp(parse_source({camera.uri!r}, options=options))
+            sys.exit(100 + int(reader._capture.get(cv2.CAP_PROP_N_THREADS)))
+        """)
+        assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 100 + threads
 
 
 @needs_rtsp_server

@@ -1,0 +1,80 @@
+"""Whether a frame was decoded from sound data: FFmpeg gives a picture in any case, and only logs what is wrong."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+
+import cv2
+
+LEVEL_VARIABLE = "OPENCV_FFMPEG_LOGLEVEL"
+_WARNINGS = "24"  # AV_LOG_WARNING: lost RTP packets are no more than that
+_COMPLAINT = re.compile(rb"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\]|RTP: missed \d+ packets")
+_FRAME_TYPE = getattr(cv2, "CAP_PROP_FRAME_TYPE", None)  # OpenCV 4.9
+_KEY_FRAME = ord("I")
+_LONGEST_GROUP_S = 10.0  # frames from one key frame to the next
+_UNKNOWN_GROUP_S = 2.0  # where frame types are not told
+
+
+class DecoderLog:
+    """Takes the process's standard output and error, where alone FFmpeg complains, for good.
+
+    To be made before OpenCV opens anything. The user sees them after all who asks for it by OPENCV_FFMPEG_DEBUG or
+    OPENCV_FFMPEG_LOGLEVEL.
+    """
+
+    _file: int | None = None
+
+    def __init__(self) -> None:
+        self._shown: int | None = None
+        if DecoderLog._file is None:  # one a process
+            is_wanted = bool({LEVEL_VARIABLE, "OPENCV_FFMPEG_DEBUG"} & os.environ.keys())
+            self._shown = os.dup(2) if is_wanted else None
+            os.environ.setdefault(LEVEL_VARIABLE, _WARNINGS)
+            DecoderLog._file = os.memfd_create("edgeseg-decoder-log", os.MFD_CLOEXEC)
+            fcntl.fcntl(DecoderLog._file, fcntl.F_SETFL, os.O_APPEND)
+            for standard in (1, 2):  # OpenCV's own log of FFmpeg goes to the first
+                os.dup2(DecoderLog._file, standard)
+
+    def take(self) -> bool:
+        """Whether it has complained since the last call."""
+        assert DecoderLog._file is not None
+        size = os.fstat(DecoderLog._file).st_size
+        if not size:
+            return False
+        said = os.pread(DecoderLog._file, size, 0)
+        os.ftruncate(DecoderLog._file, 0)
+        if self._shown is not None:
+            os.write(self._shown, said)
+        return bool(_COMPLAINT.search(said))
+
+
+class SoundnessWatch:
+    """Tells corrupt frames from sound ones: from a complaint on, up to the next key frame, each is drawn on the last.
+
+    Args:
+        capture: of FFmpeg, opened after `log` was made.
+        fps: its frame rate.
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, log: DecoderLog, fps: float) -> None:
+        self._capture, self._log, self._fps = capture, log, fps
+        # Decoders with several threads complain of a frame up to so many frames before it comes.
+        self._lead = int(capture.get(getattr(cv2, "CAP_PROP_N_THREADS", -1))) or os.cpu_count() or 1
+        self._since: int | None = None  # frames since the complaint
+
+    def is_corrupt(self) -> bool:
+        """Say it of the frame that came last; asked once a frame."""
+        if self._log.take():
+            self._since = 0
+        elif self._since is not None:
+            self._since += 1
+            self._since = None if self._is_over(self._since) else self._since
+        return self._since is not None
+
+    def _is_over(self, since: int) -> bool:
+        kind = int(self._capture.get(_FRAME_TYPE)) if _FRAME_TYPE is not None else 0
+        if not kind:
+            return since > self._fps * _UNKNOWN_GROUP_S
+        return (kind == _KEY_FRAME and since >= self._lead) or since > self._fps * _LONGEST_GROUP_S
