@@ -203,7 +203,10 @@ def pair_samples(
         name = image.relative_to(images).with_suffix("").as_posix()
         mask = masks / f"{name}{suffix}"
         wanted.add(mask)
-        samples[name] = sample_of(image, mask, classes, decode)
+        if name in samples:
+            samples[image.relative_to(images).as_posix()] = _twin(image, mask, classes)
+        else:
+            samples[name] = sample_of(image, mask, classes, decode)
     for mask in sorted(set(masks.rglob(f"*{suffix}")) - wanted):
         name = mask.relative_to(masks).as_posix().removesuffix(suffix)
         samples[name] = lonely(mask, classes, images)
@@ -215,6 +218,13 @@ def sample_of(image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -
     if mask.is_file():
         return FileSample(image, mask, classes, decode)
     problem = DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
+    return BrokenSample(str(image), classes, problem)
+
+
+def _twin(image: Path, mask: Path, classes: ClassMap) -> Sample:
+    problem = DataError(
+        f"{image}: another picture of this name has {mask} too; expected one: remove or rename the other"
+    )
     return BrokenSample(str(image), classes, problem)
 
 
