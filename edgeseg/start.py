@@ -34,6 +34,7 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
     network = _network(settings, out, resume)
     check_input_size(network, settings.size)
     dataset = open_dataset(settings.data)
+    dataset.check_crop(settings.crop)
     for split in ("train", "val"):
         dataset.split(split)
     if resume and run.spec.exists():

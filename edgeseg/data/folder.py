@@ -58,7 +58,7 @@ class Folder(ListedDataset):
         self.classes = lines.classes
         files = sorted((root / masks).rglob(f"*{suffix}"))
         by_id = encoding == "ids" or (not encoding and bool(files) and _first_has_ids(files))
-        decode = lines.decode_ids() if by_id else lines.decode_colours(listed)
+        decode = lines.decode_ids(trusted=encoding == "ids") if by_id else lines.decode_colours(listed)
         samples = pair_samples(root / images, root / masks, self.classes, decode, suffix)
         self._divide(list(samples.values()), list(samples), SplitRule.parse(split))
 
