@@ -171,7 +171,9 @@ class Coco(ListedDataset):
             try:
                 field(entry, "id", int, where)
                 name = field(entry, "file_name", str, where)
-                samples.append((name.rpartition(".")[0] or where, self._sample(file, entry, name, where)))
+                samples.append(
+                    (name.replace("\\", "/").rpartition(".")[0] or where, self._sample(file, entry, name, where))
+                )
             except DataError as error:
                 samples.append((where, BrokenSample(where, self.classes, error)))
         if file.strays:

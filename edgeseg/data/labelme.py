@@ -22,7 +22,7 @@ from PIL import Image as PillowImage
 
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
 from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
-from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder
+from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
 from edgeseg.data.json_files import field, read_json
 from edgeseg.data.lookup import find_image
 from edgeseg.data.shapes import Annotation, Points, Shape, points_from, rectangle
@@ -158,7 +158,7 @@ class LabelMe(ListedDataset):
         **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder of LabelMe JSON files and pictures")
-        paths = sorted(path for path in self.root.rglob("*.json") if not path.name.startswith("."))
+        paths = files_in(self.root, "*.json")
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         try:

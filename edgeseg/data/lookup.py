@@ -34,10 +34,10 @@ def find_image(root: Path, folders: Iterable[Path], hints: Iterable[str], stems:
             return Path(found[0] if len(found) == 1 else _named(found, hints))
     for hint in hints:
         parts = hint.replace("\\", "/").strip()
-        for base in bases:
-            for path in (_within(root, base, parts), base / parts.rpartition("/")[2]):
-                if path and path.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path):
-                    return path
+        exact = [_within(root, base, parts) for base in bases]  # first: monday/1.png is not the 1.png beside it
+        for path in (*exact, *(base / parts.rpartition("/")[2] for base in bases)):
+            if path and path.suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path):
+                return path
     return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.files import MaskDecoder, data_folder, lonely, sample_of
+from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, sample_of
 from edgeseg.data.image_sets import read_image_sets
 from edgeseg.data.lookup import find_image
 from edgeseg.data.masks import IdMask
@@ -38,7 +38,7 @@ class VocMasks(ListedDataset):
 
     def __init__(self, argument: str, *, images: str = "", ignore: str = "", **split: str) -> None:
         root = data_folder(argument, "a folder with SegmentationClass/*.png and JPEGImages/ in it")
-        masks = sorted((root / "SegmentationClass").rglob("*.png"))
+        masks = files_in(root / "SegmentationClass", "*.png")
         if not masks:
             raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
         labelmap = root / "labelmap.txt"

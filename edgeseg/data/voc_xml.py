@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
-from edgeseg.data.files import data_folder, read_bytes
+from edgeseg.data.files import data_folder, files_in, read_bytes
 from edgeseg.data.image_sets import read_image_sets
 from edgeseg.data.lookup import find_image
 from edgeseg.data.shapes import Annotation
@@ -57,7 +57,7 @@ class VocXml(ListedDataset):
     ) -> None:
         self.root = data_folder(argument, "a folder with Annotations/*.xml and JPEGImages/ in it")
         annotations = self.root / "Annotations" if (self.root / "Annotations").is_dir() else self.root
-        paths = sorted(path for path in annotations.rglob("*.xml") if not path.name.startswith("."))
+        paths = files_in(annotations, "*.xml")
         if not paths:
             raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
         try:

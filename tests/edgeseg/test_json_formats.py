@@ -107,6 +107,14 @@ def test_coco_files_that_were_put_together_wrongly(tmp_path: Path, old: str, new
         open_dataset(f"coco:{tmp_path}").split("train")
 
 
+def test_a_coco_picture_in_a_folder_is_not_the_one_of_its_name_beside_it(tmp_path: Path) -> None:
+    coco(tmp_path, annotation(7, [SQUARE]), file_name="monday\\a.png")
+    write_picture(tmp_path / "images" / "monday" / "a.png")
+    write_picture(tmp_path / "annotations" / "a.png", 9, 9)
+    sample = open_dataset(f"coco:{tmp_path}?group=(.*)/").split("train")[0]
+    assert sample.read_image().shape == (20, 30, 3)
+
+
 def test_coco_s_own_folder_has_other_files_of_the_same_pictures(tmp_path: Path) -> None:
     coco(tmp_path, annotation(7, [SQUARE]))
     (tmp_path / "annotations" / "captions_train2017.json").write_text('{"images": [], "annotations": []}')

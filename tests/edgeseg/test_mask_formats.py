@@ -241,6 +241,16 @@ def test_a_palette_in_another_order_than_the_class_list_is_an_error(tmp_path: Pa
     assert len(open_dataset(f"folder:{tmp_path}?val=0&encoding=ids").split("train")[0].read()) == 2
 
 
+def test_hidden_files_of_other_programs_are_no_samples(tmp_path: Path) -> None:
+    argument = folder(tmp_path, IDS)
+    for part in ("images", "masks"):
+        for name in ("._a1.png", ".ipynb_checkpoints/a1-checkpoint.png", "__MACOSX/a1.png"):
+            path = tmp_path / part / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"Mac OS X")
+    assert len(open_dataset(argument).split("train")) == 2
+
+
 def test_two_pictures_of_one_mask_are_an_error(tmp_path: Path) -> None:
     argument = folder(tmp_path, IDS)
     write_picture(tmp_path / "images" / "a1.png")
