@@ -178,6 +178,7 @@ def preview(
     dataset = open_dataset(data)
     samples = dataset.split(split)
     cut = Crop.parse(crop, Size(*samples[0].read_class_map().shape)) if crop else None
+    dataset.check_crop(cut)
 
     from edgeseg.data.pipeline import FittedSamples
     from edgeseg.data.preview import network_views, spread

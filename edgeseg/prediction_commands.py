@@ -69,6 +69,7 @@ def evaluate(
         if not data:
             raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")
         dataset, samples = named or labelled(data)
+        dataset.check_crop(predictor.spec.crop)
         with evaluation_progress(len(samples)) as show:
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
         say("\n".join(_lines(scores)))

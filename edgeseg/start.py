@@ -36,6 +36,7 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
     for size in (settings.size, settings.window):
         check_input_size(network, size)
     dataset = open_dataset(settings.data)
+    dataset.check_crop(settings.crop)
     for split in ("train", "val"):
         dataset.split(split)
     check_batch(settings.batch, len(dataset.split("train")))

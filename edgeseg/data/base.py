@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import DataError, nearest
+from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.geometry import Crop
 from edgeseg.labels import ClassMap
 
 Image = NDArray[np.uint8]
@@ -83,12 +84,22 @@ class Dataset(ABC):
     Attributes:
         OPTIONS: what the options are called, and a line on each.
         split_hint: what to do when a split that is asked for is not there.
+        crop: the part that was cut out of the original pictures, if these are what is left: it is not cut again.
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     classes: ClassMap
     splits: tuple[str, ...]
     split_hint: str = ""
+    crop: Crop | None = None
+
+    def check_crop(self, crop: Crop | None) -> None:
+        """Raise UsageError if a crop is asked for and the pictures are cropped already."""
+        if crop is not None and self.crop is not None:
+            raise UsageError(
+                f"crop {[round(share, 4) for share in crop]} of pictures that were packed with the crop "
+                f"{[round(share, 4) for share in self.crop]}; expected one of the two: leave it out, or pack without it"
+            )
 
     @abstractmethod
     def __init__(self, argument: str, **options: str) -> None: ...

@@ -50,7 +50,7 @@ class CamVid(Dataset):
     """The folders `train`, `val` and `test` that are there are the splits."""
 
     def __init__(self, argument: str) -> None:
-        self.root = Path(argument)
+        self.root = Path(argument).expanduser()
         if not argument or not self.root.is_dir():
             raise DataError(f"camvid:{argument}: no such folder; expected one with train/ and trainannot/ in it")
         self.splits = tuple(name for name in ("train", "val", "test") if (self.root / name).is_dir())

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.cityscapes_labels import LABELS_HELP, classes_of, decode_colours, decode_ids, decode_train_ids
-from edgeseg.data.files import MaskDecoder, data_folder, lonely, pictures_in, sample_of
+from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, pictures_in, sample_of
 from edgeseg.errors import DataError, UsageError, nearest
 
 ENCODINGS: dict[str, Callable[[str], MaskDecoder]] = {
@@ -51,5 +51,5 @@ class Cityscapes(Dataset):
             for image in pictures_in(images)
         }
         samples = [sample_of(image, mask, self.classes, self._decode) for image, mask in wanted.items()]
-        extra = sorted(set(masks.rglob(f"*{self._suffix}")) - set(wanted.values()))
+        extra = sorted(set(files_in(masks, f"*{self._suffix}")) - set(wanted.values()))
         return [*samples, *(lonely(mask, self.classes, images) for mask in extra)]

@@ -5,27 +5,31 @@ beside the JSON, in `images/`, in a folder of the JSON's split (`train2017/`), o
 files whose names tell a split (`instances_val2017.json`) are the splits; otherwise whole drives are chosen
 (`edgeseg.data.splits`).
 
-The classes are the categories in the order of the file. `iscrowd` is ignored. An annotation without a segmentation is
-drawn as its box.
+The classes are the categories in the order of the file. `iscrowd` is ignored, unless the option `crowd` says otherwise.
+All polygons of an annotation are filled, as COCO's own tools do: a hole needs run lengths. An annotation without a
+segmentation is drawn as its box.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
 from edgeseg.data.json_files import field, read_json
 from edgeseg.data.lookup import find_image
 from edgeseg.data.rle import mask_from_rle
-from edgeseg.data.shapes import DRAWN_OPTIONS, Annotation, DrawnSample, Shape, drawn_classes, points_from, rectangle
+from edgeseg.data.shapes import Annotation, Shape, points_from, rectangle
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError, nearest
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 
+CROWDS = ("ignore", "class")
 EXPECTED = "COCO JSON with images, annotations and categories"
 
 
@@ -39,18 +43,34 @@ class CocoFile:
         self.categories: dict[Any, str] = {}
         for number, each in enumerate(field(document, "categories", list, str(path)), 1):
             where = f"{path}: category {number}"
-            self.categories[field(each, "id", int, where)] = " ".join(field(each, "name", str, where).split())
+            key, name = field(each, "id", int, where), " ".join(field(each, "name", str, where).split())
+            if self.categories.setdefault(key, name) != name:
+                raise DataError(
+                    f"{where}: id {key} is that of {self.categories[key]!r} and of {name!r}; expected an id for each"
+                )
+        self.ids = Counter(each.get("id") for each in self.images if isinstance(each, dict) and _is_id(each))
         self.annotations: dict[int, list[tuple[int, Any]]] = {}
         for number, each in enumerate(field(document, "annotations", list, str(path)), 1):
             image = field(each, "image_id", int, f"{path}: annotation {number}")
             self.annotations.setdefault(image, []).append((number, each))
 
+    @property
+    def strays(self) -> list[tuple[int, int]]:
+        """The annotations of no picture: number and image id."""
+        listed = [(entries[0][0], image) for image, entries in self.annotations.items() if image not in self.ids]
+        return sorted(listed)
+
+
+def _is_id(entry: Any) -> bool:
+    return type(entry.get("id")) is int
+
 
 class CocoSample(DrawnSample):
     """A picture and its annotations."""
 
-    def __init__(self, image: Path, entry: Any, file: CocoFile, classes: ClassMap, unlabelled: int) -> None:
-        super().__init__(f"{file.path}: {image.name}", image, classes, unlabelled)
+    def __init__(self, image: Path, entry: Any, file: CocoFile, classes: ClassMap, rule: DrawRule, crowd: bool) -> None:
+        super().__init__(f"{file.path}: {image.name}", image, classes, rule)
+        self.crowd = crowd
         sides = [entry.get(key) for key in ("height", "width")]
         self.size = Size(*sides) if all(type(side) is int and 0 < side < 1 << 20 for side in sides) else None
         self.categories = file.categories
@@ -66,7 +86,7 @@ class CocoSample(DrawnSample):
         category = field(entry, "category_id", int, place)
         if category not in self.categories:
             raise DataError(f"{place}: category {category} is not declared; expected one of the file's categories")
-        label = None if entry.get("iscrowd") else self.categories[category]
+        label = None if entry.get("iscrowd") and not self.crowd else self.categories[category]
         place = f"{place} ({self.categories[category]})"
         segmentation = entry.get("segmentation")
         if isinstance(segmentation, dict):
@@ -103,43 +123,71 @@ def _region(rle: Any, place: str) -> Any:
 class Coco(ListedDataset):
     """The annotations are held in memory, the pictures are not."""
 
-    OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
+    OPTIONS: ClassVar = {
+        **DRAWN_OPTIONS,
+        "crowd": "what an annotation with iscrowd is: ignore, or class as all others (ignore)",
+        **SPLIT_OPTIONS,
+    }
 
     def __init__(
-        self, argument: str, *, names: str = "", unlabelled: str = "ignore", images: str = "", **split: str
+        self,
+        argument: str,
+        *,
+        names: str = "",
+        unlabelled: str = "ignore",
+        images: str = "",
+        sizes: str = "check",
+        crowd: str = "ignore",
+        **split: str,
     ) -> None:
+        if crowd not in CROWDS:
+            raise UsageError(f"option crowd={crowd}{nearest(crowd, CROWDS)}; expected {' or '.join(CROWDS)}")
+        self._crowd = crowd == "class"
         path = Path(argument).expanduser()
         self._images = images
         self.root = path if path.is_dir() else path.parent
         files = [CocoFile(each) for each in _json_files(path, argument)]
         found = [name for file in files for name in file.categories.values()]
         try:
-            self.classes, self._unlabelled = drawn_classes(found, names, unlabelled, in_order=True)
+            self.classes, background = drawn_classes(found, names, unlabelled, in_order=True)
         except DataError as error:
             raise DataError(f"{files[0].path}: {error}") from error
+        self._rule = DrawRule(background, sizes)
         samples = [(_split_of(file.path, self.root), self._samples_of(file)) for file in files]
         if len(files) > 1 and all(name for name, _ in samples):
             listed: dict[str, list[Sample]] = {name: [] for name in ("train", "val", "test")}
             for name, part in samples:
-                listed[name] += part.values()
-            self._list({name: part for name, part in listed.items() if part})
+                listed[name] += [sample for _, sample in part]
+            self._list({name: one_each(part) for name, part in listed.items() if part})
             return
-        joined = {name: sample for _, part in samples for name, sample in part.items()}
-        self._divide(list(joined.values()), list(joined), SplitRule.parse(split))
+        joined = [pair for _, part in samples for pair in part]
+        self._divide(one_each(sample for _, sample in joined), [name for name, _ in joined], SplitRule.parse(split))
 
-    def _samples_of(self, file: CocoFile) -> dict[str, Sample]:
-        samples: dict[str, Sample] = {}
+    def _samples_of(self, file: CocoFile) -> list[tuple[str, Sample]]:
+        """Return the samples with what their pictures are called, without suffix."""
+        samples: list[tuple[str, Sample]] = []
         for number, entry in enumerate(file.images, 1):
             where = f"{file.path}: image {number}"
             try:
                 field(entry, "id", int, where)
                 name = field(entry, "file_name", str, where)
-                samples[name.rpartition(".")[0] or where] = self._sample(file, entry, name, where)
+                samples.append(
+                    (name.replace("\\", "/").rpartition(".")[0] or where, self._sample(file, entry, name, where))
+                )
             except DataError as error:
-                samples[where] = BrokenSample(where, self.classes, error)
+                samples.append((where, BrokenSample(where, self.classes, error)))
+        if file.strays:
+            (number, image), more = file.strays[0], len(file.strays) - 1
+            where = f"{file.path}: annotation {number}"
+            stray = DataError(
+                f"{where}: image {image} is not listed (nor {more} more); add it or remove its annotations"
+            )
+            samples.append((samples[0][0] if samples else where, BrokenSample(where, self.classes, stray)))
         return samples
 
     def _sample(self, file: CocoFile, entry: Any, name: str, where: str) -> Sample:
+        if file.ids[entry["id"]] > 1:
+            raise DataError(f"{where}: id {entry['id']} is given to several images; expected an id for each")
         stem = re.sub(r"^(instances|annotations|person_keypoints)_", "", file.path.stem)
         bases = list(dict.fromkeys((file.path.parent, self.root, file.path.parent.parent)))
         folders = [folder for base in bases for folder in (base, base / "images", base / stem, base / "images" / stem)]
@@ -148,7 +196,7 @@ class Coco(ListedDataset):
         image = find_image(self.root, folders, [name])
         if image is None:
             raise DataError(f"{where}: no image {name!r} in {folders[0]} and the usual places; say images=FOLDER")
-        return CocoSample(image, entry, file, self.classes, self._unlabelled)
+        return CocoSample(image, entry, file, self.classes, self._rule, self._crowd)
 
 
 def _json_files(path: Path, argument: str) -> Sequence[Path]:
@@ -156,6 +204,8 @@ def _json_files(path: Path, argument: str) -> Sequence[Path]:
     if path.is_file():
         return [path]
     found = sorted({*path.glob("annotations/*.json"), *path.glob("*/_annotations.coco.json"), *path.glob("*.json")})
+    # COCO's own folder has captions and keypoints of the same pictures beside them.
+    found = [each for each in found if each.name.startswith("instances_")] or found
     if not found:
         raise DataError(
             f"{argument or 'no path'}: no JSON file; expected {EXPECTED}, or annotations/*.json in a folder"

@@ -85,7 +85,10 @@ class Declared(ListedDataset):
             raise DataError(f"{self.path}: {error}") from error
         self._pattern = self._relative(self._text(document, "images"), "images")
         self._labels = self._relative(self._text(document, "labels"), "labels")
-        samples = {key: self._sample(key, image) for key, image in self._pictures(self._pattern).items()}
+        pictures = self._pictures(self._pattern)
+        masks = {key: self._mask(key, image) for key, image in pictures.items()}
+        self._check_masks(masks)
+        samples = {key: self._sample(image, masks[key]) for key, image in pictures.items()}
         if "splits" in document:
             self._list(
                 {name: self._part(name, each, samples) for name, each in self._table(document, "splits").items()}
@@ -126,17 +129,38 @@ class Declared(ListedDataset):
         found = [path for path in pictures_in(self.root) if path in matched]
         if not found:
             raise DataError(f"{self.path}: no picture matches {pattern!r} in {self.root}; correct the pattern")
-        inside = [path for path in found if path.is_relative_to(fixed)]
-        return {path.relative_to(fixed).with_suffix("").as_posix(): path for path in inside}
+        pictures: dict[str, Path] = {}
+        for path in found:
+            if path.is_relative_to(fixed):
+                first = pictures.setdefault(path.relative_to(fixed).with_suffix("").as_posix(), path)
+                if first != path:
+                    raise DataError(
+                        f"{self.path}: {pattern!r} matches {first} and {path.name}; expected one picture of a name: "
+                        f"say its suffix in the pattern"
+                    )
+        return pictures
 
-    def _sample(self, key: str, image: Path) -> Sample:
+    def _mask(self, key: str, image: Path) -> Path:
         parts = {"path": key, "name": image.stem, "folder": image.parent.name}
         text = self._labels
         for part, value in parts.items():
             text = text.replace(f"{{{part}}}", value)
         if "{" in text:
             raise DataError(f"{self.path}: labels = {self._labels!r}; expected only {{path}}, {{name}} and {{folder}}")
-        mask = self.root / text
+        return self.root / text
+
+    def _check_masks(self, masks: Mapping[str, Path]) -> None:
+        """Two pictures with one mask are not the same scene: frames/monday/0001 and frames/friday/0001."""
+        first: dict[Path, str] = {}
+        for key, mask in masks.items():
+            other = first.setdefault(mask, key)
+            if other != key:
+                raise DataError(
+                    f"{self.path}: labels = {self._labels!r} gives {other} and {key} the same mask, {mask}; expected "
+                    f"one for each: tell them apart by {{path}} or {{folder}}"
+                )
+
+    def _sample(self, image: Path, mask: Path) -> Sample:
         sample = sample_of(image, mask, self.classes, self._decode)
         if self._size and not isinstance(sample, BrokenSample):
             return SizedSample(image, mask, self.classes, self._decode, self._size)
@@ -147,9 +171,23 @@ class Declared(ListedDataset):
             raise DataError(f"{self.path}: [splits] {split} = {text!r}; expected a list file or a pattern of pictures")
         self._relative(text, f"[splits] {split}")
         if text.endswith(".txt"):
-            by_name = {PurePosixPath(key).name: sample for key, sample in samples.items()}
-            return read_list(self.root / text, {**by_name, **samples}, self.classes)
+            return read_list(self.root / text, {**self._by_name(samples), **samples}, self.classes)
         return [samples[key] for key in self._pictures(text) if key in samples]
+
+    def _by_name(self, samples: Mapping[str, Sample]) -> dict[str, Sample]:
+        """Return the samples by the last part of their path; broken where that is not enough to tell them apart."""
+        named: dict[str, Sample] = {}
+        for key, sample in samples.items():
+            name = PurePosixPath(key).name
+            if name in named:
+                problem = DataError(
+                    f"{self.path}: the name {name!r} is that of several pictures; expected their {{path}} in the "
+                    f"list, such as {key}"
+                )
+                named[name] = BrokenSample(sample.name, self.classes, problem)
+            else:
+                named[name] = sample
+        return named
 
 
 def _fixed(pattern: str) -> list[str]:

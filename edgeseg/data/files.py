@@ -176,8 +176,19 @@ def pictures_in(folder: Path) -> list[Path]:
     """Return the picture files of a folder and the folders in it, in a fixed order. Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected images in it")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith(".") and path.is_file())
+    return [path for path in files_in(folder, "*") if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a pattern in a folder and the folders in it, in a fixed order.
+
+    What is hidden is left out: a Mac's `._a.png` and `__MACOSX/`, a notebook's `.ipynb_checkpoints/`.
+    """
+    return sorted(path for path in folder.rglob(pattern) if _is_visible(path.relative_to(folder)) and path.is_file())
+
+
+def _is_visible(path: Path) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def pair_samples(
@@ -203,8 +214,11 @@ def pair_samples(
         name = image.relative_to(images).with_suffix("").as_posix()
         mask = masks / f"{name}{suffix}"
         wanted.add(mask)
-        samples[name] = sample_of(image, mask, classes, decode)
-    for mask in sorted(set(masks.rglob(f"*{suffix}")) - wanted):
+        if name in samples:
+            samples[image.relative_to(images).as_posix()] = _twin(image, mask, classes)
+        else:
+            samples[name] = sample_of(image, mask, classes, decode)
+    for mask in sorted(set(files_in(masks, f"*{suffix}")) - wanted):
         name = mask.relative_to(masks).as_posix().removesuffix(suffix)
         samples[name] = lonely(mask, classes, images)
     return samples
@@ -215,6 +229,13 @@ def sample_of(image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -
     if mask.is_file():
         return FileSample(image, mask, classes, decode)
     problem = DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
+    return BrokenSample(str(image), classes, problem)
+
+
+def _twin(image: Path, mask: Path, classes: ClassMap) -> Sample:
+    problem = DataError(
+        f"{image}: another picture of this name has {mask} too; expected one: remove or rename the other"
+    )
     return BrokenSample(str(image), classes, problem)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from edgeseg.data.files import data_folder, pair_samples
+from edgeseg.data.files import data_folder, files_in, pair_samples
 from edgeseg.data.masks import has_ids
 from edgeseg.data.palette import read_palette
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
@@ -56,9 +56,9 @@ class Folder(ListedDataset):
             )
         lines = read_palette(listed)
         self.classes = lines.classes
-        files = sorted((root / masks).rglob(f"*{suffix}"))
+        files = files_in(root / masks, f"*{suffix}")
         by_id = encoding == "ids" or (not encoding and bool(files) and _first_has_ids(files))
-        decode = lines.decode_ids() if by_id else lines.decode_colours(listed)
+        decode = lines.decode_ids(trusted=encoding == "ids") if by_id else lines.decode_colours(listed)
         samples = pair_samples(root / images, root / masks, self.classes, decode, suffix)
         self._divide(list(samples.values()), list(samples), SplitRule.parse(split))
 

@@ -53,8 +53,9 @@ class MaskedDataset(Dataset):
 
     def __init__(self, dataset: Dataset, path: str) -> None:
         self.classes, self.splits, self.split_hint = dataset.classes, dataset.splits, dataset.split_hint
+        self.crop = dataset.crop
         self._dataset, self._path = dataset, path
-        self._mask = read_colours(Path(path))[:, :, :3].max(axis=2)
+        self._mask = read_colours(Path(path).expanduser())[:, :, :3].max(axis=2)
 
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)

@@ -26,8 +26,15 @@ def read_list(path: Path, samples: Mapping[str, Sample], classes: ClassMap) -> l
     """Return the samples that a split file names; a name that has none is a broken sample. Raises DataError."""
     listed = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        name = line.partition(" ")[0].strip()  # VOC's Main lists have a column of -1, 0 and 1 behind the name
-        if name:
+        whole = line.strip()
+        if whole:
+            name = _name(whole, samples)
             problem = DataError(f"{path}: line {number}: {name!r} is no sample of this data; correct the name")
             listed.append(samples.get(name) or BrokenSample(f"{path}:{number}", classes, problem))
     return listed
+
+
+def _name(line: str, samples: Mapping[str, Sample]) -> str:
+    if line.startswith('"'):  # as CVAT writes names with blanks
+        return line[1:].partition('"')[0]
+    return line if line in samples else line.split()[0]  # VOC's Main lists have a column of -1, 0 and 1

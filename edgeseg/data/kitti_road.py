@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeseg.data.base import Sample
-from edgeseg.data.files import data_folder, lonely, pictures_in, sample_of
+from edgeseg.data.files import data_folder, files_in, lonely, pictures_in, sample_of
 from edgeseg.data.masks import ColourMask
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.errors import DataError, UsageError, nearest
@@ -44,7 +44,7 @@ class KittiRoad(ListedDataset):
         for image in pictures_in(images):
             kind, _, number = image.stem.partition("_")
             names[f"{kind}_{truth}_{number}.png"] = image
-        present = {path.name: path for path in masks.glob(f"*_{truth}_*.png")}
+        present = {path.name: path for path in files_in(masks, f"*_{truth}_*.png")}
         if truth == "lane":  # drawn for one kind of road only
             names = {name: image for name, image in names.items() if name in present}
         samples: list[Sample] = [sample_of(image, masks / name, CLASSES, DECODE) for name, image in names.items()]

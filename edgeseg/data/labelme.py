@@ -21,26 +21,19 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder
+from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
 from edgeseg.data.json_files import field, read_json
 from edgeseg.data.lookup import find_image
-from edgeseg.data.shapes import (
-    DRAWN_OPTIONS,
-    Annotation,
-    DrawnSample,
-    Points,
-    Shape,
-    drawn_classes,
-    points_from,
-    rectangle,
-)
+from edgeseg.data.shapes import Annotation, Points, Shape, points_from, rectangle
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.errors import DataError, nearest
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
-WITH_AREA = ("polygon", "rectangle", "circle", "mask")
+CORNERS = ("polygon", "oriented_rectangle", "rotation")  # the last is that of X-AnyLabeling
+WITH_AREA = (*CORNERS, "rectangle", "circle", "mask")
 CIRCLE_CORNERS = 90
 
 
@@ -55,7 +48,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _annotation(document: dict[str, Any], path: Path) -> Annotation:
     height, width = document.get("imageHeight"), document.get("imageWidth")
-    size = Size(height, width) if type(height) is int and type(width) is int else None
+    size = Size(height, width) if type(height) is int and type(width) is int and height > 0 < width else None
     listed = enumerate(field(document, "shapes", list, str(path)), 1)
     shapes = [_shape(each, f"{path}: shape {number}") for number, each in listed]
     return Annotation(size, [shape for shape in shapes if shape])
@@ -112,9 +105,9 @@ class LabelMeSample(DrawnSample):
     """A picture and its JSON file."""
 
     def __init__(
-        self, path: Path, image: PictureFile, classes: ClassMap, unlabelled: int, document: dict[str, Any] | None = None
+        self, path: Path, image: PictureFile, classes: ClassMap, rule: DrawRule, document: dict[str, Any] | None = None
     ) -> None:
-        super().__init__(str(path), image, classes, unlabelled)
+        super().__init__(str(path), image, classes, rule)
         self.path = path
         self._document = document
 
@@ -125,10 +118,10 @@ class LabelMeSample(DrawnSample):
 class EmbeddedSample(Sample):
     """A JSON file that holds its picture; it is read when it is asked for, once for picture and labels."""
 
-    def __init__(self, path: Path, classes: ClassMap, unlabelled: int) -> None:
+    def __init__(self, path: Path, classes: ClassMap, rule: DrawRule) -> None:
         super().__init__(str(path), classes)
         self.path = path
-        self.unlabelled = unlabelled
+        self.rule = rule
 
     def read(self) -> tuple[Image, Mask]:
         return self._opened().read()
@@ -146,7 +139,7 @@ class EmbeddedSample(Sample):
             picture = Encoded(base64.b64decode("".join(text.split()), validate=True), place)
         except (binascii.Error, ValueError) as error:
             raise DataError(f"{place}: {error}; expected a picture in base64: save the file again") from error
-        return LabelMeSample(self.path, picture, self.classes, self.unlabelled, document)
+        return LabelMeSample(self.path, picture, self.classes, self.rule, document)
 
 
 class LabelMe(ListedDataset):
@@ -155,30 +148,42 @@ class LabelMe(ListedDataset):
     OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
 
     def __init__(
-        self, argument: str, *, names: str = "", unlabelled: str = "ignore", images: str = "", **split: str
+        self,
+        argument: str,
+        *,
+        names: str = "",
+        unlabelled: str = "ignore",
+        images: str = "",
+        sizes: str = "check",
+        **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder of LabelMe JSON files and pictures")
-        paths = sorted(path for path in self.root.rglob("*.json") if not path.name.startswith("."))
+        paths = files_in(self.root, "*.json")
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         try:
-            self.classes, self._unlabelled = drawn_classes(_names(paths), names, unlabelled)
+            self.classes, background = drawn_classes(_names(paths), names, unlabelled)
         except DataError as error:
             raise DataError(f"{self.root}: {error}") from error
+        self._rule = DrawRule(background, sizes)
         self._images = self.root / images if images else None
         keys = [path.relative_to(self.root).with_suffix("").as_posix() for path in paths]
-        self._divide([self._sample(path) for path in paths], keys, SplitRule.parse(split))
+        samples = one_each(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
+        self._divide(samples, keys, SplitRule.parse(split))
 
-    def _sample(self, path: Path) -> Sample:
+    def _sample(self, path: Path, key: str) -> Sample:
         folders = [self._images] if self._images else [path.parent, self.root, self.root / "images"]
+        document: dict[str, Any] = {}
+
+        def hints() -> Iterator[str]:
+            document.update(_document(path))
+            if isinstance(document.get("imagePath"), str):
+                yield document["imagePath"]
+
         try:
-            image = find_image(self.root, folders, (), path.stem)
-            if image is None:
-                document = _document(path)
-                hint = document.get("imagePath")
-                image = find_image(self.root, folders, [hint] if isinstance(hint, str) else [])
-                if image is None and document.get("imageData"):
-                    return EmbeddedSample(path, self.classes, self._unlabelled)
+            image = find_image(self.root, folders, hints(), [key, path.stem])
+            if image is None and document.get("imageData"):
+                return EmbeddedSample(path, self.classes, self._rule)
             if image is None:
                 raise DataError(
                     f"{path}: no image of this name beside it or in {folders[-1]}, and none in it (imageData); say "
@@ -186,7 +191,7 @@ class LabelMe(ListedDataset):
                 )
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
-        return LabelMeSample(path, image, self.classes, self._unlabelled)
+        return LabelMeSample(path, image, self.classes, self._rule)
 
 
 def _names(paths: Sequence[Path]) -> Iterator[str]:

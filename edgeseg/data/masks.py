@@ -73,14 +73,19 @@ class IdMask:
     Attributes:
         ids: pairs of an id in the file and its class id or the ignore index.
         other: the class id of every other id in the file; None if that is an error.
+        colours: RGB of the ids from 0 on, if a palette file that has them in another order is an error: programs that
+            save colours as a palette give them indices as they come.
     """
 
     ids: tuple[tuple[int, int], ...]
     other: int | None = None
+    colours: tuple[Colour, ...] = ()
 
     def __call__(self, path: PictureFile) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
+        if self.colours:
+            _check_palette(path, ids, self.colours)
         unknown = np.flatnonzero(~known[ids])
         if unknown.size:
             y, x = divmod(int(unknown[0]), ids.shape[1])
@@ -96,6 +101,23 @@ class IdMask:
         """Ids that are class ids already, the ignore index, and other ids that mean ignore."""
         ignored = dict.fromkeys((*void, classes.ignore_index), classes.ignore_index)
         return cls(tuple({**{index: index for index in range(len(classes))}, **ignored}.items()))
+
+
+def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: tuple[Colour, ...]) -> None:
+    """Raise DataError if every index that occurs in a palette file has a class's colour, but not that of its own id."""
+    with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
+        palette = opened.getpalette("RGB") if opened.mode == "P" else None
+    if not palette:
+        return
+    shown = {
+        int(index): tuple(palette[3 * index : 3 * index + 3]) for index in np.flatnonzero(np.bincount(ids.ravel()))
+    }
+    moved = [index for index, colour in shown.items() if index >= len(colours) or colours[index] != colour]
+    if moved and set(shown.values()) <= set(colours):
+        raise DataError(
+            f"{path}: palette index {moved[0]} has colour {shown[moved[0]]}, which the class list gives to id "
+            f"{colours.index(shown[moved[0]])}; say encoding=colours or encoding=ids, whichever is right"
+        )
 
 
 @lru_cache(maxsize=16)

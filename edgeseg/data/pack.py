@@ -19,7 +19,7 @@ from edgeseg.data.tfrecord_file import framed_size, write_record
 from edgeseg.data.tfrecord_sample import packed_record
 from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.files import replace_whole_folder
-from edgeseg.geometry import Size, place
+from edgeseg.geometry import Crop, Size, place
 
 MB = 1_000_000
 SPLIT_NAME = re.compile(r"\w[\w.+-]{0,99}")
@@ -54,6 +54,7 @@ def write_pack(
         UsageError: `out` is taken or cannot be written.
     """
     check_place(out, overwrite)
+    dataset.check_crop(settings.crop)
     chosen = list(dict.fromkeys(splits or dataset.splits))
     odd = next((split for split in chosen if not SPLIT_NAME.fullmatch(split)), None)
     if odd is not None:
@@ -67,7 +68,7 @@ def write_pack(
             with _ShardWriter(folder, split, settings.shard_mb * MB) as writer:
                 _write_samples(samples, settings, writer, on_sample)
             shards[split] = writer.finished()
-        spec = PackSpec(dataset.classes, shards, _made(settings, source))
+        spec = PackSpec(dataset.classes, shards, _made(settings, settings.crop or dataset.crop, source))
         spec.write(folder)
         return spec
 
@@ -157,11 +158,11 @@ class _ShardWriter:
         return self._folder / f"{self._split}-{number:05}.partial"
 
 
-def _made(settings: PackSettings, source: str) -> dict[str, object]:
+def _made(settings: PackSettings, crop: Crop | None, source: str) -> dict[str, object]:
     made: dict[str, object] = {
         "size": settings.size and str(settings.size),
         "fit": settings.fit,
-        "crop": settings.crop and list(settings.crop),
+        "crop": crop and list(crop),
         "encoding": settings.encoding,
     }
     if settings.encoding == "jpeg":

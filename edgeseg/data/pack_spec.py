@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgeseg.data.json_files import field, read_json
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
+from edgeseg.geometry import Crop
 from edgeseg.labels import ClassMap
 
 SPEC_FILE = "dataset.json"
@@ -51,6 +52,15 @@ class PackSpec:
     @property
     def samples(self) -> int:
         return sum(len(shard.records) for shards in self.splits.values() for shard in shards)
+
+    @property
+    def crop(self) -> Crop | None:
+        """The part of the pictures that was packed; None for the whole, and for what is no crop."""
+        shares = self.made.get("crop")
+        try:
+            return Crop(*shares) if isinstance(shares, list) else None
+        except (TypeError, UsageError):
+            return None
 
     @property
     def files(self) -> set[str]:

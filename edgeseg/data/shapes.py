@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.data.files import PictureFile, agreeing, read_image, read_picture
+from edgeseg.data.base import Mask
 from edgeseg.errors import DataError, nearest
 from edgeseg.geometry import Size
 from edgeseg.labels import IGNORED, ClassMap, Colour, folded
@@ -43,10 +41,17 @@ class Shape:
 
 
 class Annotation(NamedTuple):
-    """What an annotation file says of one picture: the size it was labelled at, if it says so, and its shapes."""
+    """What an annotation file says of one picture.
+
+    Attributes:
+        size: what the picture was labelled at, if it says so.
+        shapes: in the order they are drawn.
+        exact: the size is that of the picture; otherwise it may be a placeholder, as in many exports to PASCAL VOC.
+    """
 
     size: Size | None
     shapes: Sequence[Shape]
+    exact: bool = True
 
 
 def points_from(values: Iterable[Any], place: str) -> Points:
@@ -130,29 +135,6 @@ def _class_id(shape: Shape, classes: ClassMap) -> int:
     return index
 
 
-class DrawnSample(Sample):
-    """A picture and an annotation that is drawn at the picture's size."""
-
-    def __init__(self, name: str, image: PictureFile, classes: ClassMap, unlabelled: int) -> None:
-        super().__init__(name, classes)
-        self.image = image
-        self.unlabelled = unlabelled
-
-    def _image(self) -> Image:
-        return read_image(self.image)
-
-    def _class_map(self) -> Mask:
-        annotation = self._annotation()
-        picture = read_picture(self.image)
-        # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
-        size = picture.stored if annotation.size == picture.stored else picture.upright
-        return agreeing(draw(annotation.shapes, size, self.classes, self.unlabelled), self.image)
-
-    @abstractmethod
-    def _annotation(self) -> Annotation:
-        """Read the labels. Raises DataError."""
-
-
 def classes_from_names(names: Iterable[str], in_order: bool = False) -> ClassMap:
     """Return a ClassMap of the names that data holds, each once, whatever its case; `ignore` is none.
 
@@ -185,24 +167,3 @@ def distinct_colours(count: int, avoid: Iterable[Colour] = ()) -> Iterator[Any]:
         if colour not in used:
             given += 1
             yield colour
-
-
-DRAWN_OPTIONS = {
-    "names": "the class list, in order and joined by commas; without it, the names found in the data",
-    "unlabelled": "the class of pixels under no shape, or ignore (ignore)",
-    "images": "the folder of the pictures, if it is none of the usual ones",
-}
-
-
-def drawn_classes(found: Iterable[str], names: str, unlabelled: str, in_order: bool = False) -> tuple[ClassMap, int]:
-    """Return the classes of drawn labels and the id of unlabelled pixels, by the options of DRAWN_OPTIONS.
-
-    `found` is only read if `names` is empty.
-    """
-    listed = [name.strip() for name in names.split(",") if name.strip()]
-    unlabelled = "" if folded(unlabelled) == IGNORED else unlabelled
-    classes = classes_from_names(
-        [*(listed or found), *([unlabelled] if unlabelled else [])], in_order=bool(listed) or in_order
-    )
-    index = classes.index(unlabelled) if unlabelled else classes.ignore_index
-    return classes, classes.ignore_index if index is None else index

@@ -23,9 +23,13 @@ SPLIT_OPTIONS = {
     "(the name without its last number)",
 }
 FOLDER_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-LAST_NUMBER = re.compile(r"[\W_]+[A-Za-z]?\d+$|\d+$|(^|[\W_]+)\d+(?![^\W_])(?!.*[\W_]\d+(?![^\W_])).*$|[\W_]*\d+\D*$")
-"""At the end, with a letter as in 0006R0_f00930; else the last that stands alone, as in
-aachen_000000_000019_leftImg8bit; else the last one."""
+LAST_NUMBER = re.compile(
+    r"[\W_]*\d{10,}[._]\d+$|[\W_T]+\d\d[-_:.]\d\d[-_:.]\d\d([.,]\d+)?$|"
+    r"[\W_]+[A-Za-z]?\d+$|\d+$|(^|[\W_]+)\d+(?![^\W_])(?!.*[\W_]\d+(?![^\W_])).*$|[\W_]*\d+\D*$"
+)
+"""Seconds with their fraction, as in 1305031102.175304; a time of day, as in 2026-05-01_12-30-45; a number at the end,
+with a letter as in 0006R0_f00930; else the last that stands alone, as in aachen_000000_000019_leftImg8bit; else the
+last one."""
 
 
 def sequence_of(name: str) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.drawn import drawn_classes
 from edgeseg.data.files import Encoded, MaskDecoder
 from edgeseg.data.masks import has_ids
 from edgeseg.data.pack_spec import Shard, is_pack, read_pack_spec
 from edgeseg.data.palette import Palette, read_palette
-from edgeseg.data.shapes import drawn_classes
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.data.tfrecord_example import Example
 from edgeseg.data.tfrecord_file import read_record, record_offsets
@@ -56,7 +56,7 @@ class TFRecords(ListedDataset):
 
     def _list_pack(self, root: Path, chosen: set[str] | None) -> None:
         spec = read_pack_spec(root)
-        self.classes = spec.classes
+        self.classes, self.crop = spec.classes, spec.crop
         splits = {}
         for split, shards in spec.splits.items():
             wanted = [shard for shard in shards if chosen is None or shard.file in chosen]
@@ -93,7 +93,7 @@ class TFRecords(ListedDataset):
         self.classes = listed.classes
         offsets, broken = _scan(files)
         by_id = encoding == "ids" if encoding else _first_has_ids(offsets, mask)
-        decode: MaskDecoder = listed.decode_ids() if by_id else listed.decode_colours(where)
+        decode: MaskDecoder = listed.decode_ids(trusted=encoding == "ids") if by_id else listed.decode_colours(where)
         layout = EncodedFiles(image, mask, decode)
         samples: list[Sample] = []
         keys: list[str] = []

@@ -39,10 +39,11 @@ def parse_voc(text: bytes, where: str) -> VocAnnotation:
     shapes = [
         shape
         for number, each in enumerate(root.iter("object"), 1)
+        if _text(each, "deleted") != "1"  # LabelMe's web tool keeps what was deleted
         for shape in _shapes(each, f"{where}: object {number}")
     ]
     paths = tuple(filter(None, (_text(root, "filename"), _text(root, "path"))))
-    return VocAnnotation(paths, Annotation(_size(root), shapes))
+    return VocAnnotation(paths, Annotation(_size(root), shapes, exact=False))
 
 
 def _parsed(text: bytes, where: str) -> Element:
@@ -81,8 +82,9 @@ def _text(element: Element, tag: str) -> str:
 def _size(root: Element) -> Size | None:
     values = [_text(root, f"size/{tag}") for tag in ("height", "width")]
     if not all(re.fullmatch(r"[0-9]{1,6}", value) for value in values):
-        return None  # a hint only: the picture itself says its size
-    return Size(*(int(value) for value in values))
+        return None
+    size = Size(*(int(value) for value in values))
+    return size if all(size) else None
 
 
 def _shapes(element: Element, place: str) -> list[Shape]:
@@ -105,6 +107,8 @@ def _polygon(element: Element, place: str) -> Points:
     for child in element:
         match = POINT.match(child.tag)
         if match:
+            if (int(match[2]), match[1]) in values:
+                raise DataError(f"{place}: <{child.tag}> stands twice; expected one polygon with each point once")
             values[int(match[2]), match[1]] = child.text or ""
         elif child.tag == "pt":  # as LabelMe's web tool and its offspring write points
             number = len(values)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgeseg.data.base import Sample
-from edgeseg.data.files import MaskDecoder, data_folder, lonely, sample_of
+from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, sample_of
 from edgeseg.data.image_sets import read_image_sets
 from edgeseg.data.lookup import find_image
 from edgeseg.data.masks import IdMask
@@ -38,7 +38,7 @@ class VocMasks(ListedDataset):
 
     def __init__(self, argument: str, *, images: str = "", ignore: str = "", **split: str) -> None:
         root = data_folder(argument, "a folder with SegmentationClass/*.png and JPEGImages/ in it")
-        masks = sorted((root / "SegmentationClass").rglob("*.png"))
+        masks = files_in(root / "SegmentationClass", "*.png")
         if not masks:
             raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
         labelmap = root / "labelmap.txt"
@@ -52,7 +52,11 @@ class VocMasks(ListedDataset):
         samples: dict[str, Sample] = {}
         for mask in masks:
             stem = mask.relative_to(root / "SegmentationClass").with_suffix("").as_posix()
-            image = find_image(root, folders, (), stem)
+            try:
+                image = find_image(root, folders, (), [stem])
+            except DataError as error:
+                samples[stem] = BrokenSample(str(mask), self.classes, error)
+                continue
             found = sample_of(image, mask, self.classes, decode) if image else None
             samples[stem] = found or lonely(mask, self.classes, folders[0])
         sets = read_image_sets(root, samples, self.classes)

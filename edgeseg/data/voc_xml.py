@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.files import data_folder, read_bytes
+from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.files import data_folder, files_in, read_bytes
 from edgeseg.data.image_sets import read_image_sets
 from edgeseg.data.lookup import find_image
-from edgeseg.data.shapes import DRAWN_OPTIONS, Annotation, DrawnSample, drawn_classes
+from edgeseg.data.shapes import Annotation
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.data.voc_annotation import VocAnnotation, parse_voc
 from edgeseg.errors import DataError
@@ -31,8 +32,8 @@ def read_voc(path: Path) -> VocAnnotation:
 class VocXmlSample(DrawnSample):
     """A picture and its XML file."""
 
-    def __init__(self, path: Path, image: Path, classes: ClassMap, unlabelled: int) -> None:
-        super().__init__(str(path), image, classes, unlabelled)
+    def __init__(self, path: Path, image: Path, classes: ClassMap, rule: DrawRule) -> None:
+        super().__init__(str(path), image, classes, rule)
         self.path = path
 
     def _annotation(self) -> Annotation:
@@ -45,26 +46,36 @@ class VocXml(ListedDataset):
     OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
 
     def __init__(
-        self, argument: str, *, names: str = "", unlabelled: str = "ignore", images: str = "", **split: str
+        self,
+        argument: str,
+        *,
+        names: str = "",
+        unlabelled: str = "ignore",
+        images: str = "",
+        sizes: str = "check",
+        **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder with Annotations/*.xml and JPEGImages/ in it")
         annotations = self.root / "Annotations" if (self.root / "Annotations").is_dir() else self.root
-        paths = sorted(path for path in annotations.rglob("*.xml") if not path.name.startswith("."))
+        paths = files_in(annotations, "*.xml")
         if not paths:
             raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
         try:
-            self.classes, self._unlabelled = drawn_classes(_names(paths), names, unlabelled)
+            self.classes, background = drawn_classes(_names(paths), names, unlabelled)
         except DataError as error:
             raise DataError(f"{annotations}: {error}") from error
+        self._rule = DrawRule(background, sizes)
         self._images = self.root / images if images else None
-        samples = {path.relative_to(annotations).with_suffix("").as_posix(): self._sample(path) for path in paths}
+        keys = [path.relative_to(annotations).with_suffix("").as_posix() for path in paths]
+        found = one_each(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
+        samples = dict(zip(keys, found, strict=True))
         sets = read_image_sets(self.root, samples, self.classes)
         if sets:
             self._list(sets)
         else:
             self._divide(list(samples.values()), list(samples), SplitRule.parse(split))
 
-    def _sample(self, path: Path) -> Sample:
+    def _sample(self, path: Path, key: str) -> Sample:
         folders = [
             path.parent,
             *(up / name for up in (path.parent.parent, self.root) for name in ("JPEGImages", "images")),
@@ -73,16 +84,18 @@ class VocXml(ListedDataset):
             folders = [self._images]
         try:
             # The XML's own name first: it needs no reading of the file, and exporters write odd names inside.
-            image = find_image(self.root, folders, (), path.stem) or find_image(
-                self.root, folders, read_voc(path).paths
-            )
+            image = find_image(self.root, folders, _hints(path), [key, path.stem])
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
         if image is None:
             places = ", ".join(str(folder) for folder in dict.fromkeys(folders))
             problem = DataError(f"{path}: no image of this name; looked in {places}: add it, or say images=FOLDER")
             return BrokenSample(str(path), self.classes, problem)
-        return VocXmlSample(path, image, self.classes, self._unlabelled)
+        return VocXmlSample(path, image, self.classes, self._rule)
+
+
+def _hints(path: Path) -> Iterator[str]:
+    yield from read_voc(path).paths
 
 
 def _names(paths: Sequence[Path]) -> Iterator[str]:

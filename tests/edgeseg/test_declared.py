@@ -51,6 +51,22 @@ def test_declared_splits_and_merging(tmp_path: Path) -> None:
     assert len(dataset.split("val")) == 1
 
 
+def test_pictures_that_would_share_a_mask_are_an_error(tmp_path: Path) -> None:
+    path = declare(tmp_path, (HEAD + CLASSES).replace("{path}", "{name}"))
+    with pytest.raises(DataError, match=r"gives monday/1 and tuesday/1 the same mask, .*1_ids\.png; .*\{path\}"):
+        open_dataset(str(path))
+    write_picture(tmp_path / "frames" / "monday" / "1.png")
+    with pytest.raises(DataError, match=r"matches .*1\.jpg and 1\.png; expected one picture of a name"):
+        open_dataset(str(declare(tmp_path, (HEAD + CLASSES).replace("*.jpg", "*"))))
+
+
+def test_a_name_of_two_pictures_in_a_list_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("1\n")
+    dataset = open_dataset(str(declare(tmp_path, HEAD + CLASSES + '[splits]\ntrain = "train.txt"\n')))
+    with pytest.raises(DataError, match=r"the name '1' is that of several pictures; .*such as tuesday/1"):
+        dataset.split("train")
+
+
 def test_declared_colours(tmp_path: Path) -> None:
     text = HEAD.replace("[14]", "[[1, 2, 3]]\nencoding = 'colours'") + CLASSES
     path = declare(tmp_path, text)

@@ -19,7 +19,7 @@ from edgeseg.data import open_dataset
 from edgeseg.data.coco import CocoFile
 from edgeseg.data.labelme import read_labelme
 from edgeseg.data.rle import mask_from_rle
-from edgeseg.errors import DataError, EdgesegError
+from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.geometry import Size
 
 CATEGORIES = [{"id": 7, "name": "Sky"}, {"id": 3, "name": "road"}, {"id": 4, "name": "Car"}]
@@ -66,6 +66,70 @@ def test_coco_shapes_are_drawn_in_file_order(tmp_path: Path) -> None:
     assert (ids[17, 0:3] == 1).all()
     assert (ids[12:, 27:] == 255).all()
     assert ids[0, 0] == 0
+
+
+def test_coco_crowds_are_ignored_unless_they_are_classes(tmp_path: Path) -> None:
+    """Some tools write every brushed region as a crowd."""
+    coco(tmp_path, annotation(4, {"size": [20, 30], "counts": [0, 20, 580]}, iscrowd=1))
+    for option, expected in (("", 255), ("&crowd=class", 2)):
+        ids = open_dataset(f"coco:{tmp_path}?unlabelled=road{option}").split("train")[0].read_class_map()
+        assert (set(ids[:, 0]), set(ids[:, 1])) == ({expected}, {1})
+    with pytest.raises(UsageError, match="crowd=label; expected ignore or class"):
+        open_dataset(f"coco:{tmp_path}?crowd=label")
+
+
+def test_coco_labels_of_another_size_are_an_error_or_scaled(tmp_path: Path) -> None:
+    runs = {"size": [10, 15], "counts": [0, 10, 140]}
+    path = coco(tmp_path, annotation(7, [[0, 0, 15, 0, 15, 5, 0, 5]]), annotation(4, runs))
+    path.write_text(path.read_text().replace('"width": 30, "height": 20', '"width": 15, "height": 10'))
+    with pytest.raises(DataError, match="labelled at 15x10, but the picture is 30x20"):
+        open_dataset(f"coco:{tmp_path}").split("train")[0].read()
+    ids = open_dataset(f"coco:{tmp_path}?sizes=scale").split("train")[0].read_class_map()
+    assert (ids[:, :2] == 2).all()
+    assert (ids[:10, 2:] == 0).all()
+    assert (ids[11:, 2:] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"id": 3, "name": "road"', '"id": 7, "name": "road"', r"category 2: id 7 is that of 'Sky' and of 'road'"),
+        ('"images": [', '"images": [{"id": 5, "file_name": "b.png"}, ', r"image 1: id 5 is given to several images"),
+        ('"images": [', '"images": [{"id": 6, "file_name": "a.png"}, ', r"images/a\.png is labelled in .* already"),
+        ('"image_id": 5', '"image_id": 6', r"annotation 1: image 6 is not listed"),
+    ],
+)
+def test_coco_files_that_were_put_together_wrongly(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    path = coco(tmp_path, annotation(7, [SQUARE]))
+    write_picture(tmp_path / "images" / "b.png")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=expected):
+        open_dataset(f"coco:{tmp_path}").split("train")
+
+
+def test_a_coco_picture_in_a_folder_is_not_the_one_of_its_name_beside_it(tmp_path: Path) -> None:
+    coco(tmp_path, annotation(7, [SQUARE]), file_name="monday\\a.png")
+    write_picture(tmp_path / "images" / "monday" / "a.png")
+    write_picture(tmp_path / "annotations" / "a.png", 9, 9)
+    sample = open_dataset(f"coco:{tmp_path}?group=(.*)/").split("train")[0]
+    assert sample.read_image().shape == (20, 30, 3)
+
+
+def test_coco_s_own_folder_has_other_files_of_the_same_pictures(tmp_path: Path) -> None:
+    coco(tmp_path, annotation(7, [SQUARE]))
+    (tmp_path / "annotations" / "captions_train2017.json").write_text('{"images": [], "annotations": []}')
+    assert len(open_dataset(f"coco:{tmp_path}").split("train")) == 1
+
+
+def test_pictures_of_one_name_in_several_coco_files_are_all_there(tmp_path: Path) -> None:
+    for drive in ("monday", "friday"):
+        coco(tmp_path / drive, annotation(7, [SQUARE]), name="instances_default.json")
+        (tmp_path / drive / "instances_default.json").rename(tmp_path / f"{drive}.json")
+        text = (tmp_path / f"{drive}.json").read_text().replace("a.png", f"{drive}/images/a.png")
+        (tmp_path / f"{drive}.json").write_text(text.replace(f"{drive}/images/a.png", "a.png"))
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png is labelled in .*friday\.json: a\.png already"):
+        open_dataset(f"coco:{tmp_path}").split("train")
 
 
 def test_coco_files_are_splits_and_merge(tmp_path: Path) -> None:
@@ -194,20 +258,36 @@ def test_labelme_shapes(tmp_path: Path) -> None:
         shape("sign", [[20, 5], [23, 5]], "circle"),
         shape("pole", [[-1, 0], [2, 3]], "mask", mask=base64.b64encode(stream.getvalue()).decode()),
         shape("lane", [[0, 0], [29, 19]], "line"),
+        shape("zebra", [[26, 0], [29, 2], [27, 4], [24, 2]], "rotation", direction=0.6),
     )
     dataset = open_dataset(f"labelme:{tmp_path}")
-    assert dataset.classes.names == ("Road", "Car", "pole", "sign")
+    assert dataset.classes.names == ("Road", "Car", "pole", "sign", "zebra")
     ids = dataset.split("train")[0].read()[1]
     assert (ids[12:15, 4:9] == 1).all()
     assert (ids[5, 17:24] == 3).all()
     assert (ids[2, 17], ids[9, 0]) == (255, 255)
     assert [ids[1, 0], ids[2, 1], ids[3, 2], ids[0, 0]] == [2, 2, 2, 255]
+    assert [ids[2, 26], ids[0, 24], ids[4, 29]] == [4, 255, 255]
+
+
+def test_labelme_labels_of_another_size_are_an_error_or_scaled(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    stream = io.BytesIO()
+    Image.fromarray(np.full((5, 3), 255, np.uint8)).save(stream, "PNG")
+    text = base64.b64encode(stream.getvalue()).decode()
+    labelme(tmp_path, shape("pole", [[2, 5], [4, 9]], "mask", mask=text), imageHeight=10, imageWidth=15)
+    with pytest.raises(DataError, match=r"a\.json: labelled at 15x10, but the picture is 30x20"):
+        open_dataset(f"labelme:{tmp_path}").split("train")[0].read()
+    ids = open_dataset(f"labelme:{tmp_path}?sizes=scale").split("train")[0].read_class_map()
+    expected = np.full((20, 30), 255)
+    expected[10:20, 4:10] = 0
+    assert np.array_equal(ids, expected)
 
 
 def test_labelme_pictures_and_splits(tmp_path: Path) -> None:
     for split in ("train", "val"):
-        labelme(tmp_path / split, shape("a", [[0, 0], [5, 5], [0, 5]]), imagePath="..\\pictures\\other.png")
-    write_picture(tmp_path / "pictures" / "other.png")
+        labelme(tmp_path / split, shape("a", [[0, 0], [5, 5], [0, 5]]), imagePath=f"..\\pictures\\{split}.png")
+        write_picture(tmp_path / "pictures" / f"{split}.png")
     dataset = open_dataset(f"labelme:{tmp_path}")
     assert dataset.splits == ("train", "val")
     dataset.split("val")[0].read()

@@ -180,6 +180,9 @@ def test_pairs_that_are_not_complete_are_listed(tmp_path: Path) -> None:
         ("Road 1 2 3\nroad 1 2 3\nRoad 4 5 6", "given twice"),
         ("", "0 classes"),
         (":1,2,3::", "line 1"),
+        ("Road,128,64\n", "line 1: 'Road,128,64'"),
+        ("1 2 3 2 wheeler\n4 5 6 car", "line 1: '1 2 3 2 wheeler'"),
+        ("1 Road\n2 Sky\n", "line 1: id 1; expected 0"),
     ],
 )
 def test_class_lists(tmp_path: Path, text: str, expected: str | None) -> None:
@@ -190,6 +193,69 @@ def test_class_lists(tmp_path: Path, text: str, expected: str | None) -> None:
         return
     with pytest.raises(DataError, match=rf"classes\.txt: .*{expected}"):
         read_palette(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,r,g,b\nRoad,128,64,128\n2 wheeler,1,2,3\n",
+        "0: Road 128 64 128\n1: 2 wheeler 1 2 3\n",
+        "Road 128 64 128\n2 wheeler 1 2 3",
+        "0 128 64 128 Road\n1 1 2 3 wheeler",
+        "128 64 128\tRoad\n1 2 3\twheeler\n",
+    ],
+)
+def test_other_programs_class_lists_move_no_id(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "classes.txt"
+    path.write_text(text)
+    (road, colour), (wheeler, other) = read_palette(path).lines
+    assert (road, colour, wheeler.removeprefix("2 "), other) == ("Road", (128, 64, 128), "wheeler", (1, 2, 3))
+
+
+@given(st.text(max_size=60) | st.text("Road0123456789,: \t\n#name", max_size=60))
+def test_any_class_list_is_read_or_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-classes.txt"
+    path.write_bytes(text.encode())
+    message = f"{path}: \n"
+    try:
+        assert read_palette(path).lines
+    except DataError as error:
+        message = str(error) + "\n"
+    assert message.startswith(f"{path}: ")
+    assert message.count("\n") == 1
+
+
+def test_a_palette_in_another_order_than_the_class_list_is_an_error(tmp_path: Path) -> None:
+    """Programs that save colours as a palette PNG give them indices as they come."""
+    folder(tmp_path, IDS)
+    order = [2, 0, 1]
+    image = Image.fromarray(np.choose(IDS, np.argsort(order)).astype(np.uint8)).convert("P")
+    image.putdata(np.choose(IDS, np.argsort(order)).ravel().tolist())
+    image.putpalette(COLOURS[order].ravel().tolist())
+    image.save(tmp_path / "masks" / "a1.png")
+    sample = open_dataset(f"folder:{tmp_path}?val=0").split("train")[0]
+    with pytest.raises(DataError, match=r"a1\.png: palette index 0 has colour .* gives to id 2; say encoding=colours"):
+        sample.read()
+    sample = open_dataset(f"folder:{tmp_path}?val=0&encoding=colours").split("train")[0]
+    assert np.array_equal(sample.read()[1], np.where(IDS == 2, 255, IDS))
+    assert len(open_dataset(f"folder:{tmp_path}?val=0&encoding=ids").split("train")[0].read()) == 2
+
+
+def test_hidden_files_of_other_programs_are_no_samples(tmp_path: Path) -> None:
+    argument = folder(tmp_path, IDS)
+    for part in ("images", "masks"):
+        for name in ("._a1.png", ".ipynb_checkpoints/a1-checkpoint.png", "__MACOSX/a1.png"):
+            path = tmp_path / part / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"Mac OS X")
+    assert len(open_dataset(argument).split("train")) == 2
+
+
+def test_two_pictures_of_one_mask_are_an_error(tmp_path: Path) -> None:
+    argument = folder(tmp_path, IDS)
+    write_picture(tmp_path / "images" / "a1.png")
+    with pytest.raises(DataError, match=r"a1\.png: another picture of this name has .*a1\.png too"):
+        open_dataset(argument).split("train")
 
 
 def test_voc_masks_as_cvat_writes_them(tmp_path: Path) -> None:

@@ -92,6 +92,22 @@ def test_a_crop_alone_keeps_its_pixels(camvid: Path, tmp_path: Path) -> None:
     assert np.array_equal(packed.split("val")[1].read_image(), whole[9:45, 8:56])
 
 
+def test_a_crop_is_not_cut_again(camvid: Path, tmp_path: Path) -> None:
+    assert pack(f"camvid:{camvid}", tmp_path / "pack", "--crop", "8,9,48,36").exception is None
+    data = f"tfrecord:{tmp_path / 'pack'}?classes=Road;rest=*"
+    commands = (
+        ["data", "pack", data, "--out", tmp_path / "again", "--crop", "0,0,20,20"],
+        ["data", "preview", data, "--out", tmp_path / "p.png", "--crop", "0,0,20,20"],
+        ["train", "--data", data, "--out", tmp_path / "run", "--crop", "0,0,20,20", "--size", "64x32"],
+    )
+    for command in commands:
+        failed = CliRunner().invoke(cli, [str(part) for part in command], standalone_mode=False).exception
+        assert isinstance(failed, UsageError), failed
+        assert "packed with the crop [0.0833, 0.125, 0.5, 0.5]" in str(failed)
+    assert pack(data, tmp_path / "again").exception is None
+    assert open_dataset(f"tfrecord:{tmp_path / 'again'}").crop == Crop(8 / 96, 9 / 72, 48 / 96, 36 / 72)
+
+
 def test_shards_have_their_size_and_merged_classes_are_packed(tmp_path: Path) -> None:
     data = "scenes:train=7,val=1,test=0,size=512x256?classes=road;rest=*"
     assert pack(data, tmp_path / "pack", "--shard-mb", 1, "--split", "train").exception is None

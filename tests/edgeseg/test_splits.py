@@ -27,6 +27,10 @@ from edgeseg.errors import DataError, UsageError
         ("a (3)", "a"),
         ("0007", ""),
         ("no-number", "no-number"),
+        ("1305031102.175304", ""),
+        ("left/1305031102_175304", "left/"),
+        ("2026-05-01_12-30-45", "2026-05-01"),
+        ("2026-05-01T12:30:45.5", "2026-05-01"),
     ],
 )
 def test_the_drive_of_a_name(name: str, drive: str) -> None:

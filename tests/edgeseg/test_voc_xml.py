@@ -16,7 +16,7 @@ from edgeseg.data import open_dataset
 from edgeseg.data.shapes import Shape, clipped, draw
 from edgeseg.data.voc_annotation import parse_voc
 from edgeseg.data.voc_xml import read_voc
-from edgeseg.errors import DataError, EdgesegError
+from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 
@@ -109,6 +109,51 @@ def test_pictures_are_found_in_the_usual_places(tmp_path: Path, picture: str, fi
     assert image.shape[:2] == class_map.shape == (20, 30)
 
 
+def test_a_mask_beside_a_picture_is_not_taken_for_it(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.jpg", 20, 31)
+    write_picture(tmp_path / "images" / "a.png")
+    write(tmp_path, voc(ROAD, filename="a.jpg"))
+    assert class_map(tmp_path).shape == (20, 31)
+    write(tmp_path, voc(ROAD, filename="b.jpg"))
+    with pytest.raises(DataError, match=r"images: a\.png and a\.jpg have one name; expected one picture"):
+        open_dataset(f"voc-xml:{tmp_path}").split("train")
+
+
+def test_folders_of_drives_are_kept_apart(tmp_path: Path) -> None:
+    for drive, width in (("monday", 30), ("friday", 31)):
+        write_picture(tmp_path / "JPEGImages" / drive / "1.png", 20, width)
+        write(tmp_path, voc(ROAD), f"{drive}/1")
+    samples = [each for split in ("train", "val") for each in open_dataset(f"voc-xml:{tmp_path}").split(split)]
+    assert {Path(each.name).parent.name: each.read_image().shape[1] for each in samples} == {"monday": 30, "friday": 31}
+    write_picture(tmp_path / "flat" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png is labelled in .*friday/1\.xml already"):
+        open_dataset(f"voc-xml:{tmp_path}?images=flat&val=0").split("train")
+
+
+def test_deleted_objects_are_left_out_and_a_point_stands_once(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    write(tmp_path, voc(ROAD, CAR.replace("<bndbox>", "<deleted>1</deleted><bndbox>")))
+    assert set(np.unique(class_map(tmp_path))) == {0, 255}
+    write(tmp_path, voc(ROAD.replace("<x2>", "<x1>").replace("</x2>", "</x1>")))
+    with pytest.raises(DataError, match=r"object 1 \(Road\): <x1> stands twice"):
+        class_map(tmp_path, "?names=Road")
+
+
+def test_a_picture_that_was_resized_after_labelling_is_noticed(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    small = "<size><width>15</width><height>10</height></size>"
+    write(tmp_path, voc(voc_polygon("Road", 0, 5, 15, 5, 15, 10, 0, 10), size=small))
+    with pytest.raises(DataError, match=r"a\.xml: labelled at 15x10, but the picture is 30x20; .*sizes=scale"):
+        class_map(tmp_path)
+    ids = class_map(tmp_path, "?sizes=scale")
+    assert ((ids[10:] == 0).all(), (ids[:10] == 255).all()) == (True, True)
+    assert (class_map(tmp_path, "?sizes=ignore")[11:] == 255).all()
+    write(tmp_path, voc(ROAD, size=small))
+    assert (class_map(tmp_path)[10:] == 0).all(), "what lies beyond a placeholder was drawn on the picture"
+    with pytest.raises(UsageError, match=r"sizes=scaled.*expected check, scale, ignore"):
+        class_map(tmp_path, "?sizes=scaled")
+
+
 def test_a_folder_for_the_pictures(tmp_path: Path) -> None:
     write_picture(tmp_path / "frames" / "a.png")
     write(tmp_path, voc(ROAD))
@@ -187,7 +232,7 @@ def test_image_sets_and_folders_are_splits(tmp_path: Path) -> None:
     sets = tmp_path / "ImageSets" / "Segmentation"
     sets.mkdir(parents=True)
     (sets / "train.txt").write_text("b1\na1\n")
-    (sets / "val.txt").write_text("a2\nc9\n")
+    (sets / "val.txt").write_text('"a2"\t1\nc9\n')
     dataset = open_dataset(f"voc-xml:{tmp_path}")
     assert [Path(sample.name).stem for sample in dataset.split("train")] == ["b1", "a1"]
     with pytest.raises(DataError, match=r"val\.txt: line 2: 'c9' is no sample"):

@@ -1,0 +1,137 @@
+"""Samples whose labels are drawn at the size of their picture, and the options that their formats share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.files import MAX_PIXELS, PictureFile, agreeing, read_image, read_picture
+from edgeseg.data.shapes import Annotation, Shape, classes_from_names, draw
+from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.geometry import Size
+from edgeseg.labels import IGNORED, ClassMap, folded
+
+DRAWN_OPTIONS = {
+    "names": "the class list, in order and joined by commas; without it, the names found in the data",
+    "unlabelled": "the class of pixels under no shape, or ignore (ignore)",
+    "images": "the folder of the pictures, if it is none of the usual ones",
+    "sizes": "where labels state another size than their picture has: check, scale them, or ignore it (check)",
+}
+SIZES = ("check", "scale", "ignore")
+SAME_ASPECT = 0.01  # a resized picture's sides are whole pixels
+
+
+@dataclass(frozen=True)
+class DrawRule:
+    """How a format draws.
+
+    Attributes:
+        unlabelled: the class id of pixels under no shape.
+        sizes: one of SIZES. Raises UsageError for another.
+    """
+
+    unlabelled: int
+    sizes: str = "check"
+
+    def __post_init__(self) -> None:
+        if self.sizes not in SIZES:
+            raise UsageError(f"option sizes={self.sizes}{nearest(self.sizes, SIZES)}; expected {', '.join(SIZES)}")
+
+
+class DrawnSample(Sample):
+    """A picture and an annotation that is drawn at the picture's size."""
+
+    def __init__(self, name: str, image: PictureFile, classes: ClassMap, rule: DrawRule) -> None:
+        super().__init__(name, classes)
+        self.image = image
+        self.rule = rule
+
+    def _image(self) -> Image:
+        return read_image(self.image)
+
+    def _class_map(self) -> Mask:
+        annotation = self._annotation()
+        picture = read_picture(self.image)
+        # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
+        size = picture.stored if annotation.size == picture.stored else picture.upright
+        shapes = self._at(annotation, size)
+        return agreeing(draw(shapes, size, self.classes, self.rule.unlabelled), self.image)
+
+    def _at(self, annotation: Annotation, size: Size) -> Sequence[Shape]:
+        """Return the shapes for a picture of a size; a picture that was resized after labelling lies elsewhere."""
+        stated = annotation.size
+        if stated is None or stated == size or self.rule.sizes == "ignore":
+            return annotation.shapes
+        if self.rule.sizes == "scale":
+            return [_scaled(shape, stated, size) for shape in annotation.shapes]
+        if not annotation.exact and not _looks_resized(annotation.shapes, stated, size):
+            return annotation.shapes
+        raise DataError(
+            f"{self.name}: labelled at {stated}, but the picture is {size}; expected one size: say sizes=scale if the "
+            f"picture was resized, or sizes=ignore if {stated} is wrong"
+        )
+
+    @abstractmethod
+    def _annotation(self) -> Annotation:
+        """Read the labels. Raises DataError."""
+
+
+def _looks_resized(shapes: Sequence[Shape], stated: Size, size: Size) -> bool:
+    """Return whether a stated size that may be a placeholder is meant: of the picture's aspect, and all lies in it."""
+    if abs(stated.width * size.height / (stated.height * size.width) - 1) > SAME_ASPECT:
+        return False
+    points = [shape.points for shape in shapes if shape.points is not None]
+    return bool(points) and bool((np.concatenate(points) <= (stated.width, stated.height)).all())
+
+
+def _scaled(shape: Shape, stated: Size, size: Size) -> Shape:
+    factors = np.array([size.width / stated.width, size.height / stated.height])
+    if shape.points is not None:
+        return replace(shape, points=shape.points * factors)
+    if shape.region is None:
+        return shape
+    width, height = (max(1, round(side)) for side in shape.region.shape[::-1] * factors)
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{shape.place}: a region of {width}x{height} pixels once it is scaled; correct the sizes")
+    region = cv2.resize(shape.region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    left, top = (round(place) for place in np.array(shape.origin) * factors)
+    return replace(shape, region=region, origin=(left, top))
+
+
+def one_each(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the samples, broken where they label a picture that an earlier one labels: each lacks the other's."""
+    first: dict[str, str] = {}
+    kept: list[Sample] = []
+    for sample in samples:
+        picture = str(sample.image) if isinstance(sample, DrawnSample) and isinstance(sample.image, Path) else ""
+        if picture in first:
+            problem = DataError(
+                f"{sample.name}: {picture} is labelled in {first[picture]} already; expected all labels of a picture "
+                f"in one place: join them"
+            )
+            kept.append(BrokenSample(sample.name, sample.classes, problem))
+            continue
+        if picture:
+            first[picture] = sample.name
+        kept.append(sample)
+    return kept
+
+
+def drawn_classes(found: Iterable[str], names: str, unlabelled: str, in_order: bool = False) -> tuple[ClassMap, int]:
+    """Return the classes of drawn labels and the id of unlabelled pixels, by the options of DRAWN_OPTIONS.
+
+    `found` is only read if `names` is empty.
+    """
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    unlabelled = "" if folded(unlabelled) == IGNORED else unlabelled
+    classes = classes_from_names(
+        [*(listed or found), *([unlabelled] if unlabelled else [])], in_order=bool(listed) or in_order
+    )
+    index = classes.index(unlabelled) if unlabelled else classes.ignore_index
+    return classes, classes.ignore_index if index is None else index
