@@ -20,6 +20,7 @@ from edgeseg.inspect_commands import inspect
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
+from edgeseg.runtime.engine_commands import engine
 from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 from edgeseg.settings import TrainSettings
 
@@ -94,6 +95,7 @@ cli.add_command(models)
 
 cli.add_command(export)
 cli.add_command(inspect)
+cli.add_command(engine)
 
 
 @cli.command()
