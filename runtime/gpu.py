@@ -72,7 +72,7 @@ def _driver() -> ctypes.CDLL:
     try:
         return ctypes.CDLL(DRIVER)
     except OSError as error:
-        raise NoGpuError(f"no NVIDIA driver here ({DRIVER} cannot be loaded)") from error
+        raise NoGpuError(f"no NVIDIA driver here: {DRIVER} cannot be loaded") from error
 
 
 def _attribute(driver: ctypes.CDLL, device: ctypes.c_int, number: int) -> int:

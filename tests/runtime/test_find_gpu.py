@@ -46,7 +46,7 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler to m
 def test_without_a_driver_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     if ctypes.util.find_library("cuda"):
         monkeypatch.setattr(gpu, "DRIVER", "libcuda-that-is-not-there.so.1")
-    with pytest.raises(NoGpuError, match=r"no NVIDIA driver here \(libcuda.* cannot be loaded\)"):
+    with pytest.raises(NoGpuError, match=r"no NVIDIA driver here: libcuda.* cannot be loaded"):
         find_gpu()
     assert "no NVIDIA driver" in (no_gpu() or "")
 
