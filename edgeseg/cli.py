@@ -21,6 +21,7 @@ from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
 from edgeseg.run_directory import RunDirectory
 from edgeseg.runtime.doctor_command import doctor
+from edgeseg.runtime.engine_commands import engine
 from edgeseg.runtime.replay_command import replay
 from edgeseg.settings import TrainSettings
 
@@ -93,6 +94,7 @@ cli.add_command(data)
 cli.add_command(models)
 cli.add_command(export)
 cli.add_command(inspect)
+cli.add_command(engine)
 cli.add_command(benchmark)
 cli.add_command(replay)
 cli.add_command(doctor)

@@ -33,6 +33,12 @@ def inspect(
     for path in filter(None, (json_path, write_spec)):
         check_writable(path)
 
+    from edgeseg.runtime.engine_card import is_engine
+
+    if is_engine(file):
+        _show_engine(file, json_path)
+        return
+
     from edgeseg.inspection import inspect_onnx, lines_of
 
     found = inspect_onnx(file)
@@ -46,3 +52,21 @@ def inspect(
 
         write_whole(write_spec, draft_spec(found, size, classes).to_json() + "\n")
         say(f"{write_spec}: guessed, so correct what is wrong: {GUESSED}")
+
+
+def _show_engine(file: Path, json_path: Path | None) -> None:
+    """An engine says nothing without its GPU; its card says what it was built from and for."""
+    from edgeseg.files import write_whole
+    from edgeseg.runtime.engine_card import EngineCard, file_sha256
+    from edgeseg.spec_lines import spec_lines
+
+    card = EngineCard.read(file)
+    key = card.key
+    is_whole = "" if file_sha256(file) == card.engine_sha256 else "; NOT the file that was built: build it again"
+    say(f"{file}: TensorRT engine, {key.precision}, {file.stat().st_size / 1e6:.1f} MB{is_whole}")
+    say(f"built by {key.library} {key.version} for GPU {key.gpu}, compute capability {key.compute_capability}")
+    say(f"from an ONNX file of SHA-256 {key.onnx_sha256}")
+    for line in spec_lines(card.spec):
+        say(line)
+    if json_path:
+        write_whole(json_path, card.to_json())

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, shape_inference
 from edgeseg.errors import ModelError
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.spec import METADATA_KEY, ModelSpec
+from edgeseg.spec_lines import spec_lines
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)
@@ -234,15 +235,3 @@ def lines_of(found: Inspection) -> Iterator[str]:
             f"channels {each.channels[0]} to {each.channels[1]}"
         )
     yield from spec_lines(found.spec) if found.spec else ["no edgeseg model spec: --write-spec drafts one"]
-
-
-def spec_lines(spec: ModelSpec) -> Iterator[str]:
-    """Yield what a user reads of a spec."""
-    frames = f"frames of {spec.camera_size}, " if spec.camera_size else ""
-    yield f"spec: {spec.name}, {frames}network {spec.input_size}, fit {spec.fit}, {spec.precision}"
-    yield f"classes: {', '.join(spec.classes.names)}"
-    if spec.trained_on:
-        reached = ", ".join(f"{name} {value:.4g}" for name, value in spec.metrics.items())
-        yield f"trained on {spec.trained_on}{f', reached {reached}' if reached else ''}"
-    if spec.versions:
-        yield f"made with {', '.join(f'{name} {version}' for name, version in spec.versions.items())}"

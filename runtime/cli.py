@@ -22,6 +22,8 @@ from edgeseg.runtime.source import SourceOptions
 from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.engines import Engine
+    from edgeseg.runtime.hang_guard import HangGuard
     from edgeseg.runtime.logs import Log
     from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher
     from edgeseg.runtime.metrics import Metrics
@@ -124,6 +126,7 @@ def camera(
     """
     # Heavy imports wait until here: --help must answer at once.
     from edgeseg.runtime.engines import load_engine
+    from edgeseg.runtime.hang_guard import HangGuard
     from edgeseg.runtime.logs import JsonLog, TextLog
     from edgeseg.runtime.loop import LoopSettings, run
     from edgeseg.runtime.service import Service
@@ -140,12 +143,14 @@ def camera(
             engine = take_engine_settings(options)
             settings = LoopSettings(**options, road=road)
             _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
+            guard = HangGuard()
+            held.callback(guard.close)
             watchers: list[Watcher] = [log, held.enter_context(Service())]
             if metrics_port is not None:
                 watchers.append(held.enter_context(_metrics(metrics_port)))
             outcome = run(
                 parsed,
-                lambda: load_engine(model, engine, log.notice),
+                lambda: _guarded(load_engine(model, engine, log.notice), guard),
                 settings,
                 stop.event,
                 watch=_each(watchers),
@@ -159,6 +164,11 @@ def camera(
         log.error(error)
         return error.exit_code
     return 0
+
+
+def _guarded(engine: Engine, guard: HangGuard) -> Engine:
+    engine.guard = guard
+    return engine
 
 
 def _each(watchers: list[Watcher]) -> Watcher:

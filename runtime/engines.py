@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 from abc import ABC, abstractmethod
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
 from edgeseg.geometry import Size
-from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, EngineSettings
+from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, GPU_BACKENDS, EngineSettings
 from edgeseg.runtime.graph_form import GraphForm, Tensor, form_of
+from edgeseg.runtime.hang_guard import HangGuard
 from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.spec import ModelSpec
 
@@ -47,12 +49,16 @@ class Engine(ABC):
         device: the hardware's name.
         spec: of the model.
         frame_size: the picture size that `run` takes.
+        guard: ends the process if a run hangs; None where somebody else watches.
+        min_fps: what the warm-up must reach; 0 for anything.
     """
 
     backend: str
     device: str
     spec: ModelSpec
     frame_size: Size
+    guard: HangGuard | None = None
+    min_fps: float = 0.0
 
     def run(self, frame: NDArray[np.uint8]) -> Result:
         """Segment one frame.
@@ -67,18 +73,32 @@ class Engine(ABC):
         expected = (*self.frame_size, 3)
         if frame.shape != expected or frame.dtype != np.uint8 or not frame.flags.c_contiguous:
             raise ValueError(f"frame is {frame.shape} {frame.dtype}; expected {expected} uint8, C-contiguous")
-        start = time.perf_counter()
-        prepared = self._prepare(frame)
-        begun = time.perf_counter()
-        class_map, confidence, engine_ms = self._run(prepared)
-        host_ms = (time.perf_counter() - begun) * 1e3
-        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, (begun - start) * 1e3)
+        with self.guard or contextlib.nullcontext():
+            return self._timed_run(frame)
 
     def warm_up(self, runs: int) -> None:
-        """Run grey frames, so that lazy allocation and first-run costs fall on no real frame."""
+        """Run grey frames, so that lazy allocation and first-run costs fall on no real frame.
+
+        The guard does not watch them: a first run may compile for a minute. It learns what a run takes.
+
+        Raises:
+            EngineError: the engine failed, or is slower than `min_fps`.
+        """
         frame = np.full((*self.frame_size, 3), 127, np.uint8)
+        seconds = []
         for _ in range(runs):
-            self.run(frame)
+            start = time.perf_counter()
+            self._timed_run(frame)
+            seconds.append(time.perf_counter() - start)
+        if not seconds:
+            return
+        if self.guard:
+            self.guard.allow(seconds[-1])
+        fps = 1 / min(seconds)
+        if fps < self.min_fps:
+            raise EngineError(
+                f"{self.backend} on {self.device} reaches {fps:.1f} frames a second; expected at least {self.min_fps:g}"
+            )
 
     def close(self) -> None:
         """Free what the engine holds."""
@@ -89,7 +109,16 @@ class Engine(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with self.guard or contextlib.nullcontext():  # a device that has failed may hang here
+            self.close()
+
+    def _timed_run(self, frame: NDArray[np.uint8]) -> Result:
+        start = time.perf_counter()
+        prepared = self._prepare(frame)
+        begun = time.perf_counter()
+        class_map, confidence, engine_ms = self._run(prepared)
+        host_ms = (time.perf_counter() - begun) * 1e3
+        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, (begun - start) * 1e3)
 
     def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         """Return what `_run` takes."""
@@ -165,12 +194,15 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
     """
     model = open_model_file(path, settings.spec)
     if settings.backend == "auto":
-        return _best(model, settings, notice or (lambda text: None))
-    kind = backend_class(settings.backend)
-    reason = kind.missing()
-    if reason:
-        raise EngineError(f"backend {settings.backend}: {reason}")
-    return kind(model, settings)
+        engine = _best(model, settings, notice or (lambda text: None))
+    else:
+        kind = backend_class(settings.backend)
+        reason = kind.missing()
+        if reason:
+            raise EngineError(f"backend {settings.backend}: {reason}")
+        engine = kind(model, settings)
+    engine.min_fps = settings.min_fps
+    return engine
 
 
 def backend_class(backend: str) -> type[GraphEngine]:
@@ -184,7 +216,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     """Return the first engine that works, and say of those before it why they do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
-    for backend in BACKENDS:
+    for backend in GPU_BACKENDS if settings.require_gpu else BACKENDS:
         if backend in AUTO_LEAVES_OUT:
             continue
         try:
@@ -200,6 +232,8 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
         except ModuleNotFoundError as error:
             reason = f"{error.name} is not installed"
         passed_over.append(f"{backend} ({reason})")
+    if settings.require_gpu:
+        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
     if last:
         raise last
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")

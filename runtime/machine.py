@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgeseg.runtime.child import child_command
+from edgeseg.runtime.gpu import NoGpuError, find_gpu
 
 JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7"}
 """JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
@@ -81,10 +82,17 @@ def free_disk_mib(path: Path) -> int | None:
 
 
 def gpus() -> list[dict[str, str]]:
-    """Return name, driver version and memory of each NVIDIA GPU that the driver knows."""
+    """Return name, driver version and memory of each NVIDIA GPU that nvidia-smi lists, else of the driver's first one."""
     text = _said_by("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
-    return [dict(zip(("name", "driver", "memory_mib"), row, strict=True)) for row in rows if len(row) == 3]
+    found = [dict(zip(("name", "driver", "memory_mib"), row, strict=True)) for row in rows if len(row) == 3]
+    if found:
+        return found
+    try:
+        gpu = find_gpu()
+    except NoGpuError:
+        return []
+    return [{"name": str(gpu), "driver": "not known", "memory_mib": str(gpu.memory_mb)}]
 
 
 def cuda_driver_version() -> str:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import ModelError
+from edgeseg.runtime.engine_card import EngineCard, is_engine
 from edgeseg.runtime.onnx_metadata import onnx_metadata
 from edgeseg.spec import METADATA_KEY, ModelSpec
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX file, and what a program must know to feed it and to read its output."""
+    """An ONNX file or a TensorRT engine, and what a program must know to feed it and to read its output."""
 
     path: Path
     spec: ModelSpec
+    card: EngineCard | None = None
+
+    @property
+    def onnx(self) -> Path:
+        """The ONNX file. Raises ModelError for an engine, which TensorRT alone runs."""
+        if self.card:
+            raise ModelError(
+                f"{self.path}: a TensorRT engine; other backends take the ONNX file that it was built from"
+            )
+        return self.path
 
 
 def open_model_file(path: Path, spec: Path | None = None) -> ModelFile:
     """Find the spec of a model.
 
     Args:
-        path: an ONNX file.
+        path: an ONNX file, or an engine with its card beside it.
         spec: a spec file; without one the spec in the file counts, then `<file>.spec.json` beside it.
 
     Raises:
         ModelError: the file or its spec cannot be used.
     """
+    if is_engine(path):
+        return _engine(path, spec)
     metadata = onnx_metadata(path)
     if spec is not None:
         return ModelFile(path, ModelSpec.read(spec))
@@ -40,3 +54,10 @@ def open_model_file(path: Path, spec: Path | None = None) -> ModelFile:
         f"{path}: holds no edgeseg model spec; for a model from elsewhere give one by --spec FILE, "
         f"which edgeseg inspect {path.name} --write-spec FILE drafts"
     )
+
+
+def _engine(path: Path, spec: Path | None) -> ModelFile:
+    if not os.path.isfile(path):
+        raise ModelError(f"{path}: no such file; build it by edgeseg engine build")
+    card = EngineCard.read(path)
+    return ModelFile(path, ModelSpec.read(spec) if spec else card.spec, card)

@@ -19,12 +19,13 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(dou
 
 def open_session(model: ModelFile, settings: EngineSettings, providers: Sequence[Any]) -> Any:
     """Load a model. Raises ModelError."""
+    path = model.onnx
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     if settings.threads is not None:
         options.intra_op_num_threads = settings.threads
     try:
-        session = onnxruntime.InferenceSession(str(model.path), options, providers=list(providers))
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own exceptions share no public base
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{model.path}: ONNX Runtime cannot load it ({reason}); export the model again") from error

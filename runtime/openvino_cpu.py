@@ -33,6 +33,7 @@ class OpenVino(GraphEngine):
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
         import openvino
 
+        path = model.onnx
         # Latency: one stream whose threads share each frame, as one camera needs it.
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         config["INFERENCE_PRECISION_HINT"] = self.precision
@@ -40,7 +41,7 @@ class OpenVino(GraphEngine):
             config["INFERENCE_NUM_THREADS"] = settings.threads
         core = openvino.Core()
         try:
-            graph = core.read_model(str(model.path))
+            graph = core.read_model(str(path))
             self._adopt(model, _tensors(graph.inputs), _tensors(graph.outputs))
             graph.reshape({self.form.input.name: list(self.form.input.shape)})
             compiled = core.compile_model(graph, "CPU", config)

@@ -1,0 +1,152 @@
+"""pycuda, held together: a context, memory, a stream and its events, all freed at the end of a `with`.
+
+Contexts belong to threads: make, use and close these on one thread. Nothing is allocated at import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import EngineError
+from edgeseg.runtime.cuda_graph import CudaGraph
+from edgeseg.runtime.device_buffers import BufferPlan
+from edgeseg.runtime.gpu import Gpu, find_gpu, no_gpu
+
+_STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: it does not wait for the default stream
+
+
+def no_cuda() -> str | None:
+    """Return what keeps CUDA from being used here, or None."""
+    if importlib.util.find_spec("pycuda") is None and no_gpu() is None:
+        return "pycuda is not installed: pip install 'edgeseg[tensorrt]'"
+    return no_gpu()
+
+
+class CudaDevice:
+    """The first GPU with its primary context, which ONNX Runtime and TensorRT use too. Raises EngineError."""
+
+    def __init__(self) -> None:
+        self.gpu: Gpu = find_gpu()
+        try:
+            import pycuda.driver as driver
+
+            driver.init()
+            self._context = driver.Device(0).retain_primary_context()
+            self._context.push()
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:  # pycuda's, or ImportError where it was built for another driver
+            reason = " ".join(str(error).split())[:200]
+            raise EngineError(f"{self.gpu}: pycuda cannot use it ({reason}); check driver and free memory") from error
+        self.driver = driver
+
+    def close(self) -> None:
+        if self._context is not None:
+            with contextlib.suppress(Exception):  # after a sticky error nothing can be undone
+                self._context.pop()
+            self._context = None
+
+    def memory_error(self, plans: Sequence[BufferPlan]) -> EngineError:
+        """Say how much memory was wanted and how much there is."""
+        wanted = sum(plan.nbytes for plan in plans) >> 20
+        try:
+            free, total = (each >> 20 for each in self.driver.mem_get_info())
+            there = f"{free} of {total} MB are free"
+        except Exception:
+            there = "how much is free cannot be asked"
+        return EngineError(
+            f"{self.gpu.name}: no memory for buffers of {wanted} MB beside the engine, {there}; end other programs"
+        )
+
+
+class Lane:
+    """Memory, a stream and events for one frame at a time.
+
+    Args:
+        device: open.
+        plans: of edgeseg.runtime.device_buffers.plan_buffers.
+        read: names of the outputs that `wait` returns, in this order.
+    """
+
+    def __init__(self, device: CudaDevice, plans: Sequence[BufferPlan], read: Sequence[str]) -> None:
+        self._driver = device.driver
+        self._plans = {plan.name: plan for plan in plans}
+        self._host: dict[str, NDArray[Any]] = {}
+        self._memory: list[Any] = []
+        self.addresses: dict[str, int] = {}
+        self._graph: CudaGraph | None = None
+        try:
+            for plan in plans:
+                self._allocate(plan)
+            self.stream = self._driver.Stream(_STREAM_NON_BLOCKING)
+            self._begin, self._end = self._driver.Event(), self._driver.Event()
+        except self._driver.MemoryError as error:
+            self.close()
+            raise device.memory_error(plans) from error
+        self._input = next(plan.name for plan in plans if plan.copies == "in")
+        self._read = [self._host[name] for name in read]
+        self._copied_out = [plan for plan in plans if plan.copies == "out" and not plan.mapped]
+
+    def submit(self, value: NDArray[Any], compute: Callable[[int], None]) -> None:
+        """Begin a frame: copy it in, compute, copy out; `compute` takes the stream's handle and enqueues there."""
+        np.copyto(self._host[self._input], value)
+        self._begin.record(self.stream)
+        if self._graph is not None:
+            self._graph.launch(self.stream.handle)
+        else:
+            self._enqueue(compute)
+        self._end.record(self.stream)
+
+    def wait(self) -> tuple[list[NDArray[Any]], float]:
+        """End the frame: return copies of the outputs, and the device's milliseconds, transfers included."""
+        self.stream.synchronize()
+        return [each.copy() for each in self._read], float(self._begin.time_till(self._end))
+
+    def capture(self, compute: Callable[[int], None]) -> None:
+        """Record the frame's work as a CUDA graph, to be launched as one from now on. It must have run once before.
+
+        Raises:
+            EngineError: it cannot be recorded; the lane works on without.
+        """
+        self.stream.synchronize()
+        self._graph = CudaGraph.captured(self.stream.handle, lambda: self._enqueue(compute))
+
+    def close(self) -> None:
+        """Free everything. After an error of the device nothing can be, and nothing is said."""
+        with contextlib.suppress(Exception):
+            if self._graph is not None:
+                self._graph.close()
+        self._graph = None
+        for memory in self._memory:
+            with contextlib.suppress(Exception):
+                memory.free()
+        self._memory.clear()
+        self._host.clear()
+
+    def _enqueue(self, compute: Callable[[int], None]) -> None:
+        plan = self._plans[self._input]
+        if not plan.mapped:
+            self._driver.memcpy_htod_async(self.addresses[plan.name], self._host[plan.name], self.stream)
+        compute(self.stream.handle)
+        for each in self._copied_out:
+            self._driver.memcpy_dtoh_async(self._host[each.name], self.addresses[each.name], self.stream)
+
+    def _allocate(self, plan: BufferPlan) -> None:
+        driver = self._driver
+        if plan.copies:
+            flags = driver.host_alloc_flags.DEVICEMAP if plan.mapped else 0
+            array = driver.pagelocked_empty(plan.shape, np.dtype(plan.dtype), "C", flags)
+            self._host[plan.name] = array
+            self._memory.append(array.base)
+            if plan.mapped:
+                self.addresses[plan.name] = int(array.base.get_device_pointer())
+                return
+        memory = driver.mem_alloc(max(1, plan.nbytes))
+        self._memory.append(memory)
+        self.addresses[plan.name] = int(memory)

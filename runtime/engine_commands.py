@@ -1,0 +1,89 @@
+"""`edgeseg engine build`: a TensorRT engine, built on the device that will run it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeseg.console import run_command, say, setting_options
+from edgeseg.runtime.build_settings import BuildSettings
+
+PATH = click.Path(path_type=Path)
+_REFRESH_S = 0.5
+_LINE_S = 10.0
+
+
+@click.group()
+def engine() -> None:
+    """Build TensorRT engines."""
+
+
+@engine.command()
+@click.argument("model", type=PATH)
+@click.option("--out", type=PATH, help="The engine; <engine>.json comes beside it.  [default: MODEL as .engine]")
+@click.option("--spec", type=PATH, metavar="FILE", help="Spec of a model that holds none.")
+@click.option("--if-stale", is_flag=True, help="Do nothing where the engine is there and holds for this GPU.")
+@setting_options(BuildSettings)
+def build(model: Path, out: Path | None, spec: Path | None, if_stale: bool, **options: Any) -> None:
+    """Build a TensorRT engine of MODEL (an ONNX file) for this computer's GPU.
+
+    Needs TensorRT, which comes with JetPack; neither TensorFlow nor onnx. TensorRT-RTX builds without a GPU too. The
+    engine is a plain file, for trtexec as well.
+    """
+    from edgeseg.runtime.engine_builder import build_engine
+    from edgeseg.runtime.model_file import open_model_file
+
+    settings = BuildSettings(**options)
+    target = out or model.with_suffix(".engine")
+    found = open_model_file(model, spec)
+    if if_stale and not _is_stale(found, target, settings):
+        say(f"{target}: holds, nothing to do")
+        return
+    start = time.monotonic()
+    show = BuildProgress()
+    try:
+        card = build_engine(found, target, settings, show)
+    finally:
+        show.clear()
+    key = card.key
+    say(
+        f"{target}: {key.precision}, {target.stat().st_size / 1e6:.1f} MB, {key.library} {key.version}, GPU {key.gpu}, "
+        f"compute capability {key.compute_capability}, built in {time.monotonic() - start:.0f} s"
+    )
+
+
+def _is_stale(found: Any, target: Path, settings: BuildSettings) -> bool:
+    from edgeseg.runtime.engine_builder import device_to_build_for, engine_key
+    from edgeseg.runtime.engine_card import why_stale
+    from edgeseg.runtime.tensorrt_library import library
+
+    trt = library()
+    return why_stale(target, engine_key(found, settings, trt, device_to_build_for(trt, settings))) is not None
+
+
+class BuildProgress:
+    """Shows the phase on standard error: in place on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._said_at = float("-inf")
+
+    def __call__(self, phase: str, share: float) -> None:
+        now = time.monotonic()
+        if now - self._said_at < (_REFRESH_S if self._live else _LINE_S):
+            return
+        self._said_at = now
+        text = f"building the engine: {phase[:60]} {share:.0%}"
+        click.echo(f"\r\x1b[2K{text}" if self._live else text, err=True, nl=not self._live)
+
+    def clear(self) -> None:
+        if self._live:
+            click.echo("\r\x1b[2K", err=True, nl=False)
+
+
+if __name__ == "__main__":
+    run_command(engine, "edgeseg engine")

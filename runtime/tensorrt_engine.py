@@ -1,0 +1,151 @@
+"""TensorRT on the GPU; its engine is built first where there is none that holds."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgeseg.errors import EngineError, ModelError
+from edgeseg.runtime.build_settings import BuildSettings
+from edgeseg.runtime.cuda import CudaDevice, Lane, no_cuda
+from edgeseg.runtime.device_buffers import plan_buffers
+from edgeseg.runtime.engine_builder import engine_key
+from edgeseg.runtime.engine_card import EngineCard, why_stale
+from edgeseg.runtime.engine_place import engine_place
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.gpu import Gpu, find_gpu
+from edgeseg.runtime.graph_form import Tensor
+from edgeseg.runtime.model_file import ModelFile
+from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, tensor
+
+_COMMAND = "edgeseg.runtime.engine_commands"
+
+
+class TensorRt(GraphEngine):
+    """Runs an engine with pinned or mapped buffers, a stream of its own and a CUDA graph."""
+
+    backend = "tensorrt"
+    _lane: _TrtLane | None = None
+    _runtime: Any = None
+    _engine: Any = None
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return no_cuda() or (None if library_name() else "TensorRT is not installed; it comes with JetPack")
+
+    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        trt, gpu = library(), find_gpu()
+        path = _checked(model, trt, gpu) if model.card else _built_if_stale(model, settings, trt, gpu)
+        self.device = gpu.name
+        self._logger = make_logger(trt)
+        with contextlib.ExitStack() as stack:
+            device = CudaDevice()
+            stack.callback(device.close)
+            self._runtime = trt.Runtime(self._logger)
+            self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+            if self._engine is None:
+                raise ModelError(
+                    f"{path}: TensorRT cannot load it ({self._last_error()}); delete it and build it again"
+                )
+            inputs, outputs = _io(trt, self._engine)
+            self._adopt(model, inputs, outputs)
+            plans = plan_buffers(self.form, outputs, gpu.integrated, str(path))
+            read = [output.name for output in self.form.outputs]
+            lane = Lane(device, plans, read)
+            stack.callback(lane.close)
+            stack.callback(self._let_go)  # TensorRT's objects go before the memory and the context
+            self._lane = _TrtLane(lane, self._engine, self._last_error)
+            self._wants_graph = settings.cuda_graph
+            self._held = stack.pop_all()
+
+    def warm_up(self, runs: int) -> None:
+        """Run grey frames; after them the work of a frame is recorded as a CUDA graph."""
+        super().warm_up(max(1, runs))
+        if self._wants_graph and self._lane:
+            self._lane.record()
+            super().warm_up(1)
+
+    def close(self) -> None:
+        self._held.close()
+
+    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
+        assert self._lane, "closed"
+        return self._lane.run(value)
+
+    def _let_go(self) -> None:
+        self._lane = self._engine = self._runtime = None
+
+    def _last_error(self) -> str:
+        return " ".join((self._logger.errors or ["no reason given"])[-1].split())[:200]
+
+
+class _TrtLane:
+    """An execution context over a lane: a context runs one frame at a time."""
+
+    def __init__(self, lane: Lane, engine: Any, last_error: Any) -> None:
+        self._lane, self._last_error = lane, last_error
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise EngineError(f"TensorRT makes no execution context ({last_error()}); check the GPU's free memory")
+        for name, address in lane.addresses.items():
+            if not self._context.set_tensor_address(name, address):
+                raise EngineError(f"TensorRT takes no memory for {name} ({last_error()})")
+
+    def run(self, value: NDArray[Any]) -> tuple[list[NDArray[Any]], float]:
+        self._lane.submit(value, self._compute)
+        return self._lane.wait()
+
+    def record(self) -> None:
+        with contextlib.suppress(EngineError):  # a graph that cannot be recorded runs as it did
+            self._lane.capture(self._compute)
+
+    def _compute(self, stream: int) -> None:
+        if not self._context.execute_async_v3(stream):
+            raise EngineError(f"TensorRT could not run ({self._last_error()}); restart the process")
+
+
+def _io(trt: Any, engine: Any) -> tuple[list[Tensor], list[Tensor]]:
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    found = {name: tensor(name, engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name))) for name in names}
+    is_input = {name: engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names}
+    return [found[name] for name in names if is_input[name]], [found[name] for name in names if not is_input[name]]
+
+
+def _checked(model: ModelFile, trt: Any, gpu: Gpu) -> Path:
+    """Return the path of an engine that was given as such, if it holds here."""
+    card = model.card
+    assert card is not None
+    version = (card.key.library, card.key.version)
+    if version != (trt.__name__, trt.__version__) or not card.key.fits(gpu):
+        raise ModelError(
+            f"{model.path}: built by {card.key.library} {card.key.version} for {card.key.gpu}, compute capability "
+            f"{card.key.compute_capability}; here are {trt.__name__} {trt.__version__} and {gpu}: build it here"
+        )
+    return model.path
+
+
+def _built_if_stale(model: ModelFile, settings: EngineSettings, trt: Any, gpu: Gpu) -> Path:
+    """Return the engine of an ONNX file, built now if there is none that holds.
+
+    In a process of its own: a build takes hundreds of megabytes, and a crash of the library is an error message.
+    """
+    build = BuildSettings(workspace_mb=settings.workspace_mb, tf32=settings.tf32)
+    key = engine_key(model, build, trt, gpu)
+    path = engine_place(model.path, key)
+    if why_stale(path, key) is None:
+        return path
+    command = [sys.executable, "-m", _COMMAND, "build", str(model.path), "--out", str(path)]
+    command += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
+    command += ["--spec", str(settings.spec)] if settings.spec else []
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=None)
+    if done.returncode:
+        raise EngineError(f"{model.path}: no engine was built (exit code {done.returncode}, the reason is above)")
+    EngineCard.read(path)
+    return path

@@ -1,0 +1,85 @@
+"""NVIDIA's TensorRT, whichever is installed: `tensorrt` 8.6 to 11 of JetPack and servers, or `tensorrt_rtx`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+from edgeseg.errors import EngineError
+from edgeseg.runtime.graph_form import Tensor
+
+LIBRARIES = ("tensorrt", "tensorrt_rtx")
+PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
+_DTYPES = {"FLOAT": "float32", "HALF": "float16"}
+
+
+def library_name() -> str | None:
+    """Return which one can be imported, or None; nothing is imported."""
+    return next((name for name in LIBRARIES if importlib.util.find_spec(name)), None)
+
+
+def library() -> Any:
+    """Import it. Raises EngineError."""
+    name = library_name()
+    if name is None:
+        raise EngineError("TensorRT is not installed; it comes with JetPack, elsewhere pip install tensorrt")
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # it loads gigabytes of libraries, and says in many ways that one is missing
+        reason = " ".join(str(error).split())[:200]
+        raise EngineError(f"{name} is installed but cannot be imported ({reason}); install it anew") from error
+
+
+def major_version(trt: Any) -> int:
+    return int(trt.__version__.split(".")[0])
+
+
+def is_rtx(trt: Any) -> bool:
+    return bool(trt.__name__ == "tensorrt_rtx")
+
+
+def creation_flags(trt: Any) -> int:
+    """Return the flags of `create_network`.
+
+    TensorRT 8 wants EXPLICIT_BATCH; 10 is told to keep the graph's own precision; 11 and RTX know nothing else.
+    """
+    if is_rtx(trt) or major_version(trt) > 10:
+        return 0
+    known = trt.NetworkDefinitionCreationFlag
+    return 1 << int(known.EXPLICIT_BATCH if major_version(trt) < 10 else known.STRONGLY_TYPED)
+
+
+def precision_flags(trt: Any, precision: str) -> list[str]:
+    """Return the names of the builder's flags that a graph's precision needs: of 8.6 alone, errors from 10 on."""
+    if is_rtx(trt) or major_version(trt) >= 10:
+        return []
+    return {"fp16": ["FP16"], "int8": ["INT8"]}.get(precision, [])
+
+
+def tensors(found: Sequence[Any]) -> list[Tensor]:
+    """Return tensors of a network (with name, dtype, shape) as ours; -1 is a dimension that is not fixed."""
+    return [tensor(each.name, each.dtype, each.shape) for each in found]
+
+
+def tensor(name: str, dtype: Any, shape: Sequence[int]) -> Tensor:
+    return Tensor(name, _DTYPES.get(dtype.name, dtype.name.lower()), tuple(n if n >= 0 else None for n in shape))
+
+
+def make_logger(trt: Any) -> Any:
+    """Return a logger that keeps what goes wrong, instead of printing it: it is said once, by our errors."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+            self.warnings: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+            elif severity == trt.ILogger.WARNING:
+                self.warnings.append(message)
+
+    return Logger()

@@ -1,0 +1,67 @@
+"""Engines that hang in C after a few frames, and a camera command that knows them."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import EngineError
+from edgeseg.runtime import engine_settings
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_form import Tensor
+from edgeseg.runtime.model_file import ModelFile
+
+GOOD_FRAMES = 6
+AN_HOUR_S = 3600
+
+
+class Hanging(GraphEngine):
+    """Hangs while Python goes on, as in a call that waits for a device."""
+
+    backend, device = "hanging", "test"
+    library: type[ctypes.CDLL] = ctypes.CDLL
+
+    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        size = (1, *model.spec.input_size)
+        camera = model.spec.camera_size or model.spec.input_size
+        self._adopt(model, [Tensor("frame", "uint8", (1, *camera, 3))], [Tensor("class_map", "uint8", size)])
+        self._class_map: NDArray[np.uint8] = np.zeros(size, np.uint8)
+        self._left = GOOD_FRAMES
+
+    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
+        self._left -= 1
+        if self._left < 0:
+            self.hang()
+        return [self._class_map], None
+
+    def hang(self) -> None:
+        self.library(None).sleep(AN_HOUR_S)
+
+
+class HangingWithTheInterpreter(Hanging):
+    """Hangs holding Python's lock: no Python runs any more."""
+
+    library = ctypes.PyDLL
+
+
+class HangingAtTheEnd(Hanging):
+    """Fails as after a sticky CUDA error, and then hangs where its memory should be freed."""
+
+    def hang(self) -> None:
+        raise EngineError("cuCtxSynchronize failed: an illegal memory access was encountered")
+
+    def close(self) -> None:
+        ctypes.CDLL(None).sleep(AN_HOUR_S)
+
+
+if __name__ == "__main__":
+    engine_settings.BACKENDS["onnxruntime-cpu"] = f"hanging_engine:{sys.argv.pop(1)}"
+    from edgeseg.runtime.cli import main
+
+    main()

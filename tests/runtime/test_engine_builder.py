@@ -1,0 +1,146 @@
+"""Engines built for real by TensorRT-RTX, which needs no GPU for it; what other versions want, by their numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import COLOUR_SPEC, write_colour_model
+from foreign_models import foreign_model
+
+from edgeseg.cli import cli
+from edgeseg.runtime.engine_card import EngineCard, why_stale
+from edgeseg.runtime.gpu import no_gpu
+from edgeseg.runtime.tensorrt_library import creation_flags, library_name, precision_flags
+
+needs_rtx = pytest.mark.skipif(
+    library_name() != "tensorrt_rtx", reason="tensorrt_rtx is not installed: NVIDIA has wheels for x86-64 Linux"
+)
+
+
+def build(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["engine", "build", *(str(each) for each in arguments)])
+
+
+@needs_rtx
+def test_an_engine_and_its_card_are_built_and_kept_while_they_hold(tmp_path: Path) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    engine = tmp_path / "model.engine"
+    done = build(path)
+    assert done.exit_code == 0, done.output
+    card = EngineCard.read(engine)
+    assert (card.spec.classes.names, card.key.library) == (COLOUR_SPEC.classes.names, "tensorrt_rtx")
+    assert engine.stat().st_size > 1000
+    built = engine.stat().st_mtime_ns
+    assert "nothing to do" in build(path, "--if-stale").output
+    assert engine.stat().st_mtime_ns == built
+    shown = CliRunner().invoke(cli, ["inspect", str(engine), "--json", str(tmp_path / "found.json")])
+    assert "classes: blue, green, red" in shown.output
+    assert json.loads((tmp_path / "found.json").read_text())["key"]["onnx_sha256"] == card.key.onnx_sha256
+
+
+@needs_rtx
+def test_a_changed_model_or_a_broken_engine_is_built_again(tmp_path: Path) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    engine = tmp_path / "model.engine"
+    assert build(path).exit_code == 0
+    for spoil in (
+        lambda: engine.write_bytes(engine.read_bytes()[:-1]),
+        lambda: write_colour_model(path, name="another"),
+        engine.unlink,
+    ):
+        spoil()
+        assert "built in" in build(path, "--if-stale").output
+        assert why_stale(engine, EngineCard.read(engine).key) is None
+
+
+@needs_rtx
+def test_a_foreign_model_with_a_free_batch_is_fixed(tmp_path: Path) -> None:
+    path = foreign_model(tmp_path / "foreign.onnx", COLOUR_SPEC, batch="N")
+    done = build(path, "--spec", path.with_suffix(".json"))
+    assert done.exit_code == 0, done.output
+    assert EngineCard.read(tmp_path / "foreign.engine").spec.tensors.output == "scores"
+
+
+@needs_rtx
+def test_what_is_wrong_is_said_in_one_line_and_the_earlier_engine_stays(tmp_path: Path) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    engine = tmp_path / "model.engine"
+    engine.write_bytes(b"an earlier engine")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(path.read_bytes().replace(b"ArgMax", b"ArgMix"))
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "edgeseg", "engine", "build", *map(str, arguments), "--out", str(engine)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+    for code, said, arguments in (
+        (4, "refuses it", [broken]),
+        (2, "knows no SM20; expected some of", [path, "--compute-capability", "2.0"]),
+        (2, "expected 8.6, or a list", [path, "--compute-capability", "orin"]),
+        (4, "no such file", [tmp_path / "none.onnx"]),
+        (2, "cannot be written", [path, "--timing-cache", f"{engine}/cache"]),
+    ):
+        done = call(*arguments)
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+    assert engine.read_bytes() == b"an earlier engine"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["broken.onnx", "model.engine", "model.onnx"]
+
+
+@needs_rtx
+def test_a_full_disk_leaves_the_earlier_engine_whole(tmp_path: Path) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    engine = tmp_path / "model.engine"
+    engine.write_bytes(b"an earlier engine")
+    line = f"ulimit -f 2; exec {sys.executable} -m edgeseg engine build {path}"  # 2 KB stand for the full disk
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert engine.read_bytes() == b"an earlier engine"
+
+
+@pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
+def test_tensorrt_itself_says_that_it_needs_a_gpu(tmp_path: Path) -> None:
+    """A module of that name stands for JetPack's: the driver is asked before it is used."""
+    (tmp_path / "tensorrt.py").write_text("__version__ = '10.3.0'\n")
+    path = write_colour_model(tmp_path / "model.onnx")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeseg", "engine", "build", str(path)],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert done.stderr.startswith("edgeseg: no NVIDIA driver here")
+    assert not (tmp_path / "model.engine").exists()
+
+
+def version(name: str, text: str) -> Any:
+    flags = SimpleNamespace(EXPLICIT_BATCH=0, STRONGLY_TYPED=1)
+    return SimpleNamespace(__name__=name, __version__=text, NetworkDefinitionCreationFlag=flags)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "creation", "fp16", "int8"),
+    [
+        ("tensorrt", "8.6.2.3", 1, ["FP16"], ["INT8"]),
+        ("tensorrt", "10.3.0", 2, [], []),
+        ("tensorrt", "10.13.2", 2, [], []),
+        ("tensorrt", "11.0.0", 0, [], []),
+        ("tensorrt_rtx", "1.7.1.116", 0, [], []),
+    ],
+)
+def test_each_version_gets_the_flags_that_it_wants(
+    name: str, text: str, creation: int, fp16: list[str], int8: list[str]
+) -> None:
+    trt = version(name, text)
+    assert creation_flags(trt) == creation
+    assert precision_flags(trt, "fp32") == []
+    assert (precision_flags(trt, "fp16"), precision_flags(trt, "int8")) == (fp16, int8)

@@ -1,0 +1,94 @@
+"""Which engine is taken, why others were not, and what a vehicle may refuse."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.runtime.engine_card import EngineKey
+from edgeseg.runtime.engine_place import engine_place
+from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
+from edgeseg.runtime.engines import backend_class, load_engine, open_engine
+from edgeseg.runtime.gpu import no_gpu
+
+WriteModel = Callable[..., Path]
+without_gpu = pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
+
+
+def test_every_backend_can_be_asked_without_its_library() -> None:
+    program = (
+        "import sys\nfrom edgeseg.runtime.engine_settings import BACKENDS\n"
+        "from edgeseg.runtime.engines import backend_class\n"
+        "for name in BACKENDS:\n    print(name, backend_class(name).missing())\n"
+        "assert not {'pycuda', 'tensorrt', 'tensorrt_rtx', 'openvino'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(BACKENDS)
+
+
+@without_gpu
+def test_auto_says_why_each_better_one_was_passed_over(write_model: WriteModel) -> None:
+    said: list[str] = []
+    with open_engine(write_model(), notice=said.append) as engine:
+        assert engine.backend in ("openvino", "onnxruntime-cpu")
+    (text,) = said
+    assert text.startswith(f"backend {engine.backend}; not tensorrt (no NVIDIA driver")
+    assert "not onnxruntime-cuda (no NVIDIA driver" in text
+
+
+@without_gpu
+def test_a_required_gpu_that_is_not_there_is_an_error(write_model: WriteModel) -> None:
+    with pytest.raises(EngineError, match="a GPU is required, and no engine works on one: tensorrt") as caught:
+        load_engine(write_model(), EngineSettings(require_gpu=True))
+    assert caught.value.exit_code == 5
+    for backend in ("tensorrt", "onnxruntime-cuda"):
+        with pytest.raises(EngineError, match=f"backend {backend}: no NVIDIA driver"):
+            open_engine(write_model(), backend)
+    with pytest.raises(UsageError, match="with a GPU required"):
+        EngineSettings(backend="openvino", require_gpu=True)
+
+
+def test_an_engine_that_is_too_slow_is_an_error(write_model: WriteModel) -> None:
+    with open_engine(write_model(), "onnxruntime-cpu", min_fps=1e-3) as engine:
+        engine.warm_up(3)
+    with (
+        pytest.raises(EngineError, match="frames a second; expected at least 10000"),
+        open_engine(write_model(), "onnxruntime-cpu", min_fps=10_000.0) as engine,
+    ):
+        engine.warm_up(3)
+
+
+def test_a_broken_model_is_said_and_not_passed_over(tmp_path: Path, write_model: WriteModel) -> None:
+    path = write_model()
+    path.write_bytes(path.read_bytes().replace(b"ArgMax", b"ArgMix"))
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeseg.runtime", "scenes://?frames=2", "--model", str(path)],
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert "cannot load it" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_an_engine_lies_beside_its_model_or_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = EngineKey("ab" * 32, "tensorrt", "10.3.0", "Orin", 8, "8.7", "fp16", tf32=False)
+    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "model.engine"
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: False
+    )  # root, who runs tests in containers, may write anywhere
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "cache/edgeseg/model-abababababababab.engine"
+    (tmp_path / "model.engine").touch()  # one that came with the model is used where it can only be read
+    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "model.engine"
+
+
+def test_the_class_of_each_backend_has_its_name() -> None:
+    for name in BACKENDS:
+        assert backend_class(name).backend == name

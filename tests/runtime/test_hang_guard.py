@@ -1,0 +1,78 @@
+"""An engine that hangs ends the process with code 5 within 5 seconds, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_colour_model
+
+from edgeseg.runtime.hang_guard import HangGuard
+
+PROGRAM = Path(__file__).with_name("hanging_engine.py")
+
+
+def alive(pid: str) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("Hanging", "the engine has not answered for 4.0 s"),
+        ("HangingWithTheInterpreter", ""),  # nobody is left to say it
+        ("HangingAtTheEnd", "the engine has not answered for 4.0 s"),
+    ],
+)
+def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said: str) -> None:
+    model, stats = write_colour_model(tmp_path / "model.onnx"), tmp_path / "stats.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), engine, "scenes://?size=128x72&fps=30", "--model", str(model),
+         "--backend", "onnxruntime-cpu", "--stats", str(stats)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (stats.exists() and stats.stat().st_size):
+        time.sleep(0.01)
+    first_mask = time.monotonic()  # the next of three frames hangs
+    tasks = Path(f"/proc/{process.pid}/task")
+    children = [child for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 5, stderr
+    assert time.monotonic() - first_mask < 5.5  # with the frames until it hangs
+    assert said in stderr
+    assert "Traceback" not in stderr
+    assert children
+    assert not any(alive(child) for child in children)
+    assert json.loads(stats.read_text().splitlines()[0])["status"] == "ok"
+
+
+def test_runs_in_time_are_left_alone_and_slow_machines_get_more_of_it() -> None:
+    guard = HangGuard(limit_s=0.2)
+    try:
+        for _ in range(8):
+            with guard:
+                time.sleep(0.05)
+        time.sleep(0.9)  # between runs nothing is watched
+        guard.allow(0.3)
+        with guard:
+            time.sleep(0.9)
+    finally:
+        guard.close()
+
+
+def test_a_closed_guard_leaves_no_thread_and_no_timer() -> None:
+    before = len(os.listdir("/proc/self/task"))
+    guards = [HangGuard(limit_s=0.1) for _ in range(20)]
+    for guard in guards:
+        with guard:
+            pass
+        guard.close()
+    time.sleep(0.8)  # a timer that was left armed would end the tests here
+    assert len(os.listdir("/proc/self/task")) <= before + 1  # the C library keeps one thread for its timers
