@@ -82,7 +82,7 @@ def free_disk_mib(path: Path) -> int | None:
 
 
 def gpus() -> list[dict[str, str]]:
-    """Return name, driver version and memory of each NVIDIA GPU that nvidia-smi lists, else of the driver's first one."""
+    """Return name, driver and memory of each NVIDIA GPU that nvidia-smi lists, else of the driver's first one."""
     text = _said_by("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
     found = [dict(zip(("name", "driver", "memory_mib"), row, strict=True)) for row in rows if len(row) == 3]

@@ -143,8 +143,9 @@ def test_the_command_ends_with_1_where_nothing_can_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edgeseg", "doctor"]
     whole = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "CPUExecutionProvider" in whole.stdout
-    (tmp_path / "onnxruntime").mkdir()
-    (tmp_path / "onnxruntime/__init__.py").write_text("raise ImportError('half installed')")
+    for library in ("onnxruntime", "openvino"):
+        (tmp_path / library).mkdir()
+        (tmp_path / library / "__init__.py").write_text("raise ImportError('half installed')")
     lacking = subprocess.run(
         [*command, "--json"], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
     )
