@@ -11,9 +11,11 @@ import click
 
 from edgeseg.benchmark_command import benchmark
 from edgeseg.cluster import find_cluster
-from edgeseg.console import given, run_command, say, setting_options
+from edgeseg.console import CLASSES, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
+from edgeseg.data.options import with_classes
 from edgeseg.data_commands import data
+from edgeseg.errors import UsageError
 from edgeseg.export_commands import export
 from edgeseg.geometry import Size
 from edgeseg.inspect_commands import inspect
@@ -41,19 +43,30 @@ def cli() -> None:
 @click.option("--out", required=True, type=PATH, help="Run directory: new, or with --resume the one to go on with.")
 @click.option("--resume", is_flag=True, help="Go on from the run directory's last checkpoint.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
+@CLASSES
 @click.option("--require-gpu", is_flag=True, help="Fail where TensorFlow finds no GPU.")
 @click.option("--hosts", metavar="A:PORT,B:PORT", help="Train on these hosts together; or set TF_CONFIG.")
 @click.option("--index", type=int, help="This host's place among --hosts, from 0; the first one writes --out.")
 @setting_options(TrainSettings, leave_out=("crop", "augmentation"))
 @setting_options(Augmentation)
 def train(
-    out: Path, resume: bool, crop: str | None, require_gpu: bool, hosts: str | None, index: int | None, **options: Any
+    out: Path,
+    resume: bool,
+    crop: str | None,
+    classes: str | None,
+    require_gpu: bool,
+    hosts: str | None,
+    index: int | None,
+    **options: Any,
 ) -> int:
     """Train a model on labelled pictures; leaves a run directory.
 
     All GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree
     with them.
     """
+    if resume and classes:
+        raise UsageError("--classes with --resume; leave it out: a run that goes on has its classes")
+    options["data"] = with_classes(options["data"], classes)
     cluster = find_cluster(hosts, index, os.environ)
     settings = _with_options(RunDirectory(out).settings(), given(options), crop) if resume else None
     settings = settings or _with_options(TrainSettings(), options, crop)

@@ -51,6 +51,11 @@ SIZE = SizeType()
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+CLASSES = click.option(
+    "--classes", metavar="NEW=OLD,OLD;NEW=*", help="Merge classes, as ?classes= behind the data does."
+)
+
+
 def setting_options(settings: type, leave_out: Sequence[str] = ()) -> Callable[[Command], Command]:
     """Give a command one option for each setting of a dataclass, named, typed and explained by the setting itself."""
 

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgeseg.console import SIZE, given, setting_options
+from edgeseg.console import CLASSES, SIZE, given, setting_options
 from edgeseg.data.augment import Augmentation
+from edgeseg.data.options import with_classes
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
 from edgeseg.geometry import FITS, Crop, Size
 from edgeseg.settings import TrainSettings
 
 PATH = click.Path(path_type=Path)
-DATA = click.argument("data", metavar="FORMAT:PATH")
 NOT_GOOD = 3  # the exit code of a DataError
 DRAWS = 4
+
+
+def data_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument DATA, and --classes, which goes into it."""
+
+    @click.argument("data", metavar="FORMAT:PATH")
+    @CLASSES
+    @wraps(command)
+    def with_data(data: str, classes: str | None, **options: Any) -> Any:
+        return command(data=with_classes(data, classes), **options)
+
+    return with_data
 
 
 @click.group()
@@ -38,7 +52,7 @@ def formats() -> None:
 
 
 @data.command()
-@DATA
+@data_argument
 @click.option("--out", type=PATH, default=".", help="Folder for check.json and check.png.")
 def check(data: str, out: Path) -> int:
     """Prove that every picture and every label of a data set is right; exit code 3 if not.
@@ -75,7 +89,7 @@ def check(data: str, out: Path) -> int:
 
 
 @data.command()
-@DATA
+@data_argument
 @click.option("--out", type=PATH, required=True, help="Folder for <split>/<name>.png: new or empty.")
 @click.option("--colour", is_flag=True, help="Also write masks in the classes' colours, under colour/.")
 def masks(data: str, out: Path, colour: bool) -> None:
@@ -93,7 +107,7 @@ def masks(data: str, out: Path, colour: bool) -> None:
 
 
 @data.command()
-@DATA
+@data_argument
 @click.option("--out", type=PATH, required=True, help="Folder for the shards and dataset.json: new or empty.")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be given several times.")
 @click.option(
@@ -141,7 +155,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 
 
 @data.command()
-@DATA
+@data_argument
 @click.option("--out", type=PATH, default="preview.png", help="The picture to write.")
 @click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
 @click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")

@@ -36,9 +36,12 @@ class ClassMap:
             raise DataError(
                 f"{len(self.names)} class names but {len(self.colours)} colours; give each class one RGB colour"
             )
-        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        compared = [folded(name) for name in self.names]
+        repeated = sorted({name for name in self.names if compared.count(folded(name)) > 1})
         if repeated:
-            raise DataError(f"class name {repeated[0]!r} is given twice; each class needs a name of its own")
+            raise DataError(
+                f"class name {repeated[0]!r} is given twice, whatever its case; each class needs a name of its own"
+            )
         if any(not 0 <= channel <= 255 for colour in self.colours for channel in colour):
             raise DataError("a class colour is outside 0 to 255; give RGB colours as three bytes")
         if not len(self.names) <= self.ignore_index <= 255:

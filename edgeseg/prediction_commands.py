@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import SIZE, say
+from edgeseg.console import CLASSES, SIZE, say
 from edgeseg.errors import UsageError
 from edgeseg.runtime.engine_options import engine_options, take_engine_settings
 
@@ -28,6 +28,7 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 @click.command()
 @click.argument("model", type=PATH)
 @click.option("--data", metavar="FORMAT:PATH", help="Labelled pictures.  [default: what it was trained on]")
+@CLASSES
 @click.option("--split", default="val", show_default=True, help="Of the data set.")
 @click.option("--json", "json_path", type=PATH, help="Write the scores as JSON.")
 @click.option("--out", type=PATH, help="Folder for report.html, confusion.png, worst.png and scores.json.")
@@ -37,6 +38,7 @@ FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored pict
 def evaluate(
     model: Path,
     data: str | None,
+    classes: str | None,
     split: str,
     json_path: Path | None,
     out: Path | None,
@@ -49,11 +51,15 @@ def evaluate(
     from dataclasses import asdict
 
     from edgeseg.data import open_dataset
+    from edgeseg.data.options import with_classes
     from edgeseg.evaluate import evaluate as measure
     from edgeseg.evaluate import load_predictor
     from edgeseg.files import check_writable, write_whole
     from edgeseg.progress import evaluation_progress
 
+    if classes and not data:
+        raise UsageError("--classes without --data; name labelled pictures by --data: a model's own have its classes")
+    data = with_classes(data, classes) if data else None
     documents = [path for path in (json_path, out / "scores.json" if out else None) if path]
     for path in documents:
         check_writable(path)

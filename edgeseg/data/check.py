@@ -151,6 +151,10 @@ def _class_warnings(report: Report) -> Iterator[str]:
             yield f"class {name} never occurs; label it or leave it out"
         else:
             yield from (f"class {name} does not occur in {split}, but elsewhere" for split in lacking)
+    ignored, occur = report.total.pixels[report.classes.ignore_index], len(report.rarest_first())
+    if ignored and occur < 2 <= len(report.classes):
+        void = report.classes.ignore_index
+        yield f"{occur} of {len(report.classes)} classes occurs, beside ignored pixels; {void} is never a class"
     for split, count in counted.items():
         if count.unlabelled:
             yield f"{split}: {number(count.unlabelled, 'picture')} without a single labelled pixel"

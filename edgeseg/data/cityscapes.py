@@ -51,5 +51,5 @@ class Cityscapes(Dataset):
             for image in pictures_in(images)
         }
         samples = [sample_of(image, mask, self.classes, self._decode) for image, mask in wanted.items()]
-        extra = sorted(set(files_in(masks, f"*{self._suffix}")) - set(wanted.values()))
+        extra = sorted(set(files_in(masks, self._suffix)) - set(wanted.values()))
         return [*samples, *(lonely(mask, self.classes, images) for mask in extra)]

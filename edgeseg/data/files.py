@@ -176,15 +176,16 @@ def pictures_in(folder: Path) -> list[Path]:
     """Return the picture files of a folder and the folders in it, in a fixed order. Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected images in it")
-    return [path for path in files_in(folder, "*") if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [path for path in files_in(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def files_in(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of a pattern in a folder and the folders in it, in a fixed order.
+def files_in(folder: Path, ending: str = "") -> list[Path]:
+    """Return the files whose names end so, in a folder and the folders in it, in a fixed order.
 
     What is hidden is left out: a Mac's `._a.png` and `__MACOSX/`, a notebook's `.ipynb_checkpoints/`.
     """
-    return sorted(path for path in folder.rglob(pattern) if _is_visible(path.relative_to(folder)) and path.is_file())
+    found = (path for path in folder.rglob("*") if path.name.endswith(ending))
+    return sorted(path for path in found if _is_visible(path.relative_to(folder)) and path.is_file())
 
 
 def _is_visible(path: Path) -> bool:
@@ -218,7 +219,7 @@ def pair_samples(
             samples[image.relative_to(images).as_posix()] = _twin(image, mask, classes)
         else:
             samples[name] = sample_of(image, mask, classes, decode)
-    for mask in sorted(set(files_in(masks, f"*{suffix}")) - wanted):
+    for mask in sorted(set(files_in(masks, suffix)) - wanted):
         name = mask.relative_to(masks).as_posix().removesuffix(suffix)
         samples[name] = lonely(mask, classes, images)
     return samples

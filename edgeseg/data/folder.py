@@ -56,7 +56,7 @@ class Folder(ListedDataset):
             )
         lines = read_palette(listed)
         self.classes = lines.classes
-        files = files_in(root / masks, f"*{suffix}")
+        files = files_in(root / masks, suffix)
         by_id = encoding == "ids" or (not encoding and bool(files) and _first_has_ids(files))
         decode = lines.decode_ids(trusted=encoding == "ids") if by_id else lines.decode_colours(listed)
         samples = pair_samples(root / images, root / masks, self.classes, decode, suffix)

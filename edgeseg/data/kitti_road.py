@@ -44,7 +44,7 @@ class KittiRoad(ListedDataset):
         for image in pictures_in(images):
             kind, _, number = image.stem.partition("_")
             names[f"{kind}_{truth}_{number}.png"] = image
-        present = {path.name: path for path in files_in(masks, f"*_{truth}_*.png")}
+        present = {path.name: path for path in files_in(masks, ".png") if f"_{truth}_" in path.name}
         if truth == "lane":  # drawn for one kind of road only
             names = {name: image for name, image in names.items() if name in present}
         samples: list[Sample] = [sample_of(image, masks / name, CLASSES, DECODE) for name, image in names.items()]

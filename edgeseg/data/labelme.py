@@ -158,7 +158,7 @@ class LabelMe(ListedDataset):
         **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder of LabelMe JSON files and pictures")
-        paths = files_in(self.root, "*.json")
+        paths = files_in(self.root, ".json")
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         try:

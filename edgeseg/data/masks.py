@@ -104,15 +104,14 @@ class IdMask:
 
 
 def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: tuple[Colour, ...]) -> None:
-    """Raise DataError if every index that occurs in a palette file has a class's colour, but not that of its own id."""
+    """Raise DataError if the ids that occur in a palette file have the classes' colours, but not each its own."""
     with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
         palette = opened.getpalette("RGB") if opened.mode == "P" else None
     if not palette:
         return
-    shown = {
-        int(index): tuple(palette[3 * index : 3 * index + 3]) for index in np.flatnonzero(np.bincount(ids.ravel()))
-    }
-    moved = [index for index, colour in shown.items() if index >= len(colours) or colours[index] != colour]
+    present = np.flatnonzero(np.bincount(ids.ravel())[: len(colours)])  # 255, ignored, may have any colour
+    shown = {int(index): tuple(palette[3 * index : 3 * index + 3]) for index in present}
+    moved = [index for index, colour in shown.items() if colours[index] != colour]
     if moved and set(shown.values()) <= set(colours):
         raise DataError(
             f"{path}: palette index {moved[0]} has colour {shown[moved[0]]}, which the class list gives to id "

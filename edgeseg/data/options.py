@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from edgeseg.errors import UsageError, nearest
 
@@ -32,6 +32,13 @@ def split_argument(argument: str) -> tuple[str, dict[str, str]]:
             raise UsageError(f"data option {key!r} is given twice in {argument!r}; give it once")
         options[key] = unquote(value)
     return location, options
+
+
+def with_classes(argument: str, rule: str | None) -> str:
+    """Return a data argument with a rule for merging classes behind it; as it is if there is none."""
+    if rule is None:
+        return argument
+    return f"{argument}{'&' if '?' in argument else '?'}{MERGE}={quote(rule, safe='=,;* ')}"
 
 
 def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -38,7 +38,7 @@ class VocMasks(ListedDataset):
 
     def __init__(self, argument: str, *, images: str = "", ignore: str = "", **split: str) -> None:
         root = data_folder(argument, "a folder with SegmentationClass/*.png and JPEGImages/ in it")
-        masks = files_in(root / "SegmentationClass", "*.png")
+        masks = files_in(root / "SegmentationClass", ".png")
         if not masks:
             raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
         labelmap = root / "labelmap.txt"

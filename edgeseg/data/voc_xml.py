@@ -57,7 +57,7 @@ class VocXml(ListedDataset):
     ) -> None:
         self.root = data_folder(argument, "a folder with Annotations/*.xml and JPEGImages/ in it")
         annotations = self.root / "Annotations" if (self.root / "Annotations").is_dir() else self.root
-        paths = files_in(annotations, "*.xml")
+        paths = files_in(annotations, ".xml")
         if not paths:
             raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
         try:

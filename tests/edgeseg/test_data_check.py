@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from data_helpers import write_mask, write_picture
 from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 
 from edgeseg.cli import cli
@@ -202,6 +203,15 @@ def test_warnings_are_about_what_may_be_meant_so() -> None:
         "class light does not occur in val, but elsewhere",
         "train: 1 picture without a single labelled pixel",
     ]
+
+
+def test_masks_of_0_and_255_have_one_class_and_that_is_said(tmp_path: Path) -> None:
+    for stem in ("a1", "b1"):
+        write_picture(tmp_path / "images" / f"{stem}.png")
+        write_mask(tmp_path / "masks" / f"{stem}.png", np.repeat(np.array([0, 255], np.uint8), 300).reshape(20, 30))
+    (tmp_path / "classes.txt").write_text("background\nroad\n")
+    warnings = check_dataset(open_dataset(f"folder:{tmp_path}")).warnings
+    assert "1 of 2 classes occurs, beside ignored pixels; 255 is never a class" in warnings
 
 
 def test_equal_bytes_of_another_shape_are_another_picture() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from data_helpers import write_mask, write_picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeseg.data import FORMATS, open_dataset
 from edgeseg.errors import DataError, EdgesegError, UsageError
@@ -107,6 +110,31 @@ def test_a_wrong_declaration(tmp_path: Path, old: str, new: str, expected: str) 
         open_dataset(str(path))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+VALUES = st.recursive(
+    st.booleans() | st.integers(-9, 99999) | st.text("abc*?[]{}/.\0", max_size=6) | st.floats(-9, 9),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["name", "image_size", "images", "labels", "encoding", "ignore", "classes", "splits"]), VALUES)
+def test_any_value_is_a_data_set_or_one_line(tmp_path_factory: pytest.TempPathFactory, key: str, value: object) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-toml"
+    path = root / "dataset.toml"
+    if not path.exists():
+        declare(root)
+    lines = [line for line in HEAD.splitlines() if not line.startswith(f"{key} ")]
+    path.write_text("\n".join([f"{key} = {json.dumps(value)}", *lines]) + (CLASSES if key != "classes" else "\n"))
+    message = f"{path}: "
+    try:
+        assert open_dataset(str(path)).splits
+    except EdgesegError as error:
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
 
 
 def test_no_declaration_at_all(tmp_path: Path) -> None:

@@ -241,6 +241,17 @@ def test_a_palette_in_another_order_than_the_class_list_is_an_error(tmp_path: Pa
     assert len(open_dataset(f"folder:{tmp_path}?val=0&encoding=ids").split("train")[0].read()) == 2
 
 
+def test_ignored_pixels_of_a_palette_mask_may_have_a_class_s_colour(tmp_path: Path) -> None:
+    ids = np.where(IDS == 2, 255, IDS).astype(np.uint8)
+    image = Image.fromarray(ids).convert("P")
+    image.putdata(ids.ravel().tolist())
+    image.putpalette([128, 64, 128, 0, 0, 0, *([0, 0, 0] * 254)])
+    argument = folder(tmp_path, IDS, "Road 128 64 128\nRest 0 0 0\n")
+    for stem in ("a1", "b1"):
+        image.save(tmp_path / "masks" / f"{stem}.png")
+    assert np.array_equal(open_dataset(argument).split("train")[0].read()[1], ids)
+
+
 def test_hidden_files_of_other_programs_are_no_samples(tmp_path: Path) -> None:
     argument = folder(tmp_path, IDS)
     for part in ("images", "masks"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeseg.cli import cli
 from edgeseg.data import merged, open_dataset
-from edgeseg.data.options import split_argument
+from edgeseg.data.options import split_argument, with_classes
 from edgeseg.errors import UsageError
 from edgeseg.labels import ClassMap, merge_classes
 from edgeseg.scenes import CLASSES
@@ -100,6 +105,31 @@ def test_merged_takes_a_data_set() -> None:
 def test_a_wrong_option_or_class(argument: str, expected: str) -> None:
     with pytest.raises(UsageError, match=expected):
         open_dataset(argument)
+
+
+@pytest.mark.parametrize("data", ["voc:a b", "voc:a?val=0.1"])
+@pytest.mark.parametrize("rule", ["road=road,parking;other=*", "a&b=50%;c;%26=x+y?"])
+def test_a_rule_is_put_behind_any_argument(data: str, rule: str) -> None:
+    location, options = split_argument(with_classes(data, rule))
+    assert (location, options["classes"]) == (data.partition("?")[0], rule)
+    assert len(options) == 1 + data.count("?")
+    assert with_classes(data, None) == data
+
+
+def test_classes_is_an_option_of_the_commands(tmp_path: Path) -> None:
+    data, rule = "scenes:train=1,val=1,test=1,size=64x32", "road=road,sidewalk;other=*"
+    command = ["data", "check", data, "--classes", rule, "--out", str(tmp_path)]
+    assert CliRunner().invoke(cli, command, standalone_mode=False).exception is None
+    assert json.loads((tmp_path / "check.json").read_text())["classes"] == ["road", "other"]
+    for command in (
+        ["train", "--data", data, "--classes", "road=lorry", "--out", str(tmp_path / "run")],
+        ["evaluate", str(tmp_path), "--data", data, "--classes", "road=lorry"],
+        ["data", "pack", data, "--classes", "road=lorry", "--out", str(tmp_path / "pack")],
+    ):
+        failed = CliRunner().invoke(cli, command, standalone_mode=False).exception
+        assert "'lorry' is no class" in str(failed)
+    resumed = ["train", "--resume", "--classes", rule, "--out", str(tmp_path / "run")]
+    assert "--classes with --resume" in str(CliRunner().invoke(cli, resumed, standalone_mode=False).exception)
 
 
 def test_options_are_taken_apart() -> None:
