@@ -216,9 +216,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     """Return the first engine that works, and say of those before it why they do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
-    for backend in GPU_BACKENDS if settings.require_gpu else BACKENDS:
-        if backend in AUTO_LEAVES_OUT:
-            continue
+    for backend in _candidates(model, settings):
         try:
             kind = backend_class(backend)
             reason = kind.missing()
@@ -232,11 +230,18 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
         except ModuleNotFoundError as error:
             reason = f"{error.name} is not installed"
         passed_over.append(f"{backend} ({reason})")
-    if settings.require_gpu:
-        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
-    if last:
+    if last and not settings.require_gpu:
         raise last
+    if settings.require_gpu or model.card:
+        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
+
+
+def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+    if model.card:
+        return ("tensorrt",)  # an engine runs nowhere else
+    known = GPU_BACKENDS if settings.require_gpu else BACKENDS
+    return [backend for backend in known if backend not in AUTO_LEAVES_OUT]
 
 
 def engine_failed(backend: str, error: Exception) -> EngineError:
