@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,7 @@ class Engine(ABC):
         frame_size: the picture size that `run` takes.
         guard: ends the process if a run hangs; None where somebody else watches.
         min_fps: what the warm-up must reach; 0 for anything.
+        in_flight: how many frames `submit` takes before the first of them is collected.
     """
 
     backend: str
@@ -59,6 +60,7 @@ class Engine(ABC):
     frame_size: Size
     guard: HangGuard | None = None
     min_fps: float = 0.0
+    in_flight: int = 1
 
     def run(self, frame: NDArray[np.uint8]) -> Result:
         """Segment one frame.
@@ -70,11 +72,24 @@ class Engine(ABC):
             ValueError: the frame has another shape, type or layout.
             EngineError: the engine failed; it must not be used again.
         """
+        self.submit(frame)
+        return self.collect()
+
+    def submit(self, frame: NDArray[np.uint8]) -> None:
+        """Begin a frame; `collect` gives the results in the order of the calls. Otherwise as `run`.
+
+        With an `in_flight` of 1 the work is done by `collect`, and the frame must stay as it is until then.
+        """
         expected = (*self.frame_size, 3)
         if frame.shape != expected or frame.dtype != np.uint8 or not frame.flags.c_contiguous:
             raise ValueError(f"frame is {frame.shape} {frame.dtype}; expected {expected} uint8, C-contiguous")
         with self.guard or contextlib.nullcontext():
-            return self._timed_run(frame)
+            self._submit(frame)
+
+    def collect(self) -> Result:
+        """Wait for the oldest frame that was submitted. Raises EngineError."""
+        with self.guard or contextlib.nullcontext():
+            return self._collect()
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames, so that lazy allocation and first-run costs fall on no real frame.
@@ -88,7 +103,8 @@ class Engine(ABC):
         seconds = []
         for _ in range(runs):
             start = time.perf_counter()
-            self._timed_run(frame)
+            self._submit(frame)
+            self._collect()
             seconds.append(time.perf_counter() - start)
         if not seconds:
             return
@@ -112,13 +128,28 @@ class Engine(ABC):
         with self.guard or contextlib.nullcontext():  # a device that has failed may hang here
             self.close()
 
-    def _timed_run(self, frame: NDArray[np.uint8]) -> Result:
+    def _submit(self, frame: NDArray[np.uint8]) -> None:
         start = time.perf_counter()
         prepared = self._prepare(frame)
-        begun = time.perf_counter()
-        class_map, confidence, engine_ms = self._run(prepared)
-        host_ms = (time.perf_counter() - begun) * 1e3
-        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, (begun - start) * 1e3)
+        self._preprocess_ms = [*self._preprocess_ms, (time.perf_counter() - start) * 1e3]
+        self._begin(prepared)
+
+    def _collect(self) -> Result:
+        preprocess_ms, *self._preprocess_ms = self._preprocess_ms
+        start = time.perf_counter()
+        class_map, confidence, engine_ms = self._end()
+        host_ms = (time.perf_counter() - start) * 1e3
+        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, preprocess_ms)
+
+    _preprocess_ms: Sequence[float] = ()
+    _prepared: NDArray[Any]
+
+    def _begin(self, prepared: NDArray[Any]) -> None:
+        """Start what `_end` waits for; an engine that does one frame at a time does it all there."""
+        self._prepared = prepared
+
+    def _end(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        return self._run(self._prepared)
 
     def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         """Return what `_run` takes."""
@@ -153,15 +184,20 @@ class GraphEngine(Engine):
 
     def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
         start = time.perf_counter()
-        try:
+        with self._errors_said():
             outputs, device_ms = self._infer(frame)
+        host_ms = (time.perf_counter() - start) * 1e3
+        class_map, confidence = self.form.read(outputs)
+        return class_map, confidence, host_ms if device_ms is None else device_ms
+
+    @contextlib.contextmanager
+    def _errors_said(self) -> Iterator[None]:
+        try:
+            yield
         except EdgesegError:
             raise
         except Exception as error:  # the libraries' own exceptions share no base
             raise engine_failed(self.backend, error) from error
-        host_ms = (time.perf_counter() - start) * 1e3
-        class_map, confidence = self.form.read(outputs)
-        return class_map, confidence, host_ms if device_ms is None else device_ms
 
     @abstractmethod
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
