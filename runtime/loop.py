@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, EngineError, UsageError
+from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
 from edgeseg.runtime.engines import Engine
@@ -161,20 +162,35 @@ def _stream(
     start = time.monotonic()
     until = None if settings.seconds is None else start + settings.seconds
     masks = 0
+    flying: deque[_Flying] = deque()  # in the engine; more than one only where it takes more
+
+    def end_oldest() -> None:
+        oldest = flying[0]
+        delivery = _end(oldest, engine, settings.deadline_ms, road)
+        flying.popleft()
+        outputs.deliver(delivery, partial(capture.release, oldest.frame))
+
     try:
         while not stop.is_set() and not _limit_reached(settings, masks, until):
-            tick = time.monotonic() + _TICK_S
+            tick = time.monotonic() + (0 if flying else _TICK_S)  # a mask under way waits for no frame
             frame = capture.next_frame(stop, tick if until is None else min(tick, until))
             _pass_on(capture, notice)
             if frame is not None:
-                segment = partial(_segment, frame, engine, settings.deadline_ms, road)
-                _put_through(frame, segment, outputs, partial(capture.release, frame))
+                flying.append(_Flying(frame))
                 masks += 1
-            elif capture.is_over:
+                _record_skipped(frame.skipped, "overtaken", outputs)
+                _begin(flying[-1], engine)
+            if flying and (frame is None or len(flying) >= engine.in_flight):
+                end_oldest()
+            elif frame is None and capture.is_over:
                 break
             if watch:
                 watch(outputs.ledger, time.monotonic() - start)
+        while flying:
+            end_oldest()
     except EdgesegError as error:
+        for each in flying:
+            outputs.record(FrameRecord(each.frame.id, each.frame.captured_at, "failed", "engine", each.frame.clock))
         return error
     finally:
         _pass_on(capture, notice)
@@ -185,19 +201,6 @@ def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
     for text in capture.take_news():
         if notice:
             notice(text)
-
-
-def _put_through(
-    frame: CapturedFrame, segment: Callable[[], Delivery], outputs: Outputs, done: Callable[[], None]
-) -> None:
-    """From frame to mask to outputs, with a record of it and of those that it overtook."""
-    _record_skipped(frame.skipped, "overtaken", outputs)
-    try:
-        delivery = segment()
-    except EngineError:
-        outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine", frame.clock))
-        raise
-    outputs.deliver(delivery, done)
 
 
 def _record_skipped(frames: list[Skipped], reason: str, outputs: Outputs) -> None:
@@ -219,11 +222,25 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
     )
 
 
-def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
-    taken = time.monotonic()
-    picture = _at_size(frame.picture, engine.frame_size)
-    prepared = time.monotonic()
-    result = engine.run(picture)
+@dataclass
+class _Flying:
+    """A frame in the engine, and when it was taken and prepared."""
+
+    frame: CapturedFrame
+    taken: float = 0.0
+    prepared: float = 0.0
+
+
+def _begin(flying: _Flying, engine: Engine) -> None:
+    flying.taken = time.monotonic()
+    picture = _at_size(flying.frame.picture, engine.frame_size)
+    flying.prepared = time.monotonic()
+    engine.submit(picture)
+
+
+def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+    frame, taken, prepared = flying.frame, flying.taken, flying.prepared
+    result = engine.collect()
     class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
     delivered = time.monotonic()
     in_engine_ms = result.preprocess_ms + result.inference_ms
