@@ -6,11 +6,11 @@ import contextlib
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, GPU_BACKENDS, EngineSettings
-from edgeseg.runtime.graph_form import GraphForm, Tensor, form_of
 from edgeseg.runtime.hang_guard import HangGuard
 from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.graph_engine import GraphEngine
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Engine(ABC):
     guard: HangGuard | None = None
     min_fps: float = 0.0
     in_flight: int = 1
+    _preprocess_ms: Sequence[float] = ()  # of the frames in flight
+    _prepared: NDArray[Any]
 
     def run(self, frame: NDArray[np.uint8]) -> Result:
         """Segment one frame.
@@ -141,9 +145,6 @@ class Engine(ABC):
         host_ms = (time.perf_counter() - start) * 1e3
         return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, preprocess_ms)
 
-    _preprocess_ms: Sequence[float] = ()
-    _prepared: NDArray[Any]
-
     def _begin(self, prepared: NDArray[Any]) -> None:
         """Start what `_end` waits for; an engine that does one frame at a time does it all there."""
         self._prepared = prepared
@@ -158,50 +159,6 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
         """Return class map, confidence, and the engine's own time in ms (None: that of this call)."""
-
-
-class GraphEngine(Engine):
-    """An engine over a file: a backend loads it, calls `_adopt`, and implements `_infer`."""
-
-    form: GraphForm
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Say what of this computer keeps the backend from working, as far as a glance tells; None: nothing."""
-        return None
-
-    @abstractmethod
-    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        """Load a model. Raises ModelError, EngineError."""
-
-    def _adopt(self, model: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        self.spec = model.spec
-        self.form = form_of(inputs, outputs, model.spec, str(model.path))
-        self.frame_size = self.form.frame_size
-
-    def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
-        return self.form.feed(frame)
-
-    def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
-        start = time.perf_counter()
-        with self._errors_said():
-            outputs, device_ms = self._infer(frame)
-        host_ms = (time.perf_counter() - start) * 1e3
-        class_map, confidence = self.form.read(outputs)
-        return class_map, confidence, host_ms if device_ms is None else device_ms
-
-    @contextlib.contextmanager
-    def _errors_said(self) -> Iterator[None]:
-        try:
-            yield
-        except EdgesegError:
-            raise
-        except Exception as error:  # the libraries' own exceptions share no base
-            raise engine_failed(self.backend, error) from error
-
-    @abstractmethod
-    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
-        """Return the outputs that `form` names for its input, and the device's own time in ms if it has one."""
 
 
 def open_engine(
@@ -278,9 +235,3 @@ def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
         return ("tensorrt",)  # an engine runs nowhere else
     known = GPU_BACKENDS if settings.require_gpu else BACKENDS
     return [backend for backend in known if backend not in AUTO_LEAVES_OUT]
-
-
-def engine_failed(backend: str, error: Exception) -> EngineError:
-    """Return the one-line error for an exception that a backend raised while running."""
-    reason = " ".join(str(error).split())[:300]
-    return EngineError(f"{backend} failed while running: {reason}; restart the process, and check memory and driver")

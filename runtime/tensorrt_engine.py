@@ -21,8 +21,8 @@ from edgeseg.runtime.engine_builder import engine_key
 from edgeseg.runtime.engine_card import EngineCard, why_stale
 from edgeseg.runtime.engine_place import engine_place
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
 from edgeseg.runtime.gpu import Gpu, find_gpu
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, tensor

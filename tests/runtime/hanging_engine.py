@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import EngineError
 from edgeseg.runtime import engine_settings
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 
