@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-models test-faults check lint types imports wheel format clean
+.PHONY: help demo test test-models test-faults test-gpu check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
 	@echo "make test     run the test suite"
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
 	@echo "make test-faults  faults of cameras, with those that take minutes"
+	@echo "make test-gpu     engines on an NVIDIA GPU; fails where there is none"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
 	@echo "make clean    remove .venv, builds, caches and demo/"
@@ -26,6 +27,9 @@ test-models: $(READY)
 
 test-faults: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/runtime/test_faults.py
+
+test-gpu: $(READY)
+	$(BIN)/pytest -m gpu tests/runtime/test_gpu_engines.py
 
 check: lint types imports wheel test
 

@@ -47,8 +47,11 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Build an engine with NVIDIA's library.  [default: where tensorrt or tensorrt_rtx is installed]",
 )
 @click.option("--report", type=PATH, help="Write the report as JSON, and a picture of the worst frame beside it.")
+@click.option("--engine", type=PATH, metavar="FILE", help="Also build a TensorRT engine of it: edgeseg engine build.")
 @_settings
-def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, **options: Any) -> None:
+def export(
+    run: Path, target: Path, crop: str | None, camera_size: Size | None, engine: Path | None, **options: Any
+) -> None:
     """Export RUN (a run directory or a .keras file) as one ONNX file, compared with the model before it is written.
 
     The file takes camera frames (uint8, BGR) and gives class maps (uint8); resize, normalisation and argmax are inside.
@@ -65,3 +68,7 @@ def export(run: Path, target: Path, crop: str | None, camera_size: Size | None, 
     report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
     for line in report.lines():
         say(line)
+    if engine:
+        from edgeseg.runtime.engine_commands import build_and_say
+
+        build_and_say(target, engine)

@@ -6,6 +6,7 @@ Contexts belong to threads: make, use and close these on one thread. Nothing is 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import EngineError
+from edgeseg.runtime import gpu
 from edgeseg.runtime.cuda_graph import CudaGraph
 from edgeseg.runtime.device_buffers import BufferPlan
 from edgeseg.runtime.gpu import Gpu, find_gpu, no_gpu
@@ -47,10 +49,15 @@ class CudaDevice:
         self.driver = driver
 
     def close(self) -> None:
-        if self._context is not None:
-            with contextlib.suppress(Exception):  # after a sticky error nothing can be undone
-                self._context.pop()
-            self._context = None
+        if self._context is None:
+            return
+        with contextlib.suppress(Exception):  # after a sticky error nothing can be undone
+            self._context.pop()
+            # Released by name: pycuda's destructor would detach a primary context as if it were one of its own. It
+            # makes the context current for that, and leaves it so.
+            self._context.detach()
+            ctypes.CDLL(gpu.DRIVER).cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        self._context = None
 
     def memory_error(self, plans: Sequence[BufferPlan]) -> EngineError:
         """Say how much memory was wanted and how much there is."""

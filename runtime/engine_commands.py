@@ -34,11 +34,21 @@ def build(model: Path, out: Path | None, spec: Path | None, if_stale: bool, **op
     Needs TensorRT, which comes with JetPack; neither TensorFlow nor onnx. TensorRT-RTX builds without a GPU too. The
     engine is a plain file, for trtexec as well.
     """
+    build_and_say(model, out or model.with_suffix(".engine"), BuildSettings(**options), spec, if_stale)
+
+
+def build_and_say(
+    model: Path,
+    target: Path,
+    settings: BuildSettings | None = None,
+    spec: Path | None = None,
+    if_stale: bool = False,
+) -> None:
+    """Build an engine, show how far it is, and say what was built. Raises as edgeseg.runtime.engine_builder."""
     from edgeseg.runtime.engine_builder import build_engine
     from edgeseg.runtime.model_file import open_model_file
 
-    settings = BuildSettings(**options)
-    target = out or model.with_suffix(".engine")
+    settings = settings or BuildSettings()
     found = open_model_file(model, spec)
     if if_stale and not _is_stale(found, target, settings):
         say(f"{target}: holds, nothing to do")

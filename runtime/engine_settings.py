@@ -34,6 +34,7 @@ class EngineSettings:
     backend: str = setting("auto", "auto or one engine", choices=("auto", *BACKENDS))
     require_gpu: bool = setting(False, "fail where no engine works on a GPU, instead of running on the CPU")
     min_fps: float = setting(0.0, "fail where the warm-up reaches fewer frames a second", (0, 10_000))
+    in_flight: int = setting(1, "frames in a TensorRT engine at a time; 2 overlap copying with computing", (1, 2))
     cuda_graph: bool = setting(True, "launch the work of a frame as one CUDA graph, where that can be")
     tf32: bool = setting(False, "round float32 products on the GPU to TF32: faster, not what the export has proven")
     workspace_mb: int = setting(0, "GPU memory that an engine built now may use, 0 for no limit", (0, 1_000_000))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, GPU_BACKENDS, EngineSettings
-from edgeseg.runtime.graph_form import GraphForm, Tensor, form_of
 from edgeseg.runtime.hang_guard import HangGuard
 from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.graph_engine import GraphEngine
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Engine(ABC):
         frame_size: the picture size that `run` takes.
         guard: ends the process if a run hangs; None where somebody else watches.
         min_fps: what the warm-up must reach; 0 for anything.
+        in_flight: how many frames `submit` takes before the first of them is collected.
     """
 
     backend: str
@@ -59,6 +62,9 @@ class Engine(ABC):
     frame_size: Size
     guard: HangGuard | None = None
     min_fps: float = 0.0
+    in_flight: int = 1
+    _preprocess_ms: Sequence[float] = ()  # of the frames in flight
+    _prepared: NDArray[Any]
 
     def run(self, frame: NDArray[np.uint8]) -> Result:
         """Segment one frame.
@@ -70,11 +76,24 @@ class Engine(ABC):
             ValueError: the frame has another shape, type or layout.
             EngineError: the engine failed; it must not be used again.
         """
+        self.submit(frame)
+        return self.collect()
+
+    def submit(self, frame: NDArray[np.uint8]) -> None:
+        """Begin a frame; `collect` gives the results in the order of the calls. Otherwise as `run`.
+
+        With an `in_flight` of 1 the work is done by `collect`, and the frame must stay as it is until then.
+        """
         expected = (*self.frame_size, 3)
         if frame.shape != expected or frame.dtype != np.uint8 or not frame.flags.c_contiguous:
             raise ValueError(f"frame is {frame.shape} {frame.dtype}; expected {expected} uint8, C-contiguous")
         with self.guard or contextlib.nullcontext():
-            return self._timed_run(frame)
+            self._submit(frame)
+
+    def collect(self) -> Result:
+        """Wait for the oldest frame that was submitted. Raises EngineError."""
+        with self.guard or contextlib.nullcontext():
+            return self._collect()
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames, so that lazy allocation and first-run costs fall on no real frame.
@@ -88,7 +107,8 @@ class Engine(ABC):
         seconds = []
         for _ in range(runs):
             start = time.perf_counter()
-            self._timed_run(frame)
+            self._submit(frame)
+            self._collect()
             seconds.append(time.perf_counter() - start)
         if not seconds:
             return
@@ -112,13 +132,25 @@ class Engine(ABC):
         with self.guard or contextlib.nullcontext():  # a device that has failed may hang here
             self.close()
 
-    def _timed_run(self, frame: NDArray[np.uint8]) -> Result:
+    def _submit(self, frame: NDArray[np.uint8]) -> None:
         start = time.perf_counter()
         prepared = self._prepare(frame)
-        begun = time.perf_counter()
-        class_map, confidence, engine_ms = self._run(prepared)
-        host_ms = (time.perf_counter() - begun) * 1e3
-        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, (begun - start) * 1e3)
+        self._preprocess_ms = [*self._preprocess_ms, (time.perf_counter() - start) * 1e3]
+        self._begin(prepared)
+
+    def _collect(self) -> Result:
+        preprocess_ms, *self._preprocess_ms = self._preprocess_ms
+        start = time.perf_counter()
+        class_map, confidence, engine_ms = self._end()
+        host_ms = (time.perf_counter() - start) * 1e3
+        return Result(class_map, confidence, host_ms if engine_ms is None else engine_ms, preprocess_ms)
+
+    def _begin(self, prepared: NDArray[Any]) -> None:
+        """Start what `_end` waits for; an engine that does one frame at a time does it all there."""
+        self._prepared = prepared
+
+    def _end(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        return self._run(self._prepared)
 
     def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         """Return what `_run` takes."""
@@ -127,45 +159,6 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
         """Return class map, confidence, and the engine's own time in ms (None: that of this call)."""
-
-
-class GraphEngine(Engine):
-    """An engine over a file: a backend loads it, calls `_adopt`, and implements `_infer`."""
-
-    form: GraphForm
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Say what of this computer keeps the backend from working, as far as a glance tells; None: nothing."""
-        return None
-
-    @abstractmethod
-    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        """Load a model. Raises ModelError, EngineError."""
-
-    def _adopt(self, model: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        self.spec = model.spec
-        self.form = form_of(inputs, outputs, model.spec, str(model.path))
-        self.frame_size = self.form.frame_size
-
-    def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
-        return self.form.feed(frame)
-
-    def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
-        start = time.perf_counter()
-        try:
-            outputs, device_ms = self._infer(frame)
-        except EdgesegError:
-            raise
-        except Exception as error:  # the libraries' own exceptions share no base
-            raise engine_failed(self.backend, error) from error
-        host_ms = (time.perf_counter() - start) * 1e3
-        class_map, confidence = self.form.read(outputs)
-        return class_map, confidence, host_ms if device_ms is None else device_ms
-
-    @abstractmethod
-    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
-        """Return the outputs that `form` names for its input, and the device's own time in ms if it has one."""
 
 
 def open_engine(
@@ -216,9 +209,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     """Return the first engine that works, and say of those before it why they do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
-    for backend in GPU_BACKENDS if settings.require_gpu else BACKENDS:
-        if backend in AUTO_LEAVES_OUT:
-            continue
+    for backend in _candidates(model, settings):
         try:
             kind = backend_class(backend)
             reason = kind.missing()
@@ -232,14 +223,15 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
         except ModuleNotFoundError as error:
             reason = f"{error.name} is not installed"
         passed_over.append(f"{backend} ({reason})")
-    if settings.require_gpu:
-        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
-    if last:
+    if last and not settings.require_gpu:
         raise last
+    if settings.require_gpu or model.card:
+        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
 
 
-def engine_failed(backend: str, error: Exception) -> EngineError:
-    """Return the one-line error for an exception that a backend raised while running."""
-    reason = " ".join(str(error).split())[:300]
-    return EngineError(f"{backend} failed while running: {reason}; restart the process, and check memory and driver")
+def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+    if model.card:
+        return ("tensorrt",)  # an engine runs nowhere else
+    known = GPU_BACKENDS if settings.require_gpu else BACKENDS
+    return [backend for backend in known if backend not in AUTO_LEAVES_OUT]

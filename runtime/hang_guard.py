@@ -16,7 +16,8 @@ from types import TracebackType
 
 from edgeseg.errors import EngineError
 
-HANG_SECONDS = 4.0
+HANG_SECONDS = 3.5
+"""The process is gone within 5 s, with what its end takes."""
 SLOWER_THAN_WARM_UP = 4.0
 """A run is given so many times what the last one of the warm-up took: slow machines are no hung ones."""
 _HARD_EXTRA_S = 0.5

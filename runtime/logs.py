@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -52,7 +53,8 @@ class TextLog(Log):
 
     def notice(self, text: str) -> None:
         if not self._quiet:
-            click.echo(f"edgeseg-camera: {text}", err=True)
+            with contextlib.suppress(OSError, ValueError):  # a log that is full or gone must not end the camera
+                click.echo(f"edgeseg-camera: {text}", err=True)
 
     def summary(self, summary: Summary) -> None:
         if self._status:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, EngineError, UsageError
+from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
 from edgeseg.runtime.engines import Engine, Result
 from edgeseg.runtime.outputs import Outputs
 from edgeseg.runtime.records import FrameRecord, Ledger, Summary
-from edgeseg.runtime.road import RoadReport, RoadResult
+from edgeseg.runtime.road import RoadReport
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, check_distinct, open_sink
 from edgeseg.runtime.source import Source
@@ -182,20 +183,35 @@ def _stream(
     start = time.monotonic()
     until = None if settings.seconds is None else start + settings.seconds
     masks = 0
+    flying: deque[_Flying] = deque()  # in the engine; more than one only where it takes more
+
+    def end_oldest() -> None:
+        oldest = flying[0]
+        delivery = _end(oldest, engine, settings.deadline_ms, road)
+        flying.popleft()
+        outputs.deliver(delivery, partial(capture.release, oldest.frame))
+
     try:
         while not stop.is_set() and not _limit_reached(settings, masks, until):
-            tick = time.monotonic() + _TICK_S
+            tick = time.monotonic() + (0 if flying else _TICK_S)  # a mask under way waits for no frame
             frame = capture.next_frame(stop, tick if until is None else min(tick, until))
             _pass_on(capture, notice)
             if frame is not None:
-                segment = partial(_segment, frame, engine, settings.deadline_ms, road)
-                _put_through(frame, segment, outputs, partial(capture.release, frame))
+                flying.append(_Flying(frame))
                 masks += 1
-            elif capture.is_over:
+                _record_skipped(frame.skipped, "overtaken", outputs)
+                _begin(flying[-1], engine)
+            if flying and (frame is None or len(flying) >= engine.in_flight):
+                end_oldest()
+            elif frame is None and capture.is_over:
                 break
             if watch:
                 watch(outputs.ledger, time.monotonic() - start)
+        while flying:
+            end_oldest()
     except EdgesegError as error:
+        for each in flying:
+            outputs.record(FrameRecord(each.frame.id, each.frame.captured_at, "failed", "engine", each.frame.clock))
         return error
     finally:
         _pass_on(capture, notice)
@@ -206,19 +222,6 @@ def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
     for text in capture.take_news():
         if notice:
             notice(text)
-
-
-def _put_through(
-    frame: CapturedFrame, segment: Callable[[], Delivery], outputs: Outputs, done: Callable[[], None]
-) -> None:
-    """From frame to mask to outputs, with a record of it and of those that it overtook."""
-    _record_skipped(frame.skipped, "overtaken", outputs)
-    try:
-        delivery = segment()
-    except EngineError:
-        outputs.record(FrameRecord(frame.id, frame.captured_at, "failed", "engine", frame.clock))
-        raise
-    outputs.deliver(delivery, done)
 
 
 def _record_skipped(frames: list[Skipped], reason: str, outputs: Outputs) -> None:
@@ -240,54 +243,64 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
     )
 
 
-def segment(
-    picture: NDArray[np.uint8], engine: Engine, then: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
-) -> tuple[Result, dict[str, float]]:
-    """Segment one picture, and time it.
+@dataclass
+class _Flying:
+    """A frame in the engine, and when it was taken and prepared."""
+
+    frame: CapturedFrame
+    taken: float = 0.0
+    prepared: float = 0.0
+
+
+def _begin(flying: _Flying, engine: Engine) -> None:
+    flying.taken = time.monotonic()
+    picture = _at_size(flying.frame.picture, engine.frame_size)
+    flying.prepared = time.monotonic()
+    engine.submit(picture)
+
+
+def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+    frame = flying.frame
+    result = engine.collect()
+    class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
+    stages = _stages(flying.taken, flying.prepared, time.monotonic(), result)
+    wait = (flying.taken - frame.captured_monotonic) * 1e3
+    ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
+    reason = frame.reason
+    if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
+        reason = "deadline"
+    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
+    return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
+
+
+def segment(picture: NDArray[np.uint8], engine: Engine) -> tuple[Result, dict[str, float]]:
+    """Segment one picture outside of a stream, timed as the loop times a frame.
 
     Args:
         picture: (H, W, 3) uint8, BGR, of any size.
         engine: runs it.
-        then: what is made of the class map; counted as postprocessing.
 
     Returns:
         The result, and the milliseconds of preprocess, inference and postprocess with their sum `frame`.
+
+    Raises:
+        EngineError: the engine failed.
     """
     taken = time.monotonic()
     sized = _at_size(picture, engine.frame_size)
     prepared = time.monotonic()
     result = engine.run(sized)
-    if then:
-        result = replace(result, class_map=then(result.class_map))
-    done = time.monotonic()
+    return result, _stages(taken, prepared, time.monotonic(), result)
+
+
+def _stages(taken: float, prepared: float, done: float, result: Result) -> dict[str, float]:
     in_engine_ms = result.preprocess_ms + result.inference_ms
-    return result, {
+    return {
         "preprocess": (prepared - taken) * 1e3 + result.preprocess_ms,
         "inference": result.inference_ms,
         "postprocess": max(0.0, (done - prepared) * 1e3 - in_engine_ms),
         "frame": (done - taken) * 1e3,
     }
-
-
-def _segment(frame: CapturedFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
-    reports: list[RoadResult] = []
-
-    def reported(class_map: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        assert road
-        class_map, report = road.add(class_map, frame.captured_monotonic)
-        reports.append(report)
-        return class_map
-
-    taken = time.monotonic()
-    result, ms = segment(frame.picture, engine, reported if road else None)
-    wait = (taken - frame.captured_monotonic) * 1e3
-    ms = {"wait": wait, **ms, "capture_to_mask": wait + ms["frame"]}
-    reason = frame.reason
-    if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
-        reason = "deadline"
-    status, report = "stale" if reason else "ok", next(iter(reports), None)
-    record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, report)
-    return Delivery(record, frame.captured_monotonic, frame.picture, result.class_map)
 
 
 def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

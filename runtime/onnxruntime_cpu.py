@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.model_file import ModelFile
 from edgeseg.runtime.onnxruntime_session import open_session, tensors
 from edgeseg.runtime.processor import processor_name

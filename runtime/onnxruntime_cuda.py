@@ -14,7 +14,7 @@ from edgeseg.errors import EngineError, ModelError
 from edgeseg.runtime.cuda import CudaDevice, Lane, no_cuda
 from edgeseg.runtime.device_buffers import BufferPlan, plan_buffers
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import form_of
 from edgeseg.runtime.model_file import ModelFile
 

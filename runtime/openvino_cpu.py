@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ModelError
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 from edgeseg.runtime.processor import processor_name

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import EngineError, ModelError
@@ -19,8 +21,8 @@ from edgeseg.runtime.engine_builder import engine_key
 from edgeseg.runtime.engine_card import EngineCard, why_stale
 from edgeseg.runtime.engine_place import engine_place
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
 from edgeseg.runtime.gpu import Gpu, find_gpu
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, tensor
@@ -29,18 +31,17 @@ _COMMAND = "edgeseg.runtime.engine_commands"
 
 
 class TensorRt(GraphEngine):
-    """Runs an engine with pinned or mapped buffers, a stream of its own and a CUDA graph."""
+    """Runs an engine with pinned or mapped buffers, a stream for each frame in flight and a CUDA graph."""
 
     backend = "tensorrt"
-    _lane: _TrtLane | None = None
-    _runtime: Any = None
-    _engine: Any = None
 
     @classmethod
     def missing(cls) -> str | None:
         return no_cuda() or (None if library_name() else "TensorRT is not installed; it comes with JetPack")
 
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        self._lanes: deque[_TrtLane] = deque()
+        self._waiting: deque[_TrtLane] = deque()
         trt, gpu = library(), find_gpu()
         path = _checked(model, trt, gpu) if model.card else _built_if_stale(model, settings, trt, gpu)
         self.device = gpu.name
@@ -58,29 +59,49 @@ class TensorRt(GraphEngine):
             self._adopt(model, inputs, outputs)
             plans = plan_buffers(self.form, outputs, gpu.integrated, str(path))
             read = [output.name for output in self.form.outputs]
-            lane = Lane(device, plans, read)
-            stack.callback(lane.close)
+            self.in_flight = settings.in_flight
+            lanes = [Lane(device, plans, read) for _ in range(self.in_flight)]
+            for lane in lanes:
+                stack.callback(lane.close)
             stack.callback(self._let_go)  # TensorRT's objects go before the memory and the context
-            self._lane = _TrtLane(lane, self._engine, self._last_error)
+            self._lanes.extend(_TrtLane(lane, self._engine, self._last_error) for lane in lanes)
             self._wants_graph = settings.cuda_graph
             self._held = stack.pop_all()
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames; after them the work of a frame is recorded as a CUDA graph."""
-        super().warm_up(max(1, runs))
-        if self._wants_graph and self._lane:
-            self._lane.record()
-            super().warm_up(1)
+        super().warm_up(max(len(self._lanes), runs))
+        if self._wants_graph:
+            for lane in self._lanes:
+                lane.record()
+            super().warm_up(len(self._lanes))
 
     def close(self) -> None:
         self._held.close()
 
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
-        assert self._lane, "closed"
-        return self._lane.run(value)
+        lane = self._lanes[0]
+        lane.submit(value)
+        return lane.wait()
+
+    def _begin(self, prepared: NDArray[Any]) -> None:
+        lane = self._lanes[0]
+        self._lanes.rotate(-1)
+        with self._errors_said():
+            lane.submit(prepared)
+        self._waiting.append(lane)
+
+    def _end(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        lane = self._waiting.popleft()
+        with self._errors_said():
+            outputs, device_ms = lane.wait()
+        class_map, confidence = self.form.read(outputs)
+        return class_map, confidence, device_ms
 
     def _let_go(self) -> None:
-        self._lane = self._engine = self._runtime = None
+        self._lanes.clear()
+        self._waiting.clear()
+        self._engine = self._runtime = None
 
     def _last_error(self) -> str:
         return " ".join((self._logger.errors or ["no reason given"])[-1].split())[:200]
@@ -98,8 +119,10 @@ class _TrtLane:
             if not self._context.set_tensor_address(name, address):
                 raise EngineError(f"TensorRT takes no memory for {name} ({last_error()})")
 
-    def run(self, value: NDArray[Any]) -> tuple[list[NDArray[Any]], float]:
+    def submit(self, value: NDArray[Any]) -> None:
         self._lane.submit(value, self._compute)
+
+    def wait(self) -> tuple[list[NDArray[Any]], float]:
         return self._lane.wait()
 
     def record(self) -> None:

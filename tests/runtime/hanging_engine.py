@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import EngineError
 from edgeseg.runtime import engine_settings
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import GraphEngine
+from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 
@@ -37,6 +39,7 @@ class Hanging(GraphEngine):
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
         self._left -= 1
         if self._left < 0:
+            os.write(2, f"hangs at {time.monotonic()}\n".encode())
             self.hang()
         return [self._class_map], None
 

@@ -18,7 +18,9 @@ WriteModel = Callable[..., Path]
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "edgeseg.runtime", *(str(argument) for argument in arguments)]
+    """On the one engine that every computer has: `auto` would say why it passed over the others."""
+    given = [str(argument) for argument in arguments]
+    return [sys.executable, "-m", "edgeseg.runtime", "--backend", "onnxruntime-cpu", *given]
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:

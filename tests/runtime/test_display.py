@@ -32,7 +32,7 @@ def screen() -> Iterator[dict[str, str]]:
 def start(video: Path, model: Path, environment: dict[str, str], *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "edgeseg.runtime", str(video), "--loop", "--model", str(model), *more,
-         "--output", "display://"],
+         "--output", "display://", "--backend", "onnxruntime-cpu"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import EngineError, UsageError
+from edgeseg.geometry import Size
 from edgeseg.runtime.engine_card import EngineKey
 from edgeseg.runtime.engine_place import engine_place
 from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
@@ -56,11 +57,12 @@ def test_a_required_gpu_that_is_not_there_is_an_error(write_model: WriteModel) -
 
 
 def test_an_engine_that_is_too_slow_is_an_error(write_model: WriteModel) -> None:
-    with open_engine(write_model(), "onnxruntime-cpu", min_fps=1e-3) as engine:
+    model = write_model(Size(1080, 1920))
+    with open_engine(model, "onnxruntime-cpu", min_fps=1e-3) as engine:
         engine.warm_up(3)
     with (
         pytest.raises(EngineError, match="frames a second; expected at least 10000"),
-        open_engine(write_model(), "onnxruntime-cpu", min_fps=10_000.0) as engine,
+        open_engine(model, "onnxruntime-cpu", min_fps=10_000.0) as engine,
     ):
         engine.warm_up(3)
 

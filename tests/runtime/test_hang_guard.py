@@ -18,16 +18,18 @@ PROGRAM = Path(__file__).with_name("hanging_engine.py")
 
 
 def alive(pid: str) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(
     ("engine", "said"),
     [
-        ("Hanging", "the engine has not answered for 4.0 s"),
+        ("Hanging", "the engine has not answered for 3.5 s"),
         ("HangingWithTheInterpreter", ""),  # nobody is left to say it
-        ("HangingAtTheEnd", "the engine has not answered for 4.0 s"),
+        ("HangingAtTheEnd", "the engine has not answered for 3.5 s"),
     ],
 )
 def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said: str) -> None:
@@ -40,16 +42,19 @@ def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said:
     end = time.monotonic() + 60
     while time.monotonic() < end and not (stats.exists() and stats.stat().st_size):
         time.sleep(0.01)
-    first_mask = time.monotonic()  # the next of three frames hangs
     tasks = Path(f"/proc/{process.pid}/task")
     children = [child for task in tasks.iterdir() for child in (task / "children").read_text().split()]
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 5, stderr
-    assert time.monotonic() - first_mask < 5.5  # with the frames until it hangs
+    (hung_at,) = [float(line.split()[-1]) for line in stderr.splitlines() if line.startswith("hangs at")]
+    assert time.monotonic() - hung_at < 5
     assert said in stderr
     assert "Traceback" not in stderr
     assert children
-    assert not any(alive(child) for child in children)
+    end = time.monotonic() + 2  # the kernel ends them after their parent
+    while any(alive(child) for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.02)
     assert json.loads(stats.read_text().splitlines()[0])["status"] == "ok"
 
 

@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -302,3 +303,56 @@ def test_a_slow_sink_never_slows_the_masks(video: Path, colour_spec: ModelSpec, 
     assert outputs.states[0].written + outputs.states[0].dropped == 20
     assert outputs.states[0].dropped > 0
     assert outputs.ledger.frames["captured"] == 20
+
+
+class TwoInFlight(Engine):
+    """Takes a second frame while the first is computed, as a GPU does; says of each frame how bright it was."""
+
+    backend, device, in_flight = "two", "test", 2
+
+    def __init__(self, spec: ModelSpec, fails_at: int | None = None) -> None:
+        self.spec, self.frame_size = spec, VIDEO_SIZE
+        self.most, self._fails_at = 0, fails_at
+        self._flying: deque[tuple[float, int]] = deque()
+
+    def _begin(self, prepared: NDArray[np.uint8]) -> None:
+        self._flying.append((time.monotonic() + 0.02, int(prepared[0, 0, 1])))
+        self.most = max(self.most, len(self._flying))
+
+    def _end(self) -> tuple[NDArray[np.uint8], None, float]:
+        if self._fails_at is not None:
+            self._fails_at -= 1
+            if self._fails_at < 0:
+                raise EngineError("the test's engine failed")
+        ready, brightness = self._flying.popleft()
+        time.sleep(max(0.0, ready - time.monotonic()))
+        return np.full(self.spec.input_size, brightness % 3, np.uint8), None, 20.0
+
+    def _run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], None, None]:
+        raise NotImplementedError
+
+
+def test_two_frames_in_flight_keep_their_order_and_their_masks(
+    pictures: Path, tmp_path: Path, colour_spec: ModelSpec
+) -> None:
+    engine, stats = TwoInFlight(colour_spec), tmp_path / "stats.jsonl"
+    outcome = stream(
+        str(pictures), lambda: engine, every_frame=True, warm_up_frames=0, stats=stats, outputs=(f"{tmp_path}/m/",)
+    )
+    assert outcome.error is None
+    assert engine.most == 2
+    assert outcome.summary.frames["captured"] == outcome.summary.frames["processed"] == 12
+    assert [line["frame"] for line in records(stats)] == list(range(12))
+    masks = [cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in sorted((tmp_path / "m").rglob("*.png"))]
+    assert [int(np.asarray(mask)[0, 0]) for mask in masks] == [(20 + index) % 3 for index in range(12)]
+
+
+def test_what_is_in_flight_when_the_engine_fails_is_counted_as_failed(
+    pictures: Path, tmp_path: Path, colour_spec: ModelSpec
+) -> None:
+    engine = TwoInFlight(colour_spec, fails_at=4)
+    outcome = stream(str(pictures), lambda: engine, every_frame=True, warm_up_frames=0)
+    assert isinstance(outcome.error, EngineError)
+    frames = outcome.summary.frames
+    assert (frames["processed"], frames["failed"]) == (4, 2)
+    assert frames["captured"] == sum(frames[key] for key in ("processed", "skipped", "stale", "failed"))

@@ -64,7 +64,7 @@ def with_masks(count: int, status: str = "ok") -> Ledger:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "edgeseg.runtime", *map(str, arguments)]
+    return [sys.executable, "-m", "edgeseg.runtime", "--backend", "onnxruntime-cpu", *map(str, arguments)]
 
 
 def test_a_real_run_says_ready_alive_and_stopping(manager: Manager, video: Path, write_model: WriteModel) -> None:

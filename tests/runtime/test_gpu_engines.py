@@ -1,0 +1,216 @@
+"""On an NVIDIA GPU: masks as the CPU's, memory given back, engines built, kept and rebuilt. `make test-gpu`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import COLOUR_SPEC, VIDEO_SIZE, write_colour_model
+from foreign_models import foreign_model, noise
+from numpy.typing import NDArray
+
+from edgeseg.errors import EdgesegError, EngineError, ModelError
+from edgeseg.runtime.engine_card import EngineCard, card_path
+from edgeseg.runtime.engine_settings import GPU_BACKENDS, EngineSettings
+from edgeseg.runtime.engines import backend_class, load_engine
+from edgeseg.runtime.gpu import find_gpu, no_gpu
+
+pytestmark = pytest.mark.gpu
+EQUAL = 0.9999  # of pixels, as the export's proof asks of fp32
+
+
+@pytest.fixture(autouse=True)
+def _gpu() -> None:
+    """A GPU test that finds no GPU fails: skipped, it would be taken for passed."""
+    reason = no_gpu()
+    if reason:
+        pytest.fail(f"make test-gpu needs an NVIDIA GPU: {reason}")
+
+
+@pytest.fixture(params=GPU_BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    reason = backend_class(name).missing()
+    if reason:
+        pytest.skip(f"{name}: {reason}")
+    return name
+
+
+def frames(count: int = 4) -> list[NDArray[np.uint8]]:
+    picture = noise(VIDEO_SIZE)
+    return [np.ascontiguousarray(np.roll(picture, 7 * index, axis=1)) for index in range(count)]
+
+
+def free_memory_mb() -> int:
+    """Ask the driver, with a context of its own kept by nobody."""
+    program = (
+        "import ctypes; d = ctypes.CDLL('libcuda.so.1'); c, v = ctypes.c_void_p(), ctypes.c_int(); d.cuInit(0)\n"
+        "d.cuDeviceGet(ctypes.byref(v), 0); d.cuDevicePrimaryCtxRetain(ctypes.byref(c), v); d.cuCtxPushCurrent_v2(c)\n"
+        "f, t = ctypes.c_size_t(), ctypes.c_size_t(); d.cuMemGetInfo_v2(ctypes.byref(f), ctypes.byref(t))\n"
+        "print(f.value >> 20)"
+    )
+    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+
+
+def test_at_least_one_backend_works_here() -> None:
+    assert any(backend_class(name).missing() is None for name in GPU_BACKENDS)
+
+
+@pytest.mark.parametrize("cuda_graph", [True, False])
+def test_the_masks_are_the_cpu_s(tmp_path: Path, backend: str, cuda_graph: bool) -> None:
+    path = write_colour_model(tmp_path / "model.onnx", with_confidence=True)
+    settings = EngineSettings(backend=backend, cuda_graph=cuda_graph)
+    with (
+        load_engine(path, EngineSettings(backend="onnxruntime-cpu")) as cpu,
+        load_engine(path, settings) as gpu,
+    ):
+        gpu.warm_up(3)
+        results = [gpu.run(frame) for frame in frames()]  # each is kept: none may be overwritten by the next
+        for frame, result in zip(frames(), results, strict=True):
+            wanted = cpu.run(frame)
+            assert np.mean(result.class_map == wanted.class_map) >= EQUAL
+            assert wanted.confidence is not None
+            assert result.confidence is not None
+            assert np.abs(result.confidence.astype(int) - wanted.confidence).max() <= 1
+            assert 0 < result.inference_ms < 1000
+        assert gpu.device == find_gpu().name
+
+
+def test_a_foreign_model_runs(tmp_path: Path, backend: str) -> None:
+    path = foreign_model(tmp_path / "foreign.onnx", COLOUR_SPEC)
+    spec = path.with_suffix(".json")
+    with (
+        load_engine(path, EngineSettings(backend="onnxruntime-cpu", spec=spec)) as cpu,
+        load_engine(path, EngineSettings(backend=backend, spec=spec)) as gpu,
+    ):
+        frame = noise(cpu.frame_size)
+        assert np.mean(gpu.run(frame).class_map == cpu.run(frame).class_map) >= EQUAL
+
+
+def test_memory_is_given_back(tmp_path: Path, backend: str) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    for _ in range(2):  # libraries keep some of their own after the first
+        with load_engine(path, EngineSettings(backend=backend)) as engine:
+            engine.warm_up(3)
+    before = free_memory_mb()
+    for _ in range(20):
+        with load_engine(path, EngineSettings(backend=backend)) as engine:
+            engine.warm_up(3)
+    assert free_memory_mb() > before - 64
+
+
+def test_auto_takes_the_gpu_and_the_camera_runs_on_it(tmp_path: Path, pictures: Path) -> None:
+    path = write_colour_model(tmp_path / "model.onnx")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeseg.runtime", str(pictures), "--model", str(path), "--every-frame",
+         "--require-gpu", "--min-fps", "5", "--output", f"{tmp_path}/masks/"],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert any(f"on {name}" in done.stdout for name in GPU_BACKENDS)
+    files = sorted((tmp_path / "masks").rglob("*.png"))
+    assert len(files) == 12
+    mask = np.asarray(cv2.imread(str(files[0]), cv2.IMREAD_UNCHANGED))
+    assert [int(mask[16, x]) for x in (5, 30, 55)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("spoil", ["cut", "other-gpu", "other-version"])
+def test_an_engine_that_does_not_hold_is_built_again_from_its_onnx_file(tmp_path: Path, spoil: str) -> None:
+    reason = backend_class("tensorrt").missing()
+    if reason:
+        pytest.skip(reason)
+    path, settings = write_colour_model(tmp_path / "model.onnx"), EngineSettings(backend="tensorrt")
+    engine = tmp_path / "model.engine"
+    with load_engine(path, settings) as first:
+        wanted = first.run(frames()[0]).class_map
+    built = engine.stat().st_mtime_ns
+    with load_engine(path, settings):
+        assert engine.stat().st_mtime_ns == built
+    card = card_path(engine)
+    if spoil == "cut":
+        engine.write_bytes(engine.read_bytes()[:-100])
+    elif spoil == "other-gpu":
+        card.write_text(card.read_text().replace(find_gpu().name, "Another"))
+    else:
+        card.write_text(card.read_text().replace(EngineCard.read(engine).key.version, "8.0.0"))
+    if spoil != "cut":
+        with pytest.raises(ModelError, match="build it here"):
+            load_engine(engine, settings)
+    with load_engine(path, settings) as again:
+        np.testing.assert_array_equal(again.run(frames()[0]).class_map, wanted)
+    assert engine.stat().st_mtime_ns > built
+
+
+def test_a_gpu_without_memory_is_said_in_one_line(tmp_path: Path, backend: str) -> None:
+    """Plain allocations take what there is, and give it back."""
+    path = write_colour_model(tmp_path / "model.onnx")
+    load_engine(path, EngineSettings(backend=backend)).close()  # built, and the libraries are loaded
+    import pycuda.driver as driver
+
+    driver.init()
+    context = driver.Device(0).retain_primary_context()
+    context.push()
+    taken, size = [], 1 << 34
+    try:
+        while size >= 1 << 16:
+            try:
+                taken.append(driver.mem_alloc(size))
+            except driver.MemoryError:
+                size //= 2
+        with pytest.raises(EdgesegError) as caught:
+            load_engine(path, EngineSettings(backend=backend)).run(frames()[0])
+        assert "\n" not in str(caught.value)
+    finally:
+        for memory in taken:
+            memory.free()
+        context.pop()
+        context.detach()
+
+
+def test_a_sticky_error_ends_in_an_engine_error_and_code_5(tmp_path: Path, backend: str) -> None:
+    """A read far outside any memory, put on the device by ourselves, spoils the context for good."""
+    path = write_colour_model(tmp_path / "model.onnx")
+    program = (
+        "import ctypes, sys\nimport numpy as np\nfrom pathlib import Path\n"
+        "from edgeseg.errors import EngineError\nfrom edgeseg.runtime.engine_settings import EngineSettings\n"
+        "from edgeseg.runtime.engines import load_engine\n"
+        f"with load_engine(Path({str(path)!r}), EngineSettings(backend={backend!r})) as engine:\n"
+        "    frame = np.zeros((*engine.frame_size, 3), np.uint8)\n    engine.run(frame)\n"
+        "    driver = ctypes.CDLL('libcuda.so.1')\n"
+        "    module, function = ctypes.c_void_p(), ctypes.c_void_p()\n"
+        "    ptx = b'.version 6.0\\n.target sm_50\\n.address_size 64\\n.visible .entry bad() {\\n"
+        ".reg .u64 a;\\n.reg .u32 b;\\nmov.u64 a, 16;\\nld.global.u32 b, [a];\\n"
+        "st.global.u32 [a], b;\\nret;\\n}\\n\\0'\n"
+        "    assert driver.cuModuleLoadData(ctypes.byref(module), ptx) == 0\n"
+        "    assert driver.cuModuleGetFunction(ctypes.byref(function), module, b'bad') == 0\n"
+        "    driver.cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, None, None, None)\n"
+        "    driver.cuCtxSynchronize()\n"
+        "    try:\n        engine.run(frame)\n    except EngineError as error:\n        sys.exit(error.exit_code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert done.returncode == EngineError.exit_code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_allocated_at_import() -> None:
+    program = (
+        "import ctypes, pkgutil, importlib, edgeseg.runtime\n"
+        "for each in pkgutil.iter_modules(edgeseg.runtime.__path__):\n"
+        "    each.name == '__main__' or importlib.import_module(f'edgeseg.runtime.{each.name}')\n"
+        "driver, context = ctypes.CDLL('libcuda.so.1'), ctypes.c_void_p()\n"
+        "assert driver.cuCtxGetCurrent(ctypes.byref(context)) in (0, 3)\nassert not context.value"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_driver_s_answer_is_whole() -> None:
+    gpu = find_gpu()
+    assert gpu.name
+    assert float(gpu.compute_capability) >= 5
+    assert gpu.multiprocessors > 0
+    assert gpu.memory_mb > 500
