@@ -122,6 +122,7 @@ def test_the_costliest_layers_stay_in_float_until_the_masks_hold(
     assert result.left_in_float == list(result.costs)[: len(result.left_in_float)]
     assert list(result.costs.values()) == sorted(result.costs.values(), reverse=True)
     assert told[0].startswith("ranking")
+    assert any("conv" in layer and not layer.startswith("Conv__") for layer in result.costs), "named as in the model"
     with pytest.raises(ModelError, match=r"0 layers left in float; expected 100.00%: raise --int8-budget"):
         next(results(1.0, 0))
 
