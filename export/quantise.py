@@ -22,7 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.export.network import INPUT
 
 CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time
@@ -155,9 +155,15 @@ def _calibrated(network: onnx.ModelProto, frames: Iterable[Pixels], method: str,
             str(plain), [*_OPERATORS, *_PASSING], str(folder / "augmented.onnx"), kind, extra_options=options
         )
         remaining = iter(frames)
-        while chunk := list(islice(remaining, CHUNK)):
-            calibrator.collect_data(_Reader(iter(chunk)))
-        return calibrator.compute_data()
+        try:
+            while chunk := list(islice(remaining, CHUNK)):
+                calibrator.collect_data(_Reader(iter(chunk)))
+            return calibrator.compute_data()
+        except ValueError as error:  # NumPy's histogram
+            raise ModelError(
+                f"int8's ranges cannot be measured ({error}); expected numbers that are finite and differ: is the "
+                "network trained? Otherwise use fp16"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -132,3 +132,8 @@ def test_who_is_not_content_gets_more_layers_in_float_up_to_the_budget(
 ) -> None:
     counts = [len(each.left_in_float) for each in quantise(network, quantiser, FRAMES, 0.0, 3, lambda _: None)]
     assert counts == [0, 1, 2, 3]
+
+
+def test_ranges_that_cannot_be_measured_are_said(network: onnx.ModelProto) -> None:
+    with pytest.raises(ModelError, match=r"int8's ranges cannot be measured \(.*not finite\).* use fp16"):
+        Quantiser(network, [np.full((1, 3, 64, 64), np.nan, np.float32)], "percentile", "tensorrt")
