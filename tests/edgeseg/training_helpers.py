@@ -92,7 +92,7 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
-        layer.momentum = 0.0
+        layer.momentum = 0.1  # not 0: a channel that noise leaves still would be blown up
     model(np.random.default_rng(0).normal(size=(4, *settings.size, 3)).astype(np.float32), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
