@@ -65,10 +65,15 @@ def export(
     from edgeseg.export.exporter import export as run_export
 
     settings = ExportSettings(camera_size=camera_size, crop=cut, **options)
-    report = run_export(run, target, settings, lambda stage: click.echo(f"{stage} ...", err=True))
+    report = run_export(run, target, settings, _progress)
     for line in report.lines():
         say(line)
     if engine:
         from edgeseg.runtime.engine_commands import build_and_say
 
         build_and_say(target, engine)
+
+
+def _progress(text: str) -> None:
+    """Say what goes on, or a remark, which has a colon."""
+    click.echo(text if ": " in text else f"{text} ...", err=True)

@@ -22,7 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.export.network import INPUT
 
 CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time
@@ -31,6 +31,7 @@ _OPERATORS = ["Conv"]
 _PASSING = ("Relu", "Clip", "MaxPool")  # give the values that they take, or the nearest they may
 _PICTURE_CHANNELS = 4
 Pixels = NDArray[np.float32]
+Readers = dict[str, list[onnx.NodeProto]]
 
 
 class Quantiser:
@@ -53,9 +54,10 @@ class Quantiser:
         convolutions = [node for node in network.graph.node if node.op_type in _OPERATORS]
         self._first = [node.name for node in convolutions if _reads_picture(node, network.graph)]
         self.layers = [node.name for node in convolutions if node.name not in self._first]
-        self.titles = {node.name: node.output[0].partition("/")[0] for node in convolutions}
+        readers = _readers(network.graph)
+        self.titles = {node.name: _title(node, readers) for node in convolutions}
         self._ranges = _calibrated(network, frames, method, form == "tensorrt")
-        _share_ranges(self._ranges.data, network.graph, convolutions)
+        _share_ranges(self._ranges.data, readers, convolutions)
 
     def quantise(self, excluded: Sequence[str] = ()) -> onnx.ModelProto:
         """Return the network with all of `layers` quantised but for the excluded ones."""
@@ -91,12 +93,24 @@ def _reads_picture(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
     return INPUT in node.input and kernel[1] <= _PICTURE_CHANNELS
 
 
-def _share_ranges(ranges: dict[str, Any], graph: onnx.GraphProto, convolutions: Iterable[onnx.NodeProto]) -> None:
-    """Give what a convolution writes the range of what is left of it where it is read: it is then rounded once."""
-    readers: dict[str, list[onnx.NodeProto]] = {}
+def _readers(graph: onnx.GraphProto) -> Readers:
+    readers: Readers = {}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
+    return readers
+
+
+def _title(node: onnx.NodeProto, readers: Readers) -> str:
+    """The scope of the first result with the name of a layer: tf2onnx calls some by a number, as `Conv__12:0`."""
+    name = str(node.output[0])
+    while "/" not in name and name in readers:
+        name = str(readers[name][0].output[0])
+    return name.partition("/")[0]
+
+
+def _share_ranges(ranges: dict[str, Any], readers: Readers, convolutions: Iterable[onnx.NodeProto]) -> None:
+    """Give what a convolution writes the range of what is left of it where it is read: it is then rounded once."""
     for node in convolutions:
         name = node.output[0]
         while [each.op_type in _PASSING for each in readers.get(name, [])] == [True]:
@@ -141,9 +155,15 @@ def _calibrated(network: onnx.ModelProto, frames: Iterable[Pixels], method: str,
             str(plain), [*_OPERATORS, *_PASSING], str(folder / "augmented.onnx"), kind, extra_options=options
         )
         remaining = iter(frames)
-        while chunk := list(islice(remaining, CHUNK)):
-            calibrator.collect_data(_Reader(iter(chunk)))
-        return calibrator.compute_data()
+        try:
+            while chunk := list(islice(remaining, CHUNK)):
+                calibrator.collect_data(_Reader(iter(chunk)))
+            return calibrator.compute_data()
+        except ValueError as error:  # NumPy's histogram
+            raise ModelError(
+                f"int8's ranges cannot be measured ({error}); expected numbers that are finite and differ: is the "
+                "network trained? Otherwise use fp16"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -95,6 +95,9 @@ class ExportReport:
                 f"worst class {worst} {parity.iou_difference[worst]:+.2f} points"
             )
         lines.append(self.tensorrt.verdict)
+        if self.tensorrt.layers:
+            layers = sorted(self.tensorrt.layers.items(), key=lambda item: -item[1])
+            lines.append(f"its layers: {', '.join(f'{count} {kind}' for kind, count in layers)}")
         for version, faults in self.tensorrt.refused_by_rules.items():
             lines += [f"warning: {version}: {fault}" for fault in faults[:3]]
         size = f"{self.bytes / 1e6:.1f} MB"

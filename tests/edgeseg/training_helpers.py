@@ -68,8 +68,12 @@ def tiny_settings(root: Path, **changes: Any) -> TrainSettings:
 
 
 def write_untrained(settings: TrainSettings, out: Path) -> Path:
-    """Write what an export needs of a run whose network has its first weights, and return it."""
+    """Write what an export needs of a run whose network has its first weights, and return it.
+
+    Its batch norms know the statistics of some noise: without them a deep network's signal fades to nothing.
+    """
     from edgeseg.models import build_model
+    from edgeseg.tf import keras
 
     network, classes = settings.network(), open_dataset(settings.data).classes
     spec = ModelSpec(
@@ -84,5 +88,13 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
     )
     out.mkdir()
     (out / "spec.json").write_text(spec.to_json())
-    build_model(network, settings.size, len(classes)).save(out / "model.keras")
+    model = build_model(network, settings.size, len(classes))
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.1  # not 0: a channel that noise leaves still would be blown up
+    model(np.random.default_rng(0).normal(size=(4, *settings.size, 3)).astype(np.float32), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    model.save(out / "model.keras")
     return out

@@ -122,6 +122,7 @@ def test_the_costliest_layers_stay_in_float_until_the_masks_hold(
     assert result.left_in_float == list(result.costs)[: len(result.left_in_float)]
     assert list(result.costs.values()) == sorted(result.costs.values(), reverse=True)
     assert told[0].startswith("ranking")
+    assert any("conv" in layer and not layer.startswith("Conv__") for layer in result.costs), "named as in the model"
     with pytest.raises(ModelError, match=r"0 layers left in float; expected 100.00%: raise --int8-budget"):
         next(results(1.0, 0))
 
@@ -131,3 +132,8 @@ def test_who_is_not_content_gets_more_layers_in_float_up_to_the_budget(
 ) -> None:
     counts = [len(each.left_in_float) for each in quantise(network, quantiser, FRAMES, 0.0, 3, lambda _: None)]
     assert counts == [0, 1, 2, 3]
+
+
+def test_ranges_that_cannot_be_measured_are_said(network: onnx.ModelProto) -> None:
+    with pytest.raises(ModelError, match=r"int8's ranges cannot be measured \(.*not finite\).* use fp16"):
+        Quantiser(network, [np.full((1, 3, 64, 64), np.nan, np.float32)], "percentile", "tensorrt")
