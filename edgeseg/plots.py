@@ -25,6 +25,7 @@ CONTACT_COLUMN_INCHES = 3.2
 LEGEND_COLUMN_INCHES = 2.4
 LEGEND_ROW_INCHES = 0.24
 TITLE_INCHES = 0.45
+GAP_INCHES = 0.12
 DOTS_PER_INCH = 100
 NUMBERED_CLASSES = 40  # with more, the shares no longer fit into the cells of a confusion matrix
 WRONG = (40, 40, 255)  # BGR
@@ -125,17 +126,24 @@ def legend(classes: ClassMap, notes: Sequence[str] = ()) -> list[Patch]:
 def picture_grid(
     rows: int, columns: int, column_inches: float, aspect: float, patches: Sequence[Patch]
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with room for `rows` x `columns` pictures of `aspect` (height / width), and a legend below."""
+    """Return a figure with room for `rows` x `columns` pictures of `aspect` (height / width), and a legend below.
+
+    Laid out here: Matplotlib's own layout measures every picture several times, which takes seconds.
+    """
     width = max(2, columns) * column_inches
     legend_columns = max(1, min(len(patches), int(width / LEGEND_COLUMN_INCHES)))
     legend_inches = LEGEND_ROW_INCHES * -(-len(patches) // legend_columns) + 0.2
-    figure = Figure(
-        figsize=(width, rows * (column_inches * aspect + TITLE_INCHES) + legend_inches), layout="constrained"
-    )
-    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for axes in grid:
-        axes.set_axis_off()
-    figure.legend(handles=list(patches), loc="outside lower center", ncols=legend_columns, frameon=False)
+    row_inches = column_inches * aspect + TITLE_INCHES
+    height = rows * row_inches + legend_inches
+    figure = Figure(figsize=(width, height))
+    left = (width - columns * column_inches + GAP_INCHES) / 2
+    sides = ((column_inches - GAP_INCHES) / width, (column_inches - GAP_INCHES) * aspect / height)
+    grid = []
+    for row, column in np.ndindex(rows, columns):
+        corner = ((left + column * column_inches) / width, 1 - ((row + 1) * row_inches - GAP_INCHES / 2) / height)
+        grid.append(figure.add_axes((*corner, *sides)))
+        grid[-1].set_axis_off()
+    figure.legend(handles=list(patches), loc="lower center", ncols=legend_columns, frameon=False)
     return figure, grid
 
 

@@ -110,7 +110,18 @@ def test_hosts_and_devices_compute_what_one_does_with_the_whole_batch(tmp_path: 
 
 
 def training(data: Path, out: Path, together: str, index: int, *more: str) -> list[str]:
-    options = ["--data", f"camvid:{data}", "--size", "64x64", "--width", "0.0625", "--batch", "4"]
+    options = [
+        "--data",
+        f"camvid:{data}",
+        "--size",
+        "64x64",
+        "--width",
+        "0.0625",
+        "--batch",
+        "4",
+        "--batch-norm",
+        "off",
+    ]
     return ["-m", "edgeseg", "train", *options, "--epochs", "100000", "--hosts", together, "--index", str(index),
             "--out", str(out), *more]  # fmt: skip
 

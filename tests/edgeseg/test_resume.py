@@ -244,7 +244,8 @@ def test_data_with_other_classes_is_refused_by_their_names(run: Path, camvid: Pa
 
 def test_average_and_float16_s_scale_are_resumed_exactly(camvid: Path, tmp_path: Path) -> None:
     """Stopped after the first of two epochs and resumed: the same weights, average and scale as without the stop."""
-    settings = tiny_settings(camvid, ema=0.9, precision="mixed_float16", dropout=0.0, width=0.01)
+    small = {"width": 0.01, "size": Size(32, 32), "batch_norm": "on", "dropout": 0.0}
+    settings = tiny_settings(camvid, ema=0.9, precision="mixed_float16", **small)
     go_on(settings, tmp_path / "whole", resume=False)
     go_on(settings, tmp_path / "parts", resume=False)
     for path in (tmp_path / "parts" / "checkpoints").glob("ckpt-4.*"):

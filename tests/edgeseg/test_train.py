@@ -36,6 +36,7 @@ from edgeseg.tf import tf
 from edgeseg.train import TrainResult, _kept_samples, train
 
 STEPS_PER_EPOCH = 2
+LEARNS: dict[str, Any] = {"epochs": 12, "learning_rate": 1e-2, "batch_norm": "on"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def history(run: Path) -> list[Epoch]:
 def finished(camvid: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult, str]:
     out = tmp_path_factory.mktemp("runs") / "finished"
     console = quiet()
-    result = train(tiny_settings(camvid, epochs=12, learning_rate=1e-2), out, console=console)
+    result = train(tiny_settings(camvid, **LEARNS), out, console=console)
     return out, result, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -75,7 +76,7 @@ def test_a_run_directory_is_complete(finished: tuple[Path, TrainResult, str], ca
         "report.html",
         "tensorboard",
     }
-    assert TrainSettings.read(run / "config.toml") == tiny_settings(camvid, epochs=12, learning_rate=1e-2)
+    assert TrainSettings.read(run / "config.toml") == tiny_settings(camvid, **LEARNS)
     epochs = history(run)
     assert [epoch.step for epoch in epochs] == list(range(2, 25, 2))
     assert result.steps == 24
@@ -135,12 +136,12 @@ def test_a_finished_run_is_not_overwritten(finished: tuple[Path, TrainResult, st
     with pytest.raises(UsageError, match="exists and is not empty"):
         train(tiny_settings(camvid), finished[0])
     with pytest.raises(UsageError, match=r"was trained with dropout: 0\.2, not 0\.5; batch: 4, not 2"):
-        train(tiny_settings(camvid, epochs=12, learning_rate=1e-2, batch=2, dropout=0.5), finished[0], resume=True)
+        train(tiny_settings(camvid, **LEARNS, batch=2, dropout=0.5), finished[0], resume=True)
     assert {path: path.stat().st_mtime_ns for path in finished[0].rglob("*")} == before
 
 
 def test_resuming_a_finished_run_adds_nothing(finished: tuple[Path, TrainResult, str], camvid: Path) -> None:
-    again = train(tiny_settings(camvid, epochs=12, learning_rate=1e-2), finished[0], resume=True, console=quiet())
+    again = train(tiny_settings(camvid, **LEARNS), finished[0], resume=True, console=quiet())
     assert (again.steps, again.epochs, again.miou) == (24, 12, finished[1].miou)
 
 
@@ -261,7 +262,9 @@ def test_sigterm_ends_a_run_cleanly_and_says_how_to_go_on(camvid: Path, tmp_path
 
 
 def test_mixed_precision_keeps_a_float32_model(camvid: Path, tmp_path: Path) -> None:
-    result = train(tiny_settings(camvid, epochs=1, precision="mixed_bfloat16"), tmp_path / "run", console=quiet())
+    result = train(
+        tiny_settings(camvid, epochs=1, precision="mixed_bfloat16", batch_norm="on"), tmp_path / "run", console=quiet()
+    )
     assert result.epochs == 1
     model = load_model(tmp_path / "run" / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
@@ -354,11 +357,10 @@ def test_tensorflow_loads_with_a_closed_standard_error() -> None:
 def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_it_goes_on(
     camvid: Path, tmp_path: Path
 ) -> None:
-    settings = tiny_settings(camvid, minutes=0.25, epochs=1, checkpoint_minutes=0.01)
-    began = time.monotonic()
+    settings = tiny_settings(camvid, minutes=0.15, epochs=1, checkpoint_minutes=0.01)
     result = train(settings, tmp_path / "run", console=quiet())
-    assert time.monotonic() - began < 0.25 * 60 + 15  # drawing, and loading before the clock starts, are not counted
     epochs = history(tmp_path / "run")
+    assert sum(epoch.seconds for epoch in epochs) < 0.15 * 60 + 5  # the last validation may take longer than expected
     assert epochs[-1].step == result.steps
     assert epochs[-1].learning_rate < 1e-3 * settings.learning_rate  # the last step ends near the time, not on it
     assert len(epochs) > 1  # --epochs does not count

@@ -82,7 +82,7 @@ def test_variants_train_resume_and_export(options: dict[str, Any], camvid: Path,
 def check_network(camvid: Path, tmp_path: Path, **options: Any) -> None:
     """Two epochs of one step; the second again from the first's checkpoint, as after a kill; then the ONNX file."""
     out, target = tmp_path / "run", tmp_path / "model.onnx"
-    settings = tiny_settings(camvid, **options)
+    settings = tiny_settings(camvid, **{"batch_norm": "auto", "optimizer": "sgd", **options})
     result, first = train_quietly(settings, out), epochs(out)
     assert (result.steps, len(first)) == (2, 2)
     weights_before = load_model(out / "model.keras").get_weights()
