@@ -160,6 +160,8 @@ def open_rtsp(source: Source) -> Reader:
         capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, properties)
         if capture.isOpened():
             return StreamReader(capture, log)
+    reason = log.take() or "no answer"
     raise SourceError(
-        f"source {source.uri}: no RTSP stream to be had; check address, user and password, and --source-transport"
+        f"source {source.uri}: no RTSP stream to be had ({reason[:120]}); "
+        f"check address, user and password, and --source-transport"
     )

@@ -362,7 +362,9 @@ def test_a_truncated_file_ends_with_a_warning(video: Path) -> None:
         assert "of the 30 that it states; it may be cut off" in capture.take_news()[0]
 
 
-def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(tmp_path: Path) -> None:
+def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(
+    write_model: Callable[..., Path], tmp_path: Path
+) -> None:
     """FFmpeg gives a picture all the same, and draws the following ones on it."""
     sound, corrupt = tmp_path / "sound.mp4", tmp_path / "corrupt.mp4"
     random = np.random.default_rng(0)
@@ -383,6 +385,15 @@ def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_fra
     assert not [index for index in range(60) if differs[index] and reasons[index] != "corrupt"]
     assert reasons.count("corrupt") <= 24 + (os.cpu_count() or 1)  # one group of frames, two at most, and no more
     assert reasons[0] is reasons[-1] is None
+    summary = tmp_path / "summary.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeseg.runtime", str(corrupt), "--model", str(write_model(Size(360, 640))),
+         "--every-frame", "--summary", str(summary), "--log-json"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(summary.read_text())["stale"]["corrupt"] == reasons.count("corrupt")
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["summary"]  # and nothing of FFmpeg's
+    assert done.stdout == ""
 
 
 def all_frames(path: Path) -> tuple[list[np.ndarray], list[str | None]]:
