@@ -242,6 +242,95 @@ def test_a_capture_process_without_memory_is_replaced(camera: MjpegCamera) -> No
         consumer.watch(0.1)
 
 
+class MemoryGroup:
+    """Processes that together may have so much memory, as in a container."""
+
+    def __init__(self) -> None:
+        root = Path("/sys/fs/cgroup")
+        is_old = (root / "memory").is_dir()
+        self.path = (root / "memory" if is_old else root) / f"edgeseg-test-{os.getpid()}"
+        self._limit = self.path / ("memory.limit_in_bytes" if is_old else "memory.max")
+        self._usage = self.path / ("memory.usage_in_bytes" if is_old else "memory.current")
+
+    def add(self, pid: int) -> None:
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+    def leave(self, mebibytes: int) -> None:
+        """Allow so much more than is used now."""
+        self._limit.write_text(str(int(self._usage.read_text()) + mebibytes * 2**20))
+
+    def kill(self) -> None:
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.fixture
+def memory_group() -> Iterator[MemoryGroup]:
+    group = MemoryGroup()
+    try:
+        group.path.mkdir()
+        group.leave(2**14)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.path.rmdir()
+        pytest.skip(f"limiting memory needs root and a memory cgroup ({error.strerror})")
+    yield group
+    group.kill()
+    end = time.monotonic() + 10
+    while group.path.is_dir() and time.monotonic() < end:
+        with contextlib.suppress(OSError):  # its processes are still ending
+            group.path.rmdir()
+        time.sleep(0.05)
+
+
+def test_when_memory_runs_out_the_capture_process_goes_and_comes_back_and_the_masks_go_on(
+    camera: MjpegCamera, write_model: Callable[..., Path], tmp_path: Path, memory_group: MemoryGroup
+) -> None:
+    stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
+    program = (
+        "import os, sys; sys.stdin.readline(); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'edgeseg.runtime', *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, camera.uri, "--model", str(write_model()), "--stats", str(stats),
+         "--summary", str(summary), "--stall-seconds", "60"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    memory_group.add(process.pid)
+
+    def wait_for(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def good() -> int:
+        return stats.read_text().count('"ok"') if stats.exists() else 0
+
+    def capture_process() -> set[str]:
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        return {child for task in tasks for child in (task / "children").read_text().split()}
+
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    wait_for(lambda: good() > 10)
+    first = capture_process()
+    memory_group.leave(30)
+    camera.size = Size(2160, 3840)  # 25 MB a picture, once in the decoder and once in each slot
+    wait_for(lambda: not first & capture_process())
+    camera.size = VIDEO_SIZE
+    camera.hang_up()
+    before = good()
+    wait_for(lambda: good() > before + 20)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    assert "ended by signal 9" in stderr
+    assert json.loads(summary.read_text())["source_health"]["deaths"] >= 1
+
+
 def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
     """Cause so many faults of three kinds; nothing may pile up."""
 
