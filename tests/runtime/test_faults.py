@@ -69,12 +69,18 @@ class Consumer:
         return [reason for _, reason, _ in self.seen[before:] if reason != "skipped"]
 
     def first_after(self, moment: float, reason: str | None = None, within: float = 15.0) -> float:
-        """Wait for a frame captured after `moment`, good or with `reason`; return how long after."""
+        """Wait for a frame captured after `moment`, good or with `reason`; return how long after.
+
+        Without the time that this process and the capture process were ready to run and got no core.
+        """
         end = time.monotonic() + within
+        before = {pid: unserved_s(pid) for pid in (os.getpid(), self.capture.pid) if pid}
         while time.monotonic() < end:
             frame = self.take(end)
             if frame is not None and frame.captured_monotonic >= moment and frame.reason == reason:
-                return time.monotonic() - moment
+                pids = (os.getpid(), self.capture.pid)
+                unserved = sum(unserved_s(pid) - before.get(pid, 0.0) for pid in pids if pid)
+                return time.monotonic() - moment - unserved
         raise AssertionError(f"no such frame within {within} s: {self.capture.health.to_dict()}")
 
     def process(self) -> int:
@@ -88,6 +94,14 @@ class Consumer:
     def all_accounted_for(self) -> bool:
         captured, left = self.capture.finish()
         return [identity for identity, _, _ in self.seen] + [each.id for each in left] == list(range(captured))
+
+
+def unserved_s(pid: int) -> float:
+    """Return for how long a process's first thread waited for a core in its life."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # it has gone, or the kernel does not tell
+        return 0.0
 
 
 def watched(camera: MjpegCamera | RtspCamera, **settings: float) -> Capture:
