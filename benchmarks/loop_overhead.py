@@ -23,8 +23,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +35,11 @@ import numpy as np
 import onnxruntime
 import overlay_speed
 
+from edgeseg.geometry import Size
 from edgeseg.runtime.benchmark import environment
+from edgeseg.runtime.engines import Engine
+from edgeseg.runtime.loop import LoopSettings, run
+from edgeseg.runtime.sources import parse_source
 from edgeseg.spec import ModelSpec
 
 LEAST_OF_BARE, MOST_P99, MOST_HOST_MS, MOST_OVERLAY_MS = 0.97, 1.3, 1.0, 3.0
@@ -73,8 +79,10 @@ def main() -> None:
     rate = min(EASY_SHARE * statistics.median(fps["bare engine"]), stated_fps(arguments.video))
     latency = camera(arguments.model, arguments.video, 3 * arguments.seconds, "--source-rate", f"{rate:.1f}")
     overlay = statistics.median(overlay_speed.measure(60)["overlay, out="])
+    cpu_ms = loop_cpu_ms(arguments.model, arguments.video)
     criteria = [
         *judged(fps, last, latency),
+        Criterion("CPU time of the loop without an engine, ms a frame", cpu_ms, MOST_HOST_MS, False),
         Criterion("overlay of 1280x720 on one core, ms", overlay, MOST_OVERLAY_MS, False),
     ]
     print(
@@ -117,6 +125,31 @@ def take_turns(arguments: argparse.Namespace) -> tuple[dict[str, list[float]], d
         for name, way in ways.items():
             fps[name].append(way())
     return fps, last
+
+
+class NoEngine(Engine):
+    """Gives an empty mask at once: what is left is the loop."""
+
+    backend, device = "none", "none"
+
+    def __init__(self, spec: ModelSpec, frame_size: Size) -> None:
+        self.spec, self.frame_size = spec, frame_size
+        self._mask = np.zeros(spec.input_size, np.uint8)
+
+    def _run(self, frame: np.ndarray) -> tuple[np.ndarray, None, None]:
+        return self._mask, None, None
+
+
+def loop_cpu_ms(model: Path, video: Path, frames: int = 1500) -> float:
+    """Return the CPU time of the loop's process for a frame, all its threads, in ms: little moved by what else runs."""
+    session = one_thread_session(model)
+    engine = NoEngine(spec_of(session), Size(*session.get_inputs()[0].shape[1:3]))
+    source = replace(parse_source(str(video), loop=True), keep=20)
+    times: list[float] = []
+    settings = LoopSettings(every_frame=True, frames=frames)
+    run(source, lambda: engine, settings, threading.Event(), watch=lambda *_: times.append(time.process_time()))
+    settled = frames // 10
+    return (times[-1] - times[settled]) / (len(times) - 1 - settled) * 1e3
 
 
 def show(fps: dict[str, list[float]]) -> None:

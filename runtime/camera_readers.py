@@ -153,13 +153,15 @@ def open_rtsp(source: Source) -> Reader:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         _FFMPEG_TIMEOUT_MS,
     ]
-    # As many as there are cores is OpenCV's default, and FFmpeg holds a frame back for each but one.
-    properties += [cv2.CAP_PROP_N_THREADS, source.options.decoder_threads]
+    if hasattr(cv2, "CAP_PROP_N_THREADS"):  # else one a core, and FFmpeg holds a frame back for each but one
+        properties += [cv2.CAP_PROP_N_THREADS, source.options.decoder_threads]
     for analyse_s in _ANALYSE_S:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
         capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, properties)
         if capture.isOpened():
             return StreamReader(capture, log)
+    reason = log.take() or "no answer"
     raise SourceError(
-        f"source {source.uri}: no RTSP stream to be had; check address, user and password, and --source-transport"
+        f"source {source.uri}: no RTSP stream to be had ({reason[:120]}); "
+        f"check address, user and password, and --source-transport"
     )

@@ -8,9 +8,9 @@ import re
 
 import cv2
 
-LEVEL_VARIABLE = "OPENCV_FFMPEG_LOGLEVEL"
-_WARNINGS = "24"  # AV_LOG_WARNING: lost RTP packets are no more than that
-_COMPLAINT = re.compile(rb"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\]|RTP: missed \d+ packets")
+LEVEL_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
+_WARNINGS = 24  # AV_LOG_WARNING: lost RTP packets are no more than that
+_COMPLAINT = re.compile(r"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\] *(.+)|(RTP: missed \d+ packets)")
 _FRAME_TYPE = getattr(cv2, "CAP_PROP_FRAME_TYPE", None)  # OpenCV 4.9
 _KEY_FRAME = ord("I")
 _LONGEST_GROUP_S = 10.0  # frames from one key frame to the next
@@ -29,25 +29,27 @@ class DecoderLog:
     def __init__(self) -> None:
         self._shown: int | None = None
         if DecoderLog._file is None:  # one a process
-            is_wanted = bool({LEVEL_VARIABLE, "OPENCV_FFMPEG_DEBUG"} & os.environ.keys())
+            asked = os.environ.get(LEVEL_VARIABLE, QUIET)  # which the commands set for what else reads videos
+            is_wanted = asked != QUIET or "OPENCV_FFMPEG_DEBUG" in os.environ
             self._shown = os.dup(2) if is_wanted else None
-            os.environ.setdefault(LEVEL_VARIABLE, _WARNINGS)
+            os.environ[LEVEL_VARIABLE] = asked if asked.isdigit() and int(asked) > _WARNINGS else str(_WARNINGS)
             DecoderLog._file = os.memfd_create("edgeseg-decoder-log", os.MFD_CLOEXEC)
             fcntl.fcntl(DecoderLog._file, fcntl.F_SETFL, os.O_APPEND)
             for standard in (1, 2):  # OpenCV's own log of FFmpeg goes to the first
                 os.dup2(DecoderLog._file, standard)
 
-    def take(self) -> bool:
-        """Whether it has complained since the last call."""
+    def take(self) -> str:
+        """Return its first complaint since the last call; an empty text if there is none."""
         assert DecoderLog._file is not None
         size = os.fstat(DecoderLog._file).st_size
         if not size:
-            return False
+            return ""
         said = os.pread(DecoderLog._file, size, 0)
         os.ftruncate(DecoderLog._file, 0)
         if self._shown is not None:
             os.write(self._shown, said)
-        return bool(_COMPLAINT.search(said))
+        complaint = _COMPLAINT.search(said.decode(errors="replace"))
+        return complaint[1] or complaint[2] if complaint else ""
 
 
 class SoundnessWatch:

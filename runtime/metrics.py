@@ -58,6 +58,10 @@ class Metrics(Collector):
             if status != "captured":  # it is their sum
                 frames.add_metric([status], count)
         yield frames
+        stale = CounterMetricFamily("edgeseg_stale_masks", "Stale masks by reason.", labels=["reason"])
+        for reason, count in ledger.stale.items():
+            stale.add_metric([reason], count)
+        yield stale
         yield GaugeMetricFamily("edgeseg_running_seconds", "Since the stream began.", self._seconds)
         yield GaugeMetricFamily("edgeseg_camera_away", "1 while the camera is away.", ledger.source.away.under_way)
         interruptions = CounterMetricFamily("edgeseg_interruptions", "Of the camera, by cause.", labels=["cause"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
 
 _VIDEO_CODES = {".mkv": "mp4v", ".mp4": "mp4v", ".avi": "MJPG"}
 _FRAMES_BETWEEN_CHECKS = 15
+_SYNC_EVERY_S = 2.0  # the kernel by itself would put it on the disk after half a minute
 _LEAST_FREE_BYTES = 16 * 2**20
 _LONGEST_HOLD_S = 2.0  # a gap in the frames longer than this is cut from the recording
 
@@ -40,6 +43,7 @@ class OverlayVideo(Sink):
         self._written = 0
         self._started_at = 0.0
         self._bytes = 0
+        self._synced_at = 0.0
 
     def write(self, delivery: Delivery) -> None:
         size = Size(*delivery.picture.shape[:2])
@@ -79,6 +83,9 @@ class OverlayVideo(Sink):
             if not (self._segments and self._segments.delete_oldest()):
                 raise UsageError(f"{self._path}: the disk is full; free it, the recording ends here")
         self._bytes = self._path.stat().st_size
+        if time.monotonic() - self._synced_at >= _SYNC_EVERY_S:
+            _put_on_disk(self._path)
+            self._synced_at = time.monotonic()
 
     def _open(self, size: Size) -> cv2.VideoWriter:
         if self._segments:
@@ -100,11 +107,22 @@ class OverlayVideo(Sink):
             return
         self._writer.release()
         self._writer = None
+        _put_on_disk(self._path)
         if not self._path.is_file() or self._path.stat().st_size <= self._bytes:
             raise UsageError(f"{self._path}: the end of the recording could not be written; check the free space")
 
     def close(self) -> None:
         self._finish_file()
+
+
+def _put_on_disk(path: Path) -> None:
+    """Have what was written outlast a power cut; a file system that cannot, or a file that is gone, changes nothing."""
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _free_bytes(path: Path) -> int:

@@ -35,13 +35,7 @@ class StatusLine:
         if now - self._shown_at < self._interval:
             return
         self._shown_at = now
-        frames = ledger.frames
-        age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
-        text = (
-            f"{seconds:.0f} s  {cost.count / seconds:.1f} fps  ms/frame p50 {cost.percentile(50):.1f} "
-            f"p99 {cost.percentile(99):.1f}  age p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f} ms  "
-            f"skipped {frames['skipped']}"
-        )
+        text = _state(ledger, seconds)
         width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be taken back
         self._write(f"\r\x1b[2K{text[:width]}" if self._live else f"{text}\n")
 
@@ -56,6 +50,19 @@ class StatusLine:
             self._stream.flush()
         except (OSError, ValueError):  # a log that is full or gone must not end the camera
             self._interval = float("inf")
+
+
+def _state(ledger: Ledger, seconds: float) -> str:
+    """Return one line on how it goes."""
+    away = "  the camera is away, looking for it" if ledger.source.away.under_way else ""
+    age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
+    if not cost.count:
+        return f"no mask yet{away}"
+    return (
+        f"{seconds:.0f} s  {cost.count / max(seconds, 1e-3):.1f} fps  ms/frame p50 {cost.percentile(50):.1f} "
+        f"p99 {cost.percentile(99):.1f}  age p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f} ms  "
+        f"skipped {ledger.frames['skipped']}{away}"
+    )
 
 
 def headline(summary: Summary) -> str:

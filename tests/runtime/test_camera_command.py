@@ -157,7 +157,8 @@ def test_a_recording_that_the_disk_does_not_take_is_a_failure(write_model: Write
     )
     done = subprocess.run(["bash", "-c", f"ulimit -f 1500; {line}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
-    assert_one_line(done.stderr.splitlines()[-1], "end of the recording could not be written")
+    said = [line for line in done.stderr.splitlines() if " fps " not in line]  # a slow run says how it goes
+    assert_one_line("\n".join(said), "end of the recording could not be written")
     assert "150 captured = 150 processed" in done.stdout
 
 

@@ -69,12 +69,18 @@ class Consumer:
         return [reason for _, reason, _ in self.seen[before:] if reason != "skipped"]
 
     def first_after(self, moment: float, reason: str | None = None, within: float = 15.0) -> float:
-        """Wait for a frame captured after `moment`, good or with `reason`; return how long after."""
+        """Wait for a frame captured after `moment`, good or with `reason`; return how long after.
+
+        Without the time that this process and the capture process were ready to run and got no core.
+        """
         end = time.monotonic() + within
+        before = {pid: unserved_s(pid) for pid in (os.getpid(), self.capture.pid) if pid}
         while time.monotonic() < end:
             frame = self.take(end)
             if frame is not None and frame.captured_monotonic >= moment and frame.reason == reason:
-                return time.monotonic() - moment
+                pids = (os.getpid(), self.capture.pid)
+                unserved = sum(unserved_s(pid) - before.get(pid, 0.0) for pid in pids if pid)
+                return time.monotonic() - moment - unserved
         raise AssertionError(f"no such frame within {within} s: {self.capture.health.to_dict()}")
 
     def process(self) -> int:
@@ -88,6 +94,14 @@ class Consumer:
     def all_accounted_for(self) -> bool:
         captured, left = self.capture.finish()
         return [identity for identity, _, _ in self.seen] + [each.id for each in left] == list(range(captured))
+
+
+def unserved_s(pid: int) -> float:
+    """Return for how long a process's first thread waited for a core in its life."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # it has gone, or the kernel does not tell
+        return 0.0
 
 
 def watched(camera: MjpegCamera | RtspCamera, **settings: float) -> Capture:
@@ -242,6 +256,95 @@ def test_a_capture_process_without_memory_is_replaced(camera: MjpegCamera) -> No
         consumer.watch(0.1)
 
 
+class MemoryGroup:
+    """Processes that together may have so much memory, as in a container."""
+
+    def __init__(self) -> None:
+        root = Path("/sys/fs/cgroup")
+        is_old = (root / "memory").is_dir()
+        self.path = (root / "memory" if is_old else root) / f"edgeseg-test-{os.getpid()}"
+        self._limit = self.path / ("memory.limit_in_bytes" if is_old else "memory.max")
+        self._usage = self.path / ("memory.usage_in_bytes" if is_old else "memory.current")
+
+    def add(self, pid: int) -> None:
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+    def leave(self, mebibytes: int) -> None:
+        """Allow so much more than is used now."""
+        self._limit.write_text(str(int(self._usage.read_text()) + mebibytes * 2**20))
+
+    def kill(self) -> None:
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.fixture
+def memory_group() -> Iterator[MemoryGroup]:
+    group = MemoryGroup()
+    try:
+        group.path.mkdir()
+        group.leave(2**14)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.path.rmdir()
+        pytest.skip(f"limiting memory needs root and a memory cgroup ({error.strerror})")
+    yield group
+    group.kill()
+    end = time.monotonic() + 10
+    while group.path.is_dir() and time.monotonic() < end:
+        with contextlib.suppress(OSError):  # its processes are still ending
+            group.path.rmdir()
+        time.sleep(0.05)
+
+
+def test_when_memory_runs_out_the_capture_process_goes_and_comes_back_and_the_masks_go_on(
+    camera: MjpegCamera, write_model: Callable[..., Path], tmp_path: Path, memory_group: MemoryGroup
+) -> None:
+    stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
+    program = (
+        "import os, sys; sys.stdin.readline(); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'edgeseg.runtime', *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, camera.uri, "--model", str(write_model()), "--stats", str(stats),
+         "--summary", str(summary), "--stall-seconds", "60"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    memory_group.add(process.pid)
+
+    def wait_for(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def good() -> int:
+        return stats.read_text().count('"ok"') if stats.exists() else 0
+
+    def capture_process() -> set[str]:
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        return {child for task in tasks for child in (task / "children").read_text().split()}
+
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    wait_for(lambda: good() > 10)
+    first = capture_process()
+    memory_group.leave(30)
+    camera.size = Size(2160, 3840)  # 25 MB a picture, once in the decoder and once in each slot
+    wait_for(lambda: not first & capture_process())
+    camera.size = VIDEO_SIZE
+    camera.hang_up()
+    before = good()
+    wait_for(lambda: good() > before + 20)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    assert "ended by signal 9" in stderr
+    assert json.loads(summary.read_text())["source_health"]["deaths"] >= 1
+
+
 def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
     """Cause so many faults of three kinds; nothing may pile up."""
 
@@ -362,7 +465,9 @@ def test_a_truncated_file_ends_with_a_warning(video: Path) -> None:
         assert "of the 30 that it states; it may be cut off" in capture.take_news()[0]
 
 
-def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(tmp_path: Path) -> None:
+def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(
+    write_model: Callable[..., Path], tmp_path: Path
+) -> None:
     """FFmpeg gives a picture all the same, and draws the following ones on it."""
     sound, corrupt = tmp_path / "sound.mp4", tmp_path / "corrupt.mp4"
     random = np.random.default_rng(0)
@@ -383,6 +488,15 @@ def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_fra
     assert not [index for index in range(60) if differs[index] and reasons[index] != "corrupt"]
     assert reasons.count("corrupt") <= 24 + (os.cpu_count() or 1)  # one group of frames, two at most, and no more
     assert reasons[0] is reasons[-1] is None
+    summary = tmp_path / "summary.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeseg.runtime", str(corrupt), "--model", str(write_model(Size(360, 640))),
+         "--every-frame", "--summary", str(summary), "--log-json"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(summary.read_text())["stale"]["corrupt"] == reasons.count("corrupt")
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["summary"]  # and nothing of FFmpeg's
+    assert done.stdout == ""
 
 
 def all_frames(path: Path) -> tuple[list[np.ndarray], list[str | None]]:

@@ -1,6 +1,7 @@
 """Overlay recordings: their quota, a full disk, and what a SIGKILL leaves."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_power_cut_takes_only_the_end_of_a_recording(tmp_path: Path, colour_spec: ModelSpec) -> None:
+    """A copy of the disk's image, taken while it is in use, holds what a disk holds whose power went at that moment."""
+    disk, cut, place = tmp_path / "disk.img", tmp_path / "cut.img", tmp_path / "mounted"
+    place.mkdir()
+    subprocess.run(["truncate", "-s", "64M", str(disk)], check=True)
+    made = shutil.which("mkfs.ext4") and not subprocess.run(["mkfs.ext4", "-q", str(disk)]).returncode
+    if not made or subprocess.run(["mount", "-o", "loop", str(disk), str(place)], capture_output=True).returncode:
+        pytest.skip("mounting an image of a disk needs root, mkfs.ext4 and a loop device")
+    try:
+        sink = recorder(place / "o.mkv", colour_spec, None)
+        record(sink, 70, each=lambda: time.sleep(0.04))
+        shutil.copyfile(disk, cut)
+        sink.close()
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(cut), str(place)], check=True)
+    try:
+        assert frames_in(place / "o.mkv") >= 30
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_full_disk_ends_a_recording_that_has_no_quota(small_disk: Path, colour_spec: ModelSpec) -> None:

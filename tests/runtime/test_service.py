@@ -109,7 +109,7 @@ def test_masks_that_are_all_late_feed_no_watchdog(manager: Manager) -> None:
             time.sleep(0.02)
             told(ledger, 0.1)
             assert ("WATCHDOG=1" in manager.heard()) == (reason == "black")
-    assert ledger.stale == {"deadline": 2, "frozen": 0, "black": 1, "blank": 0}
+    assert ledger.stale == {"deadline": 2, "frozen": 0, "black": 1, "blank": 0, "corrupt": 0}
 
 
 def test_a_service_whose_camera_is_not_there_yet_is_ready_and_alive(manager: Manager, write_model: WriteModel) -> None:
@@ -198,6 +198,7 @@ def test_prometheus_reads_what_became_of_the_frames(video: Path, write_model: Wr
     values = scrape(port, until=lambda values: values.get(("edgeseg_frames_total", "processed"), 0) >= 10)
     assert values["edgeseg_frames_total", "failed"] == 0
     assert values["edgeseg_camera_away", ""] == 0
+    assert values["edgeseg_stale_masks_total", "deadline"] == 0
     masks = values["edgeseg_latency_seconds_count", "capture_to_mask"]
     assert masks == pytest.approx(values["edgeseg_frames_total", "processed"], abs=2)
     assert values["edgeseg_latency_seconds_bucket", "capture_to_mask 5"] >= 0.5 * masks
