@@ -89,6 +89,7 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
     )
     out.mkdir()
     (out / "spec.json").write_text(spec.to_json())
+    keras.utils.set_random_seed(0)
     model = build_model(network, settings.size, len(classes))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
