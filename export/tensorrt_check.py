@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import ModelError
-from edgeseg.export.tensorrt_child import LIBRARIES
+from edgeseg.runtime.tensorrt_library import library_name
 
 BUILD_TIMEOUT_S = 600.0
 _PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
@@ -49,7 +48,7 @@ class Readiness:
 
 def library_at_hand() -> bool:
     """Whether one of NVIDIA's libraries can be imported."""
-    return any(importlib.util.find_spec(name) for name in LIBRARIES)
+    return library_name() is not None
 
 
 def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int) -> Readiness:
