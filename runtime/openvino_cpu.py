@@ -14,6 +14,7 @@ from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
 from edgeseg.runtime.processor import processor_name
+from edgeseg.runtime.signal_stack import signal_stack_kept
 
 _DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64", "i8": "int8"}
 
@@ -44,14 +45,21 @@ class OpenVino(GraphEngine):
             graph = core.read_model(str(path))
             self._adopt(model, _tensors(graph.inputs), _tensors(graph.outputs))
             graph.reshape({self.form.input.name: list(self.form.input.shape)})
-            compiled = core.compile_model(graph, "CPU", config)
+            with signal_stack_kept():
+                compiled = core.compile_model(graph, "CPU", config)
         except RuntimeError as error:  # OpenVINO raises nothing narrower
             reason = " ".join(str(error).split())[-200:]
             raise ModelError(f"{model.path}: OpenVINO cannot load it ({reason}); export the model again") from error
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # not every processor has bf16
         self.device = f"{processor_name()} ({used})"
-        self._request = compiled.create_infer_request()
+        with signal_stack_kept():
+            self._request = compiled.create_infer_request()
         self._outputs = [compiled.output(output.name) for output in self.form.outputs]
+
+    def close(self) -> None:
+        with signal_stack_kept():
+            self.__dict__.pop("_request", None)
+            self.__dict__.pop("_outputs", None)
 
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
         results = self._request.infer({self.form.input.name: value}, share_inputs=True)

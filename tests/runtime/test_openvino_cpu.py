@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import gc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +109,26 @@ def test_without_it_auto_goes_on_and_its_name_says_what_to_install(
     assert engine.backend != "onnxruntime-cpu" or "not openvino (OpenVINO is not installed" in said[0]
     with pytest.raises(EngineError, match=r"pip install 'edgeseg\[openvino\]'"):
         open_engine(path, "openvino")
+
+
+def test_signals_find_their_stack_whatever_the_order_in_which_models_go(write_model: Callable[..., Path]) -> None:
+    """OpenVINO left the stack of a model that had gone: SIGTERM then ended the process with a segmentation fault."""
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    def stack() -> tuple[object, ...]:
+        found = Stack()
+        assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+        return found.address, found.flags, found.size
+
+    before, model = stack(), write_model()
+    engines = [open_engine(model, "openvino") for _ in range(3)]
+    for engine in engines:
+        engine.warm_up(1)
+        assert stack() == before
+    engines[0].close()
+    while engines:
+        engines.pop(0)
+        gc.collect()
+        assert stack() == before
