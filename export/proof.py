@@ -15,7 +15,7 @@ from edgeseg.export.frames import Frame
 from edgeseg.export.network import OUTPUT
 from edgeseg.export.onnx_file import OnnxFile, nchw
 from edgeseg.export.settings import Limits
-from edgeseg.metrics import ConfusionMatrix
+from edgeseg.metrics import ConfusionMatrix, Scores
 from edgeseg.overlay import enlarge
 from edgeseg.pixels import network_pixels
 from edgeseg.spec import ModelSpec
@@ -34,7 +34,7 @@ class Parity:
         worst_equal_pixels: its share.
         logit_error: the greatest difference of a logit.
         logit_range: the greatest logit less the least, of the Keras model.
-        miou_model, miou_file: mean IoU of the two on these frames; None where there are no labels.
+        miou_model, miou_file: mean IoU of the two over the classes labelled in these frames; None without labels.
         iou_difference: file less model by class, in points of 100.
     """
 
@@ -126,8 +126,14 @@ def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]
         worst_equal_pixels=worst.equal,
         logit_error=error,
         logit_range=span,
-        miou_model=model_scores.miou if labelled else None,
-        miou_file=file_scores.miou if labelled else None,
+        miou_model=_labelled_miou(model_scores) if labelled else None,
+        miou_file=_labelled_miou(file_scores) if labelled else None,
         iou_difference=difference if labelled else {},
     )
     return parity, worst
+
+
+def _labelled_miou(scores: Scores) -> float:
+    """Mean IoU over the classes that are labelled: one pixel of another one would weigh as much as a whole class."""
+    found = [scores.iou[name] or 0.0 for name, share in zip(scores.iou, scores.shares(), strict=True) if share > 0]
+    return float(np.mean(found)) if found else 0.0

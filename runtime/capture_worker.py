@@ -197,13 +197,14 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
             publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
         reader.close()
         channel.send(wire.END)
-    except BrokenPipeError:  # the parent has closed: nobody is left to tell
+    except (BrokenPipeError, ConnectionResetError):  # the parent has closed or gone: nobody is left to tell
         sys.exit(0)
     except Exception as error:
         text = str(error) if isinstance(error, EdgesegError) else f"capture failed: {type(error).__name__}: {error}"
         text = source.without_secrets(text if source.uri in text else f"source {source.uri}: {text}")
         kind = wire.HOPELESS if isinstance(error, HopelessSourceError) else wire.ERROR
-        channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
         sys.exit(3)
 
 

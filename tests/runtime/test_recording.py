@@ -135,7 +135,7 @@ def test_a_power_cut_takes_only_the_end_of_a_recording(tmp_path: Path, colour_sp
         pytest.skip("mounting an image of a disk needs root, mkfs.ext4 and a loop device")
     try:
         sink = recorder(place / "o.mkv", colour_spec, None)
-        record(sink, 70, each=lambda: time.sleep(0.04))
+        record(sink, 130, each=lambda: time.sleep(0.04))
         shutil.copyfile(disk, cut)
         sink.close()
     finally:
