@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def train(
     if resume and classes:
         raise UsageError("--classes with --resume; leave it out: a run that goes on has its classes")
     options["data"] = with_classes(options["data"], classes)
+    if find_spec("tensorflow") is None:  # else what is read before its import would name a smaller extra
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     cluster = find_cluster(hosts, index, os.environ)
     settings = _with_options(RunDirectory(out).settings(), given(options), crop) if resume else None
     settings = settings or _with_options(TrainSettings(), options, crop)
