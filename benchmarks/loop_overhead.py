@@ -36,8 +36,8 @@ import onnxruntime
 import overlay_speed
 
 from edgeseg.geometry import Size
-from edgeseg.runtime.benchmark import environment
 from edgeseg.runtime.engines import Engine
+from edgeseg.runtime.environment import environment
 from edgeseg.runtime.loop import LoopSettings, run
 from edgeseg.runtime.sources import parse_source
 from edgeseg.spec import ModelSpec
@@ -92,7 +92,7 @@ def main() -> None:
     if arguments.json:
         document = {
             "load_before": load,
-            "environment": environment(threads=1),
+            "environment": environment(),
             "fps": fps,
             "criteria": [{**each._asdict(), "is_held": each.is_held} for each in criteria],
             "every_frame": last,

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgeseg.runtime.benchmark import environment
+from edgeseg.runtime.environment import environment
 
 SETTLED_S = 60.0
 MOST_GROWTH_MB = 5.0
@@ -51,7 +51,7 @@ def main() -> None:
         "growth": growth(samples),
         "load_before_and_after": [round(load, 2), round(os.getloadavg()[0], 2)],
         "summary": summary,
-        "environment": environment(threads=1),
+        "environment": environment(),
         "samples": [sample._asdict() for sample in samples],
     }
     if arguments.json:

@@ -20,10 +20,13 @@ import numpy as np
 from edgeseg.data import open_dataset
 from edgeseg.data.augment import Augmentation
 from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.models import preprocessing
-from edgeseg.optimisation import make_models, make_optimizer, make_train_step
+from edgeseg.distribution import Distribution
+from edgeseg.labels import IGNORE_INDEX
+from edgeseg.losses import SegmentationLoss
+from edgeseg.optimisation import LossScale, make_models, make_optimizer
 from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.train import _spec
+from edgeseg.train_step import TrainStep
 
 EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, blur=1, noise=8)
 HELD_BATCHES = 4
@@ -56,20 +59,11 @@ def main() -> None:
 def prepare(settings: TrainSettings) -> tuple[Any, FittedSamples]:
     """Return the train step and the samples, all read: the first epoch, which decodes files, is not what is asked."""
     dataset = open_dataset(settings.data)
-    colour_order, mean, scale = preprocessing(settings.model)
-    spec = ModelSpec(
-        name="benchmark",
-        architecture=settings.model,
-        encoder="",
-        input_size=settings.size,
-        colour_order=colour_order,
-        mean=mean,
-        scale=scale,
-        classes=dataset.classes,
-    )
-    model, _ = make_models(settings, len(dataset.classes))
-    weights = np.ones(len(dataset.classes), np.float32)
-    step = make_train_step(model, make_optimizer(settings, model, 1000), spec, weights)
+    distribution = Distribution.open()
+    model, kept = make_models(settings, len(dataset.classes), distribution)
+    optimizer, scale = make_optimizer(settings, model, distribution), LossScale(settings.precision)
+    loss = SegmentationLoss(settings.losses, np.ones(len(dataset.classes), np.float32), IGNORE_INDEX)
+    step = TrainStep(model, kept, optimizer, loss, scale, distribution, _spec(settings, dataset), settings)
     samples = FittedSamples(dataset.split("train"), settings.size)
     for index in range(len(samples)):
         samples.source(index)
