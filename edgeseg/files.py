@@ -87,7 +87,7 @@ def replace_whole_folder(path: Path, write: Callable[[Path], T]) -> T:
             _restore(path)
             result = write(partial)
             for file in partial.rglob("*"):
-                _to_disk(file)
+                put_on_disk(file)
             _take_place(partial, path)
         return result
     except OSError as error:
@@ -116,7 +116,8 @@ def _own_folder(folder: Path, wanted: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _to_disk(path: Path) -> None:
+def put_on_disk(path: Path) -> None:
+    """Have what was written to a file or folder outlast a power cut. Raises OSError."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
+from edgeseg.files import put_on_disk
 from edgeseg.geometry import Size
 from edgeseg.runtime.drawing import Drawer
 from edgeseg.runtime.segments import Segments, parse_quota
@@ -118,11 +119,7 @@ class OverlayVideo(Sink):
 def _put_on_disk(path: Path) -> None:
     """Have what was written outlast a power cut; a file system that cannot, or a file that is gone, changes nothing."""
     with contextlib.suppress(OSError):
-        file = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        put_on_disk(path)
 
 
 def _free_bytes(path: Path) -> int:

@@ -75,6 +75,23 @@ class BrokenSample(Sample):
         raise self.problem or DataError(self.name)
 
 
+class EncodedSample(Sample):
+    """A sample that is opened as a whole: picture and labels lie in one record or document."""
+
+    def read(self) -> tuple[Image, Mask]:
+        return self._opened().read()
+
+    def _image(self) -> Image:
+        return self._opened().read_image()
+
+    def _class_map(self) -> Mask:
+        return self._opened().read_class_map()
+
+    @abstractmethod
+    def _opened(self) -> Sample:
+        """Return what the record holds. Raises DataError."""
+
+
 class Dataset(ABC):
     """Samples in splits, and the classes of their masks.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.base import BrokenSample, EncodedSample, Sample
 from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
 from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
 from edgeseg.data.json_files import field, read_json
@@ -115,22 +115,13 @@ class LabelMeSample(DrawnSample):
         return read_labelme(self.path) if self._document is None else _annotation(self._document, self.path)
 
 
-class EmbeddedSample(Sample):
+class EmbeddedSample(EncodedSample):
     """A JSON file that holds its picture; it is read when it is asked for, once for picture and labels."""
 
     def __init__(self, path: Path, classes: ClassMap, rule: DrawRule) -> None:
         super().__init__(str(path), classes)
         self.path = path
         self.rule = rule
-
-    def read(self) -> tuple[Image, Mask]:
-        return self._opened().read()
-
-    def _image(self) -> Image:
-        return self._opened().read_image()
-
-    def _class_map(self) -> Mask:
-        return self._opened().read_class_map()
 
     def _opened(self) -> LabelMeSample:
         document, place = _document(self.path), f"{self.path}: imageData"

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.data.base import Image, Mask, Sample
+from edgeseg.data.base import EncodedSample, Image, Mask, Sample
 from edgeseg.data.files import Encoded, MaskDecoder, agreeing, read_image, read_picture
 from edgeseg.data.tfrecord_example import Example, example_from
 from edgeseg.data.tfrecord_file import read_record
@@ -114,22 +114,13 @@ class Packed(Layout):
         return np.frombuffer(pixels, np.uint8)
 
 
-class RecordSample(Sample):
+class RecordSample(EncodedSample):
     """One record of a file. Its name holds file, byte and, if it is known, what the picture is called."""
 
     def __init__(self, path: Path, offset: int, name: str, classes: ClassMap, layout: Layout, named: bool) -> None:
         super().__init__(f"{path}@{offset}/{name}", classes)
         self._path, self._offset, self._layout = path, offset, layout
         self._recorded_name = name if named else None
-
-    def read(self) -> tuple[Image, Mask]:
-        return self._opened().read()
-
-    def _image(self) -> Image:
-        return self._opened().read_image()
-
-    def _class_map(self) -> Mask:
-        return self._opened().read_class_map()
 
     def _opened(self) -> Sample:
         where = f"{self._path}: byte {self._offset}"

@@ -376,8 +376,8 @@ def leak_free_faults(camera: MjpegCamera, faults: int) -> None:
         assert settled[0] <= before[0] + 1  # of the test's own server, a connection that is just being closed
         assert settled[1] <= before[1] + 1
         assert settled[2] == 0
-        if faults >= 100:  # few faults are lost in what the process does besides
-            assert memory_mib() - memory_before < 5 + 0.05 * faults
+        # A few MiB come and go in a process that ran other tests before; many faults run in one of their own.
+        assert memory_mib() - memory_before < (5 + 0.05 * faults if faults >= 100 else 20)
         assert consumer.all_accounted_for()
 
 
