@@ -255,6 +255,7 @@ def camera(model: Path, video: Path, seconds: float, *more: str) -> dict[str, An
     with tempfile.TemporaryDirectory() as folder:
         summary = Path(folder) / "summary.json"
         command = [sys.executable, "-m", "edgeseg.runtime", str(video), "--model", str(model), "--threads", "1"]
+        command += ["--backend", "onnxruntime-cpu"]  # the engine that it is compared with
         command += ["--loop", "--seconds", str(seconds), "--summary", str(summary), "--quiet", *more]
         subprocess.run(command, check=True)
         values: dict[str, Any] = json.loads(summary.read_text())

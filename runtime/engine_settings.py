@@ -11,11 +11,11 @@ from edgeseg.setting import check_settings, setting
 BACKENDS = {
     "tensorrt": "edgeseg.runtime.tensorrt_engine:TensorRt",
     "onnxruntime-cuda": "edgeseg.runtime.onnxruntime_cuda:OnnxRuntimeCuda",
+    "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
     "openvino": "edgeseg.runtime.openvino_cpu:OpenVino",
     "openvino-bf16": "edgeseg.runtime.openvino_cpu:OpenVinoBfloat16",
-    "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
 }
-"""Best first: the order in which `auto` tries them."""
+"""Best first: the order in which `auto` tries them; OpenVINO is no faster in float32 (docs/engines.md)."""
 GPU_BACKENDS = ("tensorrt", "onnxruntime-cuda")
 AUTO_LEAVES_OUT = ("openvino-bf16",)
 """Taken only when named: a few pixels in a thousand become others (docs/engines.md)."""
