@@ -1,6 +1,6 @@
 """Images a second of edgeseg's training loop, of the same model under Model.fit, and of a generator of the old kind.
 
-    python benchmarks/training_speed.py camvid:data/camvid [--size 256x128] [--rounds 8] [--steps 20]
+    python benchmarks/training_speed.py camvid:data/camvid [--encoder compact --width 1] [--rounds 8] [--steps 20]
 
 The same network, optimiser, loss and batch; `Model.fit` is fed by edgeseg's own input, and compiles as it does by
 default. The generator reads each batch with OpenCV, resizes it and makes its masks one-hot in the training thread. The
@@ -48,6 +48,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--model", default="fcn8")
+    parser.add_argument("--encoder", default="vgg16")
+    parser.add_argument("--xla", action="store_true", help="compile edgeseg's step with XLA")
     parser.add_argument("--size", type=Size.parse, default=Size(128, 256))
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--batch", type=int, default=8)
@@ -55,7 +57,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args()
     settings = TrainSettings(
-        data=arguments.data, model=arguments.model, size=arguments.size, width=arguments.width, batch=arguments.batch
+        data=arguments.data,
+        model=arguments.model,
+        encoder=arguments.encoder,
+        size=arguments.size,
+        width=arguments.width,
+        batch=arguments.batch,
+        xla=arguments.xla,
     )
     dataset = open_dataset(settings.data)
     ways = {
@@ -126,7 +134,7 @@ def model_fit(settings: TrainSettings, dataset: Dataset) -> Way:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE_INDEX)
     model.compile(make_optimizer(settings, model), loss)
     stream = batches(settings, dataset).stream()
-    stream = stream.map(lambda frames, class_maps: (network_input(frames, spec), class_maps)).prefetch(2)
+    stream = stream.map(lambda frames, class_maps: (network_input(frames, spec), class_maps))  # reads no further ahead
 
     turns = Turns()
     named = {"steps_per_epoch": 10**9, "verbose": 0, "callbacks": [turns]}

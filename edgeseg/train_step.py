@@ -80,7 +80,9 @@ class TrainStep:
     def _gradients(self, frames: Any, class_maps: Any) -> tuple[Any, Any, list[Any]]:
         """Return the whole batch's loss, the norm of its gradients, and these, clipped; in a replica."""
         loss, gradients = self._accumulated(frames, class_maps)
-        gradients = [gradient / self.scale.value for gradient in self.distribution.summed(gradients)]
+        gradients = self.distribution.summed(gradients)
+        if self.scale.is_dynamic:
+            gradients = [gradient / self.scale.value for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         if self.settings.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.settings.clip_norm, use_norm=norm)
