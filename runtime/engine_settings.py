@@ -11,12 +11,13 @@ from edgeseg.setting import check_settings, setting
 BACKENDS = {
     "tensorrt": "edgeseg.runtime.tensorrt_engine:TensorRt",
     "onnxruntime-cuda": "edgeseg.runtime.onnxruntime_cuda:OnnxRuntimeCuda",
-    "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
     "openvino": "edgeseg.runtime.openvino_cpu:OpenVino",
     "openvino-bf16": "edgeseg.runtime.openvino_cpu:OpenVinoBfloat16",
+    "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
 }
-"""Best first: the order in which `auto` tries them; OpenVINO is no faster in float32 (docs/engines.md)."""
+"""Best first: the order in which `auto` tries them; on the CPU it measures which is (edgeseg.runtime.engine_race)."""
 GPU_BACKENDS = ("tensorrt", "onnxruntime-cuda")
+CPU_RIVAL, CPU_REFERENCE = "openvino", "onnxruntime-cpu"
 AUTO_LEAVES_OUT = ("openvino-bf16",)
 """Taken only when named: a few pixels in a thousand become others (docs/engines.md)."""
 

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
 from edgeseg.geometry import Size
-from edgeseg.runtime.engine_settings import AUTO_LEAVES_OUT, BACKENDS, GPU_BACKENDS, EngineSettings
+from edgeseg.runtime.engine_race import faster
+from edgeseg.runtime.engine_settings import (
+    AUTO_LEAVES_OUT,
+    BACKENDS,
+    CPU_REFERENCE,
+    CPU_RIVAL,
+    GPU_BACKENDS,
+    EngineSettings,
+)
 from edgeseg.runtime.hang_guard import HangGuard
 from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.spec import ModelSpec
@@ -206,7 +214,7 @@ def backend_class(backend: str) -> type[GraphEngine]:
 
 
 def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], None]) -> Engine:
-    """Return the first engine that works, and say of those before it why they do not."""
+    """Return the first engine that works, on the CPU the faster one, and say why those before it do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
     for backend in _candidates(model, settings):
@@ -214,9 +222,12 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
             kind = backend_class(backend)
             reason = kind.missing()
             if reason is None:
-                engine = kind(model, settings)
-                if passed_over:
-                    notice(f"backend {backend}; not {'; not '.join(passed_over)}")
+                engine: Engine = kind(model, settings)
+                why = ""
+                if backend == CPU_RIVAL:
+                    engine, why = _against_reference(engine, model, settings)
+                if passed_over or why:
+                    notice("; not ".join([f"backend {engine.backend}{why}", *passed_over]))
                 return engine
         except (ModelError, EngineError) as error:
             last, reason = error, str(error)
@@ -228,6 +239,19 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     if settings.require_gpu or model.card:
         raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
+
+
+def _against_reference(rival: Engine, model: ModelFile, settings: EngineSettings) -> tuple[Engine, str]:
+    """Return the engine, or ONNX Runtime's where it is not clearly faster than that, and what they take."""
+    try:
+        kind = backend_class(CPU_REFERENCE)
+        if kind.missing() is not None:
+            return rival, ""
+        reference = kind(model, settings)
+    except (ModelError, EngineError, ModuleNotFoundError):
+        return rival, ""
+    engine, times = faster(reference, rival)
+    return engine, f" ({times})"
 
 
 def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:

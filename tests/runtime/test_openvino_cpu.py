@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import gc
-import subprocess
+import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +23,7 @@ from edgeseg.errors import EngineError, ModelError
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.geometry import Size
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine, open_engine
+from edgeseg.runtime.engines import backend_class, load_engine, open_engine
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'edgeseg[openvino]'")
 
@@ -99,17 +101,31 @@ def test_without_it_its_name_says_what_to_install(tmp_path: Path, monkeypatch: p
         open_engine(deep_model(tmp_path / "deep.onnx"), "openvino")
 
 
-def test_auto_takes_it_only_where_onnx_runtime_is_missing(tmp_path: Path) -> None:
-    path = deep_model(tmp_path / "deep.onnx")
-    with open_engine(path) as engine:
-        assert not engine.backend.startswith("openvino")
-    without = (
-        "import sys; sys.modules['onnxruntime'] = None\n"
-        "from pathlib import Path; from edgeseg.runtime.engines import open_engine\n"
-        f"print(open_engine(Path({str(path)!r})).backend)"
-    )
-    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
-    assert done.stdout.split() in (["openvino"], ["tensorrt"]), done.stderr
+@pytest.mark.parametrize("slowed", ["openvino", "onnxruntime-cpu"])
+def test_auto_takes_the_faster_one_and_says_what_they_take(
+    slowed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, said = backend_class(slowed), list[str]()
+    run = kind._run
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(0.02)
+        return run(*arguments)
+
+    monkeypatch.setattr(kind, "_run", slow)
+    with open_engine(deep_model(tmp_path / "deep.onnx"), notice=said.append) as engine:
+        assert engine.backend in {"openvino", "onnxruntime-cpu", "tensorrt", "onnxruntime-cuda"} - {slowed}
+        engine.run(np.zeros((*engine.frame_size, 3), np.uint8))  # the one that was closed is the other one
+    if engine.backend in ("openvino", "onnxruntime-cpu"):
+        assert re.match(rf"backend {engine.backend} \(onnxruntime-cpu \d+\.\d ms a frame, openvino \d+\.\d\)", said[0])
+
+
+def test_auto_takes_it_where_onnx_runtime_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if name.startswith("edgeseg.runtime.onnxruntime")]:
+        monkeypatch.delitem(sys.modules, name)
+    with open_engine(deep_model(tmp_path / "deep.onnx")) as engine:
+        assert engine.backend in ("openvino", "tensorrt")
 
 
 def test_signals_find_their_stack_whatever_the_order_in_which_models_go(write_model: Callable[..., Path]) -> None:
