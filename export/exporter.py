@@ -79,8 +79,12 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
             readiness = check_tensorrt(partial, rules, len(upsampling))
         return ExportReport.of(target, partial, spec, settings.limits, upsampling, parity, readiness)
 
-    report = replace_whole(target, write_proven)
-    write_whole(target.with_name(f"{target.name}.spec.json"), spec.to_json())
+    def write_both(spec_partial: Path) -> ExportReport:
+        """Have the spec on the disk before the model takes its name, so that no full disk can part the two."""
+        spec_partial.write_text(spec.to_json())
+        return replace_whole(target, write_proven)
+
+    report = replace_whole(target.with_name(f"{target.name}.spec.json"), write_both)
     if settings.report:
         write_whole(settings.report, report.to_json())
     return report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -17,6 +19,9 @@ from edgeseg.errors import EdgesegError, ModelError, UsageError
 from edgeseg.export import network
 from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
+from edgeseg.runtime.engine_card import EngineCard
+from edgeseg.runtime.onnx_metadata import onnx_metadata
+from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
 
 
@@ -97,6 +102,32 @@ def test_a_full_disk(run: Path, tmp_path: Path) -> None:
     assert "model.onnx: cannot be written (No space left on device); choose another place or free the disk" in str(
         error
     )
+
+
+def test_a_disk_that_the_model_fills_keeps_the_earlier_model_with_its_spec(run: Path, tmp_path: Path) -> None:
+    """Not the new model beside the old spec."""
+    export(run, tmp_path / "model.onnx", ExportSettings(tensorrt_check=False))
+    page, disk = os.sysconf("SC_PAGE_SIZE"), tmp_path / "disk"
+    pages = -(-(tmp_path / "model.onnx").stat().st_size // page)
+    with small_disk(disk, 4):
+        (disk / "model.onnx").write_bytes(b"earlier")
+        (disk / "model.onnx.spec.json").write_text("earlier too")
+        free = os.statvfs(disk).f_bavail
+        (disk / "other").write_bytes(bytes((free - pages) * page))
+        with pytest.raises(UsageError, match="No space left on device"):
+            export(run, disk / "model.onnx", ExportSettings(tensorrt_check=False))
+        assert (disk / "model.onnx").read_bytes() == b"earlier"
+        assert (disk / "model.onnx.spec.json").read_text() == "earlier too"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt-rtx: x86-64 Linux has wheels")
+def test_an_engine_beside_the_model(run: Path, tmp_path: Path) -> None:
+    command = ["export", str(run), "--onnx", str(tmp_path / "m.onnx"), "--engine", str(tmp_path / "m.engine")]
+    result = CliRunner().invoke(cli, [*command, "--no-tensorrt-check"])
+    assert result.exit_code == 0, result.output
+    card = EngineCard.read(tmp_path / "m.engine")
+    assert card.spec == ModelSpec.from_json(onnx_metadata(tmp_path / "m.onnx")["edgeseg"], "m.onnx")
+    assert card.key.onnx_sha256 == hashlib.sha256((tmp_path / "m.onnx").read_bytes()).hexdigest()
 
 
 def test_a_full_disk_for_the_calibration(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

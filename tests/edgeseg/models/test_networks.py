@@ -22,7 +22,7 @@ from edgeseg.tf import keras
 from edgeseg.train import train
 
 WIDTHS = {"vgg16": 0.0625, "unet": 0.0625, "compact": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3": 0.25}
-QUICK = {("fcn8", "compact"), ("fcn16", "mobilenet_v2"), ("fcn32", "vgg16"), ("unet", "unet")}
+QUICK = {("fcn8", "compact"), ("fcn16", "compact"), ("fcn32", "vgg16"), ("unet", "unet")}
 LOGIT_ERRORS = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.5}  # of their range
 
 
