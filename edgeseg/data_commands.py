@@ -17,7 +17,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data.options import with_classes
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
 from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.settings import TrainSettings
+from edgeseg.settings import TrainSettings, check_window
 
 PATH = click.Path(path_type=Path)
 NOT_GOOD = 3  # the exit code of a DataError
@@ -159,6 +159,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 @click.option("--out", type=PATH, default="preview.png", help="The picture to write.")
 @click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
 @click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
+@click.option("--train-size", type=SIZE, help="Draw windows of this size, as edgeseg train does with it.")
 @click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @click.option("--split", default="train", help="Of the data set.")
@@ -170,6 +171,7 @@ def preview(
     out: Path,
     augment: bool,
     size: Size,
+    train_size: Size | None,
     fit: str,
     crop: str | None,
     split: str,
@@ -180,15 +182,16 @@ def preview(
     """Draw what a network will see: pictures at its size, labels laid over, augmented as in training.
 
     They come through the code that feeds the training loop, so what does not match here would not match there. An
-    option of the augmentation implies --augment.
+    option of the augmentation implies --augment, as --train-size does.
     """
     from edgeseg.data import open_dataset
     from edgeseg.files import check_writable, replace_whole
     from edgeseg.geometry import Crop, place
 
     check_writable(out)
+    check_window(train_size or size, size)
     place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
-    augmentation = Augmentation(**changes) if augment or given(changes) else None
+    augmentation = Augmentation(**changes) if augment or train_size or given(changes) else None
     dataset = open_dataset(data)
     samples = dataset.split(split)
     cut = Crop.parse(crop, Size(*samples[0].read_class_map().shape)) if crop else None
@@ -201,6 +204,6 @@ def preview(
 
     blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))
-    views = network_views(fitted, augmentation, DRAWS, seed)
+    views = network_views(fitted, augmentation, DRAWS, seed, train_size)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
     click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")

@@ -131,7 +131,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         self._check_losses()
-        self._check_window()
+        check_window(self.window, self.size)
         try:
             self.data.encode()
         except UnicodeEncodeError as error:
@@ -158,12 +158,6 @@ class TrainSettings:
                 )
         if len(set(self.losses)) < len(self.losses):
             raise UsageError(f"loss = {self.loss!r} names one twice; expected each at most once")
-
-    def _check_window(self) -> None:
-        if self.window.height > self.size.height or self.window.width > self.size.width:
-            raise UsageError(
-                f"train size {self.window} is larger than size {self.size}; expected windows that lie within it"
-            )
 
     def network(self) -> NetworkOptions:
         """Return what network is built: what is left open is decided by its encoder and weights, or is as in `init`.
@@ -267,3 +261,9 @@ def _converted(setting: Field[Any], value: Any, where: str) -> Any:
     expected = {Size: "WIDTHxHEIGHT, for example 576x160", Crop: "four shares, for example [0, 0.25, 1, 0.75]"}
     said = expected.get(kind, f"{kind.__name__}, for example {setting.default}")
     raise UsageError(f"{where}: {setting.name} = {value!r}; expected {said}")
+
+
+def check_window(window: Size, size: Size) -> None:
+    """Raise UsageError where training's windows are larger than the network's input."""
+    if window.height > size.height or window.width > size.width:
+        raise UsageError(f"train size {window} is larger than size {size}; expected windows that lie within it")

@@ -11,6 +11,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.data.pipeline import FittedSamples, TrainingBatches
 from edgeseg.errors import UsageError
+from edgeseg.geometry import Size
 
 
 @dataclass
@@ -27,10 +28,13 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
     return [samples[index] for index in np.unique(np.linspace(0, len(samples) - 1, count).astype(int))]
 
 
-def network_views(fitted: FittedSamples, augmentation: Augmentation | None, draws: int, seed: int) -> list[View]:
+def network_views(
+    fitted: FittedSamples, augmentation: Augmentation | None, draws: int, seed: int, window: Size | None = None
+) -> list[View]:
     """Return each sample with `draws` augmentations of it, in the order of the samples.
 
     The draws are the first epochs of a training run on these samples: batches of one, so each epoch has each once.
+    They are of the size of `window`, the train size; None for the network's.
 
     Raises:
         DataError: a sample cannot be read.
@@ -40,7 +44,7 @@ def network_views(fitted: FittedSamples, augmentation: Augmentation | None, draw
         return views
     if draws < 0:
         raise UsageError(f"{draws} draws; expected 0 or more")
-    batches = TrainingBatches(fitted, 1, seed, augmentation)
+    batches = TrainingBatches(fitted, 1, seed, augmentation, window)
     steps = range(draws * batches.steps_per_epoch)
     for position, (images, class_maps) in zip(steps, batches.iterate(), strict=False):
         views[batches.index(position)].draws.append((images.numpy()[0], class_maps.numpy()[0]))

@@ -54,6 +54,12 @@ def test_the_draws_are_those_of_a_training_run_and_repeat() -> None:
     assert not np.array_equal(views[0].draws[0][0], views[0].plain[0])
 
 
+def test_the_draws_are_windows_of_the_train_size() -> None:
+    (view, *_) = network_views(FittedSamples(samples(1), Size(24, 40)), Augmentation(), 2, seed=1, window=Size(8, 12))
+    assert view.plain[1].shape != (8, 12)
+    assert [class_map.shape for _, class_map in view.draws] == [(8, 12)] * 2
+
+
 def test_without_augmentation_a_picture_is_only_fitted() -> None:
     fitted = FittedSamples(samples(1), Size(12, 20))
     (view,) = network_views(fitted, None, draws=4, seed=0)
@@ -73,6 +79,7 @@ def test_pictures_are_spread_over_the_split() -> None:
     [
         (),
         ("--augment",),
+        ("--train-size", "32x32"),
         ("--rotation", "9", "--crop", "0,8,96,64"),
         ("--fit", "pad", "--count", "1", "--split", "val"),
     ],
@@ -95,6 +102,7 @@ def test_the_command_writes_a_picture(tmp_path: Path, options: tuple[str, ...]) 
         (("--split", "trian"), DataError, "did you mean train"),
         (("--crop", "0,0,500,10"), UsageError, "lies outside the picture of 96x72"),
         (("--noise", "101"), UsageError, "noise = 101.0; expected a number from 0 to 100"),
+        (("--train-size", "9999x32"), UsageError, "train size 9999x32 is larger than size"),
         (("--fit", "squeeze"), UsageError, "expected one of stretch"),
         (("--out", "."), UsageError, "is a folder"),
     ],
