@@ -209,7 +209,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     """Return the first engine that works, and say of those before it why they do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
-    for backend in _candidates(model, settings):
+    for backend in candidates(model, settings):
         try:
             kind = backend_class(backend)
             reason = kind.missing()
@@ -230,7 +230,10 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
 
 
-def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+def candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+    """Return the backends that may run a model, in the order in which they are tried."""
+    if settings.backend != "auto":
+        return (settings.backend,)
     if model.card:
         return ("tensorrt",)  # an engine runs nowhere else
     known = GPU_BACKENDS if settings.require_gpu else BACKENDS
