@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from edgeseg.benchmark_command import benchmark
+from edgeseg.bundle_command import bundle
 from edgeseg.cluster import find_cluster
 from edgeseg.console import CLASSES, given, run_command, say, setting_options
 from edgeseg.data.augment import Augmentation
@@ -111,6 +112,7 @@ cli.add_command(models)
 cli.add_command(export)
 cli.add_command(inspect)
 cli.add_command(engine)
+cli.add_command(bundle)
 cli.add_command(benchmark)
 cli.add_command(replay)
 cli.add_command(doctor)

@@ -23,6 +23,7 @@ _EXTRA_OF = {
     "prometheus_client": "metrics",
     "onnxruntime": "cpu",
     "openvino": "openvino",
+    "packaging": "export",
     "google": "train",
     "google_crc32c": "train",
     "keras": "train",
@@ -109,7 +110,7 @@ def run_command(command: click.Command, program: str) -> NoReturn:
     try:
         code = command.main(prog_name=program, standalone_mode=False)
     except click.ClickException as error:
-        if "\n" in error.format_message():  # the help that a group shows when no command was given
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
             print(error.format_message(), file=sys.stderr)
             sys.exit(2)
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else program

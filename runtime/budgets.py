@@ -64,6 +64,12 @@ def read_budgets(path: Path) -> list[Budget]:
     return budgets
 
 
+def with_equal_pixels(budgets: list[Budget], share: float | None) -> list[Budget]:
+    """Return the budgets with this one for `masks.equal_pixels`; None changes nothing."""
+    name = "masks.equal_pixels"
+    return budgets if share is None else [*(each for each in budgets if each.name != name), Budget(name, share)]
+
+
 def draft(figures: dict[str, dict[str, Any]]) -> str:
     """Return a budgets file with some room for what a replay measured."""
     lines = ["[masks]", *(f"{key} = {_floor(figures['masks'][key])}" for key in MASKS)]

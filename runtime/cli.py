@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -14,18 +13,20 @@ import click
 
 from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.files import check_writable, write_whole
-from edgeseg.geometry import Size
-from edgeseg.runtime.engine_options import engine_options, take_engine_settings
+from edgeseg.files import write_whole
+from edgeseg.runtime.config_file import config_option
+from edgeseg.runtime.engine_options import engine_options
 from edgeseg.runtime.road_settings import RoadSettings
+from edgeseg.runtime.rollback import rollback_option
 from edgeseg.runtime.source import SourceOptions
 from edgeseg.signals import StopRequest
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.camera_plan import CameraPlan
     from edgeseg.runtime.engines import Engine
     from edgeseg.runtime.hang_guard import HangGuard
     from edgeseg.runtime.logs import Log
-    from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher
+    from edgeseg.runtime.loop import Outcome, Watcher
     from edgeseg.runtime.metrics import Metrics
     from edgeseg.runtime.records import Ledger
 
@@ -56,6 +57,7 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="edgeseg", message="%(package)s %(version)s")
 @click.argument("source")
+@config_option
 @click.option(
     "--model", required=True, type=click.Path(path_type=Path), help="ONNX file from edgeseg export, or any with --spec."
 )
@@ -101,19 +103,27 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on standard error.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at 127.0.0.1:PORT.")
 @click.option(
+    "--check-config",
+    is_flag=True,
+    help="Check all of this, say what it would do, and end; code 2 if anything is wrong.",
+)
+@click.option(
+    "--rollback",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=rollback_option,
+    help="Go back to the version before this one, where a bundle's install.sh installed it.",
+)
+@click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_cameras, help="Show the cameras found."
 )
 def camera(
-    source: str,
-    source_rate: float | None,
-    source_size: Size | None,
-    loop: bool,
-    model: Path,
     summary_path: Path | None,
     quiet: bool,
     log_json: bool,
     metrics_port: int | None,
-    record: Path | None,
+    check_config: bool,
     **options: Any,
 ) -> int:
     """Stream SOURCE through a model and report the latency of every frame.
@@ -125,38 +135,18 @@ def camera(
     4 the model cannot be used, 5 the engine failed.
     """
     # Heavy imports wait until here: --help must answer at once.
-    from edgeseg.runtime.engines import load_engine
-    from edgeseg.runtime.hang_guard import HangGuard
+    from edgeseg.runtime.camera_plan import camera_plan
     from edgeseg.runtime.logs import JsonLog, TextLog
-    from edgeseg.runtime.loop import LoopSettings, run
-    from edgeseg.runtime.service import Service
-    from edgeseg.runtime.sources import parse_source
 
+    options["summary_path"] = summary_path
+    if check_config:
+        _check_config(options)
+        return 0
     log = JsonLog() if log_json else TextLog(quiet)
     try:
-        with StopRequest() as stop, contextlib.ExitStack() as held:
-            opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
-            parsed = parse_source(source, source_rate, loop, source_size, opening)
-            road = _road_settings(options)
-            if record:
-                options["outputs"] = (*options["outputs"], f"record://{record}")
-            engine = take_engine_settings(options)
-            settings = LoopSettings(**options, road=road)
-            _check_places("" if parsed.is_camera else parsed.location, model, settings, summary_path)
-            guard = HangGuard()
-            held.callback(guard.close)
-            watchers: list[Watcher] = [log, held.enter_context(Service())]
-            if metrics_port is not None:
-                watchers.append(held.enter_context(_metrics(metrics_port)))
-            outcome = run(
-                parsed,
-                lambda: _guarded(load_engine(model, engine, log.notice), guard),
-                settings,
-                stop.event,
-                watch=_each(watchers),
-                notice=log.notice,
-                model=str(model),
-            )
+        with StopRequest() as stop:
+            plan = camera_plan(options)
+            outcome = _run(plan, log, metrics_port, stop)
         _finish(outcome, summary_path, log)
     except EdgesegError as error:
         if not log_json:
@@ -164,6 +154,41 @@ def camera(
         log.error(error)
         return error.exit_code
     return 0
+
+
+def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest) -> Outcome:
+    from edgeseg.runtime.engines import load_engine
+    from edgeseg.runtime.hang_guard import HangGuard
+    from edgeseg.runtime.loop import run
+    from edgeseg.runtime.service import Service
+
+    plan.check_writable()
+    with contextlib.ExitStack() as held:
+        guard = HangGuard()
+        held.callback(guard.close)
+        watchers: list[Watcher] = [log, held.enter_context(Service())]
+        if metrics_port is not None:
+            watchers.append(held.enter_context(_metrics(metrics_port)))
+        return run(
+            plan.source,
+            lambda: _guarded(load_engine(plan.model, plan.engine, log.notice), guard),
+            plan.settings,
+            stop.event,
+            watch=_each(watchers),
+            notice=log.notice,
+            model=str(plan.model),
+        )
+
+
+def _check_config(options: dict[str, Any]) -> None:
+    from edgeseg.runtime.camera_plan import camera_plan
+    from edgeseg.runtime.check_config import check_report
+
+    try:
+        plan = camera_plan(options)
+    except EdgesegError as error:  # a source that is not there is a wrong setting here, code 2
+        raise UsageError(str(error)) from error
+    say(check_report(plan, click.get_current_context()))
 
 
 def _guarded(engine: Engine, guard: HangGuard) -> Engine:
@@ -183,35 +208,6 @@ def _metrics(port: int) -> Metrics:
     from edgeseg.runtime.metrics import Metrics
 
     return Metrics(port)
-
-
-def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
-    """Take the options of --report road out of `options`."""
-    wanted = options.pop("report")
-    settings = RoadSettings(**{each.name: options.pop(f"road_{each.name}") for each in fields(RoadSettings)})
-    if settings != RoadSettings() and not wanted:
-        raise UsageError("an option --road-... was given without --report road; add that")
-    return settings if wanted else None
-
-
-def _check_places(source: str, model: Path, settings: LoopSettings, summary: Path | None) -> None:
-    """Raise UsageError if an output cannot be written, or would be written over an input or another output."""
-    from edgeseg.runtime.sinks import VIDEO_SUFFIXES, check_distinct, sink_path
-
-    check_distinct(settings.outputs)
-    outputs = [path for uri in settings.outputs if (path := sink_path(uri))]
-    if settings.quota and not any(path.suffix.lower() in VIDEO_SUFFIXES for path in outputs):
-        raise UsageError("--quota limits overlay videos, and no --output is one; add --output file://overlay.mkv")
-    files = [path for path in (settings.stats, summary) if path]
-    inputs = [model, Path(source) if Path(source).exists() else Path(source).parent] if source else [model]
-    taken = {os.path.realpath(path) for path in inputs}
-    for path in (*outputs, *files):
-        real = os.path.realpath(path)
-        if real in taken and not path.is_char_device():
-            raise UsageError(f"{path} is an input or another output already; give each output a place of its own")
-        taken.add(real)
-    for path in files:
-        check_writable(path)
 
 
 def _finish(outcome: Outcome, summary_path: Path | None, log: Log) -> None:

@@ -217,7 +217,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
     """Return the first engine that works, on the CPU the faster one, and say why those before it do not."""
     passed_over: list[str] = []
     last: EdgesegError | None = None
-    for backend in _candidates(model, settings):
+    for backend in candidates(model, settings):
         try:
             kind = backend_class(backend)
             reason = kind.missing()
@@ -254,7 +254,10 @@ def _against_reference(rival: Engine, model: ModelFile, settings: EngineSettings
     return engine, f" ({times})"
 
 
-def _candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+def candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+    """Return the backends that may run a model, in the order in which they are tried."""
+    if settings.backend != "auto":
+        return (settings.backend,)
     if model.card:
         return ("tensorrt",)  # an engine runs nowhere else
     known = GPU_BACKENDS if settings.require_gpu else BACKENDS

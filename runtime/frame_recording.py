@@ -27,6 +27,12 @@ LAYOUT = 1
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
+def check_new(path: Path) -> None:
+    """Raise UsageError for a folder that holds something already."""
+    if path.exists() and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty; choose a new folder for each recording")
+
+
 class FrameRecording(Sink):
     """Writes the folder. A frame counts once its line is in records.jsonl, so a kill costs at most the last one."""
 
@@ -36,8 +42,7 @@ class FrameRecording(Sink):
 
     def start(self) -> None:
         try:
-            if self._path.exists() and any(self._path.iterdir()):
-                raise UsageError(f"{self._path} is not empty; choose a new folder for each recording")
+            check_new(self._path)
             for name in ("frames", "masks"):
                 (self._path / name).mkdir(parents=True, exist_ok=True)
             head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": json.loads(self._spec.to_json())}

@@ -86,6 +86,12 @@ class Outcome:
     failures: list[str]
 
 
+def check_pace(source: Source, settings: LoopSettings) -> None:
+    """Raise UsageError if each frame is wanted of a source that does not wait."""
+    if source.is_camera and settings.every_frame:
+        raise UsageError(f"source {source.uri}: a camera waits for nobody; leave every-frame out, or record it first")
+
+
 def run(
     source: Source,
     open_engine: Callable[[], AbstractContextManager[Engine]],
@@ -111,8 +117,7 @@ def run(
     Raises:
         SourceError, ModelError, EngineError, UsageError: nothing could be started. What fails later is in the outcome.
     """
-    if source.is_camera and settings.every_frame:
-        raise UsageError(f"source {source.uri}: a camera waits for nobody; leave every-frame out, or record it first")
+    check_pace(source, settings)
     check_distinct(settings.outputs)
     with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)

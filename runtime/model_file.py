@@ -47,9 +47,10 @@ def open_model_file(path: Path, spec: Path | None = None) -> ModelFile:
         return ModelFile(path, ModelSpec.read(spec))
     if METADATA_KEY in metadata:
         return ModelFile(path, ModelSpec.from_json(metadata[METADATA_KEY], str(path)))
-    beside = path.with_name(f"{path.name}.spec.json")
-    if beside.is_file():
-        return ModelFile(path, ModelSpec.read(beside))
+    for file in (path, path.resolve()):  # a link may have another name than what it leads to
+        beside = file.with_name(f"{file.name}.spec.json")
+        if beside.is_file():
+            return ModelFile(path, ModelSpec.read(beside))
     raise ModelError(
         f"{path}: holds no edgeseg model spec; for a model from elsewhere give one by --spec FILE, "
         f"which edgeseg inspect {path.name} --write-spec FILE drafts"

@@ -31,8 +31,9 @@ def replay(
         on_frame: called after each frame.
 
     Returns:
-        `frames`; `masks`: equal_pixels, worst_frame and its name, mean_iou and iou by class, all between recorded and
-        new masks; and for each stage the statistics of its milliseconds, with `recorded` beside it.
+        `backend`, `device`, `frames`, `fps` (of the mean frame); `masks`: equal_pixels, worst_frame and its name,
+        mean_iou and iou by class, all between recorded and new masks; and for each stage the statistics of its
+        milliseconds, with `recorded` beside it.
 
     Raises:
         UsageError: the recording is empty or damaged, or was made by a model of other classes or another size.
@@ -74,9 +75,13 @@ def replay(
     }
     compared = recording.records[: len(equal)]
     recorded = {stage: [each["ms"][stage] for each in compared if stage in each["ms"]] for stage in STAGES}
+    figures = {stage: statistics(times[stage]) for stage in STAGES}
     return {
+        "backend": engine.backend,
+        "device": engine.device,
         "frames": len(equal),
+        "fps": round(1e3 / max(figures["frame"]["mean"], 1e-3), 3),
         "masks": masks,
-        **{stage: statistics(times[stage]) for stage in STAGES},
+        **figures,
         "recorded": {stage: statistics(recorded[stage]) for stage in STAGES},
     }

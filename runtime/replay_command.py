@@ -26,16 +26,27 @@ STOPPED = 130
 @engine_options
 @click.option("--budgets", type=PATH, help="Limits for masks and times.  [default: RECORDING/budgets.toml, if there]")
 @click.option("--write-budgets", is_flag=True, help="Write RECORDING/budgets.toml, with some room for what was found.")
+@click.option(
+    "--equal-pixels",
+    type=click.FloatRange(0, 1),
+    help="Least share of pixels as recorded, of all frames together; counts before the budgets' own.",
+)
 @click.option("--json", "json_path", type=PATH, help="Write the figures as JSON.")
 def replay(
-    recording: Path, model: Path, budgets: Path | None, write_budgets: bool, json_path: Path | None, **options: Any
+    recording: Path,
+    model: Path,
+    budgets: Path | None,
+    write_budgets: bool,
+    equal_pixels: float | None,
+    json_path: Path | None,
+    **options: Any,
 ) -> int:
     """Run the frames of RECORDING (edgeseg-camera --record) through a model again, and compare masks and times.
 
     Exit code 1 if a budget is broken.
     """
     from edgeseg.files import check_writable, write_whole
-    from edgeseg.runtime.budgets import draft, read_budgets
+    from edgeseg.runtime.budgets import draft, read_budgets, with_equal_pixels
     from edgeseg.runtime.engines import load_engine
     from edgeseg.runtime.frame_recording import Recording
     from edgeseg.runtime.replay import replay as run_again
@@ -47,7 +58,7 @@ def replay(
     for path in filter(None, (json_path, own if write_budgets else None)):
         check_writable(path)
     chosen = budgets or (own if own.exists() and not write_budgets else None)
-    limits = read_budgets(chosen) if chosen else []
+    limits = with_equal_pixels(read_budgets(chosen) if chosen else [], equal_pixels)
     settings = take_engine_settings(options)
     with (
         StopRequest() as stop,
@@ -90,6 +101,7 @@ def _table(figures: dict[str, Any]) -> str:
         f"{figures['frames']} frames: {masks['equal_pixels']:.4%} of the pixels as recorded, "
         f"{masks['worst_frame']:.4%} in {masks['worst_frame_name']}",
         f"mean IoU with the recorded masks {masks['mean_iou']:.4f}",
+        f"{figures['fps']:.1f} frames a second by {figures['backend']} on {figures['device']}",
         *(f"  {name}: {iou:.4f}" for name, iou in masks["iou"].items() if iou is not None and iou < 1),
         f"{'ms':<14}{'mean':>9}{'p50':>9}{'p99':>9}{'max':>9}{'recorded mean':>16}{'p50':>9}{'p99':>9}{'max':>9}",
     ]
@@ -97,5 +109,6 @@ def _table(figures: dict[str, Any]) -> str:
         now, then = figures[stage], figures["recorded"][stage]
         keys = ("mean", "p50", "p99", "max")
         old = "".join(f"{then[key]:{width}.2f}" for key, width in zip(keys, (16, 9, 9, 9), strict=True))
+        old = old if then["max"] else ""  # a bundle's golden frames have no times
         lines.append(f"{stage:<14}" + "".join(f"{now[key]:9.2f}" for key in keys) + old)
     return "\n".join(lines)

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from wheel_building import ROOT, build_wheel
 
+from edgeseg.bundle.maker import DEVICE_FILES
+
 
 def test_the_wheel_holds_exactly_the_package(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(build_wheel(tmp_path)).namelist() if ".dist-info/" not in name}
     own = {path.relative_to(ROOT) for path in (ROOT / "edgeseg").rglob("*.py")}
     mapped = {"edgeseg" / path.relative_to(ROOT) for top in ("export", "runtime") for path in (ROOT / top).glob("*.py")}
-    expected = {str(path) for path in own | mapped if "__pycache__" not in path.parts} | {"edgeseg/py.typed"}
+    data = {"edgeseg/py.typed", *(f"edgeseg/jetson/{name}" for name in DEVICE_FILES)}
+    expected = {str(path) for path in own | mapped if "__pycache__" not in path.parts} | data
     assert held == expected

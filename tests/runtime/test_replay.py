@@ -64,6 +64,9 @@ def test_the_same_model_makes_the_same_masks_and_keeps_drafted_budgets(recorded:
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["masks"]["equal_pixels"] == 1.0
     assert figures["masks"]["mean_iou"] == 1.0
+    assert figures["backend"] == "onnxruntime-cpu"
+    assert figures["device"]
+    assert figures["fps"] == pytest.approx(1e3 / figures["frame"]["mean"], rel=0.01)
     assert figures["inference"]["mean"] > 0
     assert figures["recorded"]["inference"]["mean"] > 0
     assert (folder / "budgets.toml").exists()
@@ -89,6 +92,20 @@ def test_broken_budgets_end_with_1_and_are_named(recorded: tuple[Path, Path]) ->
     assert other.returncode == 1
     assert "BROKEN masks.worst_frame" in other.stdout
     assert mask.name in other.stdout
+
+
+def test_a_share_of_equal_pixels_can_be_demanded_without_a_file(recorded: tuple[Path, Path]) -> None:
+    folder, model = recorded
+    (folder / "budgets.toml").write_text("[masks]\nequal_pixels = 0.5\n")
+    mask = next((folder / "masks").iterdir())
+    class_map = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+    assert class_map is not None
+    class_map[0, 0] = (class_map[0, 0] + 1) % 3
+    cv2.imwrite(str(mask), class_map)
+    demanded = {share: replay(folder, "--model", model, "--equal-pixels", share) for share in (0.999, 1)}
+    assert [done.returncode for done in demanded.values()] == [0, 1]
+    assert "1 budgets, all kept" in demanded[0.999].stdout
+    assert "BROKEN masks.equal_pixels" in demanded[1].stdout
 
 
 def test_a_camera_that_is_killed_leaves_a_recording_that_replays(

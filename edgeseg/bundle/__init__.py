@@ -1,0 +1,1 @@
+"""`edgeseg bundle`: everything that a device without internet needs, in one archive."""

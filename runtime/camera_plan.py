@@ -1,0 +1,94 @@
+"""What `edgeseg-camera` is to do: its options, typed or of a settings file, read and held against each other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import UsageError
+from edgeseg.files import check_writable
+from edgeseg.runtime.engine_options import take_engine_settings
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.loop import LoopSettings
+from edgeseg.runtime.road_settings import RoadSettings
+from edgeseg.runtime.sinks import VIDEO_SUFFIXES, check_distinct, sink_path
+from edgeseg.runtime.source import Source, SourceOptions
+from edgeseg.runtime.sources import parse_source
+
+
+@dataclass(frozen=True)
+class CameraPlan:
+    """A run that is yet to begin.
+
+    Attributes:
+        source: where frames come from.
+        model: the ONNX file or engine.
+        engine: how it is run.
+        settings: of the loop.
+        summary: file for the summary, or None.
+    """
+
+    source: Source
+    model: Path
+    engine: EngineSettings
+    settings: LoopSettings
+    summary: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files to write beside the outputs."""
+        return [path for path in (self.settings.stats, self.summary) if path]
+
+    def check_writable(self) -> None:
+        """Raise UsageError if one of `files` cannot be written; makes their folders."""
+        for path in self.files:
+            check_writable(path)
+
+
+def camera_plan(options: dict[str, Any]) -> CameraPlan:
+    """Read the options of `edgeseg-camera` that say what to stream, how and where to.
+
+    Raises:
+        UsageError: options that make no sense, alone or together.
+        SourceError: there is nothing at the source's place.
+    """
+    options = dict(options)
+    opening = SourceOptions(**{each.name: options.pop(f"source_{each.name}") for each in fields(SourceOptions)})
+    source = parse_source(
+        options.pop("source"), options.pop("source_rate"), options.pop("loop"), options.pop("source_size"), opening
+    )
+    road = _road_settings(options)
+    record = options.pop("record")
+    if record:
+        options["outputs"] = (*options["outputs"], f"record://{record}")
+    model, summary, engine = options.pop("model"), options.pop("summary_path"), take_engine_settings(options)
+    plan = CameraPlan(source, model, engine, LoopSettings(**options, road=road), summary)
+    _check_places(plan)
+    return plan
+
+
+def _road_settings(options: dict[str, Any]) -> RoadSettings | None:
+    """Take the options of --report road out of `options`."""
+    wanted = options.pop("report")
+    settings = RoadSettings(**{each.name: options.pop(f"road_{each.name}") for each in fields(RoadSettings)})
+    if settings != RoadSettings() and not wanted:
+        raise UsageError("an option --road-... was given without --report road; add that")
+    return settings if wanted else None
+
+
+def _check_places(plan: CameraPlan) -> None:
+    """Raise UsageError if an output would be written over an input or another output."""
+    settings, source = plan.settings, "" if plan.source.is_camera else plan.source.location
+    check_distinct(settings.outputs)
+    outputs = [path for uri in settings.outputs if (path := sink_path(uri))]
+    if settings.quota and not any(path.suffix.lower() in VIDEO_SUFFIXES for path in outputs):
+        raise UsageError("--quota limits overlay videos, and no --output is one; add --output file://overlay.mkv")
+    inputs = [plan.model, Path(source) if Path(source).exists() else Path(source).parent] if source else [plan.model]
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in (*outputs, *plan.files):
+        real = os.path.realpath(path)
+        if real in taken and not path.is_char_device():
+            raise UsageError(f"{path} is an input or another output already; give each output a place of its own")
+        taken.add(real)

@@ -1,0 +1,141 @@
+"""`edgeseg-camera --config FILE`: the options of the command line as keys of a TOML file.
+
+source = "csi://0"              # the argument
+model = "model.onnx"            # beside this file: relative paths are relative to it
+deadline-ms = 100               # any option by its name, with - or _
+output = ["file://drive.mkv"]   # one that may be given several times: a list, or one text
+
+What is typed on the command line counts before the file.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgeseg.errors import UsageError, nearest
+from edgeseg.toml_files import parse_toml
+
+PATH = click.Path(path_type=Path)
+_PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
+_FILE_SCHEMES = ("", "file", "unix", "record")
+_USER_IN_ADDRESS = re.compile(r"(?i)(rtsps?|https?)://[^/\s?]*@")
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option --config."""
+    text = "TOML file with these options by name and `source`; what is typed here counts before it."
+    return click.option(
+        "--config", type=PATH, is_eager=True, expose_value=False, callback=_take, metavar="FILE", help=text
+    )(command)
+
+
+def _take(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.default_map = read_config(path, context)
+
+
+def read_config(path: Path, context: click.Context) -> dict[str, Any]:
+    """Return the values of a settings file by parameter, as click's `default_map` takes them.
+
+    Args:
+        path: the file.
+        context: of the command whose options may be in it.
+
+    Raises:
+        UsageError: it cannot be read, is no TOML, or holds what the command does not know or take; names the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{path}: cannot be read ({reason}); expected a TOML file of settings") from error
+    known, values = keys(context.command), {}
+    for key, value in parse_toml(text, str(path), "lines such as deadline-ms = 100").items():
+        name = key.replace("_", "-")
+        if name not in known:
+            raise UsageError(f"{path}: unknown key {key!r}{nearest(name, known)}; expected an option of --help")
+        parameter = known[name]
+        if parameter.name in values:
+            raise UsageError(f"{path}: {name} is there twice, with - and with _; keep one")
+        values[parameter.name] = _value(path, name, value, parameter, context)
+    return values
+
+
+def keys(command: click.Command) -> dict[str, click.Parameter]:
+    """Return what may be in the file: each option and argument that says how to run, by its name."""
+    found: dict[str, click.Parameter] = {}
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            found[parameter.name] = parameter
+        elif parameter.expose_value and parameter.name != "check_config":
+            found[parameter.opts[-1].removeprefix("--")] = parameter
+    return found
+
+
+def _value(path: Path, key: str, value: Any, parameter: click.Parameter, context: click.Context) -> Any:
+    several = parameter.multiple
+    each = value if several and isinstance(value, list) else [value]
+    kinds, expected = _expected(parameter)
+    if not all(type(one) in kinds for one in each):
+        expected = f"{expected}, or a list of them" if several else expected
+        raise UsageError(f"{path}: {key} = {value!r}; expected {expected}")
+    each = [_placed(path, key, one, parameter) for one in each]
+    found = each if several else each[0]
+    try:
+        parameter.type_cast_value(context, found)
+    except click.BadParameter as error:
+        raise UsageError(f"{path}: {key} = {value!r}: {error.message}") from error
+    return found
+
+
+def _expected(parameter: click.Parameter) -> tuple[tuple[type, ...], str]:
+    """Return TOML's types for a parameter. Click by itself takes `frames = 2.7` for 2, and "no" for False."""
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return (bool,), "true or false"
+    if isinstance(parameter.type, click.types.IntParamType):
+        return (int,), "a whole number"
+    if isinstance(parameter.type, click.types.FloatParamType):
+        return (int, float), "a number"
+    return (str,), "a text in quotes"
+
+
+def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
+    """Return a value with the paths in it relative to the file's folder."""
+    folder = path.absolute().parent
+    if key == "source":
+        _refuse_secrets(path, value)
+        return value if value.isdecimal() else _placed_uri(folder, value)
+    if key == "output":
+        return _placed_uri(folder, value)
+    is_path = isinstance(parameter.type, click.Path) or key in _PATHS
+    return _joined(folder, value) if is_path else value
+
+
+def _placed_uri(folder: Path, uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return _joined(folder, uri)
+    return f"{scheme}://{_joined(folder, rest)}" if scheme in _FILE_SCHEMES else uri
+
+
+def _joined(folder: Path, text: str) -> str:
+    text = os.path.expanduser(text)
+    if not text or text.startswith("/"):
+        return text
+    base = glob.escape(str(folder)) if glob.has_magic(text) else str(folder)
+    return f"{base}/{text}"  # a / at the end, which means a folder, stays
+
+
+def _refuse_secrets(path: Path, source: str) -> None:
+    if _USER_IN_ADDRESS.match(source):
+        raise UsageError(
+            f"{path}: source holds a user's name or password, which all who may read the file would see; write "
+            "USER:PASSWORD into a file of its own and name that by source-credentials"
+        )
