@@ -173,7 +173,7 @@ main() {
     mapfile -t models < <(find "$default/model" -maxdepth 1 -name '*.onnx' -type f 2>/dev/null | sort)
   fi
   [[ ${#models[@]} -gt 0 ]] || wrong_usage "no model in $default/model; give ONNX files"
-  board=$(tr -d '\0' </proc/device-tree/model 2>/dev/null | tr -cs '[:alnum:]' - || true)
+  board=$(tr -d '\0' 2>/dev/null </proc/device-tree/model | tr -cs '[:alnum:]' - || true)
   out=${out:-benchmark-${board:-$(uname -m)}-$(date +%Y%m%d-%H%M).json}
   trtexec=$(PATH=$PATH:/usr/src/tensorrt/bin command -v trtexec || true)
   has_tensorrt=no

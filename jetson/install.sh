@@ -17,7 +17,7 @@ install.sh --rollback    put the version before this one back
 install.sh --uninstall   remove everything but what cameras have recorded
   --dry-run              check bundle and machine, say what would be done, change nothing
   --keep-settings        with --uninstall: leave /etc/edgeseg
-  --no-start             do not start the cameras; they start at the next boot
+  --no-start             a first installation starts no camera; they start at the next boot
   --prefix DIR           [default: /opt/edgeseg]
   --root DIR             a folder in which all paths are taken, as of a system that is being prepared
 END
@@ -93,7 +93,7 @@ check_bundle() {
   done
   local names
   if ! names=$(cd "$bundle" && sha256sum --check --quiet --strict SHA256SUMS 2>/dev/null); then
-    names=$(sed 's/: FAILED.*//' <<<"${names:-SHA256SUMS}" | paste -sd ' ')
+    names=$(awk '{sub(/: FAILED.*/, ""); print}' <<<"${names:-SHA256SUMS}" | paste -sd ' ')
     fail "bundle refused, changed or missing: $names; copy it again"
   fi
   names=$(cd "$bundle" && comm -13 <(sed 's/^[^ ]* [ *]//' SHA256SUMS | sort) \
@@ -138,8 +138,7 @@ check_machine() {
   [[ $(uname -m) == "$machine" ]] || fail "the bundle is for $machine, this is $(uname -m); make one for this machine"
   check_system
   local found
-  found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
-    fail "$python does not run; install Python $needs_python"
+  found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   [[ $found == "$needs_python" ]] ||
     fail "$python is Python $found, the bundle is for $needs_python; make one for this system (it is for $target)"
   check_libraries
@@ -203,6 +202,7 @@ check_space() {
 # --- a version ---
 
 make_version() {
+  unfinished=$version
   rm -rf "$version" # of one that was ended
   mkdir -p "$version"
   cp -R "$bundle"/{model,golden,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md} "$version/"
@@ -275,6 +275,7 @@ PY
 mark_tested() {
   sync -f "$version"
   put_file "$version/tested" 644 <<<"$name"
+  unfinished=''
   sync "$base/versions" "$base"
 }
 
@@ -311,7 +312,7 @@ switch_version() {
   local old
   old=$(version_of current)
   if [[ $old == "$(basename "$version")" ]]; then return; fi
-  if [[ -n $old && -z $broken ]]; then put_link "versions/$old" "$base/previous"; fi
+  if [[ -n $old && $old != "$broken" ]]; then put_link "versions/$old" "$base/previous"; fi
   put_link "versions/$(basename "$version")" "$base/current"
 }
 
@@ -336,15 +337,17 @@ running() {
 
 # Building an engine and measuring take the GPU and the memory for themselves.
 stop_cameras() {
+  local found
   if ! booted; then return; fi
-  mapfile -t cameras < <(running)
-  if [[ ${#cameras[@]} -gt 0 ]]; then systemctl stop "${cameras[@]}"; fi
+  mapfile -t found < <(running)
+  cameras+=("${found[@]}")
+  if [[ ${#found[@]} -gt 0 ]]; then systemctl stop "${found[@]}"; fi
 }
 
 start_cameras() {
   local each end=$((SECONDS + 120)) list=("${cameras[@]}")
   cameras=()
-  if ! booted || [[ ${#list[@]} -eq 0 || $start != yes ]]; then return; fi
+  if ! booted || [[ ${#list[@]} -eq 0 ]]; then return; fi
   systemctl start --no-block "${list[@]}"
   for each in "${list[@]}"; do
     until systemctl is-active --quiet "$each"; do
@@ -382,7 +385,7 @@ enable_cameras() {
     else
       say "  no systemctl here: enable $each yourself"
     fi
-    cameras+=("$each")
+    if [[ $start == yes ]]; then cameras+=("$each"); fi
   done
 }
 
@@ -393,13 +396,13 @@ install() {
   open_bundle
   look "check the bundle: no byte of it may have changed"
   check_bundle
+  "$python" -c "" 2>/dev/null || fail "$python does not run; install Python 3"
   read_manifest "$bundle"
   look "check this machine for $name"
   check_machine
   old=$(version_of current)
   version=$base/versions/$id
   if [[ $old == "$id"-+([0-9]) ]]; then version=$base/versions/$old; fi
-  step "stop the cameras that run" stop_cameras
   if [[ -f $version/tested ]]; then step "test what is installed already" try_installed; fi
   if [[ ! -f $version/tested ]]; then new_version; fi
   step "check the settings in $etc" check_settings
@@ -407,7 +410,7 @@ install() {
   step "install the service" install_service
   if [[ -z $old ]]; then step "let the cameras start at boot" enable_cameras; fi
   step "switch to $name" switch_version
-  step "start the cameras" start_or_go_back "$old"
+  step "start the cameras" restart_or_go_back "$old"
   step "remove versions older than the previous one" remove_others
   if [[ $dry == yes ]]; then say "nothing was changed"; else say "installed: $name"; fi
 }
@@ -416,6 +419,7 @@ new_version() {
   step "copy the model and the settings to $version" make_version
   step "install the packages" install_packages
   step "make the user edgeseg, who may use cameras and GPU" make_user
+  step "stop the cameras that run" stop_cameras
   if [[ $backend == tensorrt ]]; then step "build the engine for this GPU: some minutes" build_engine; fi
   step "look at the machine" see_doctor
   step "self-test: the masks must be those of the golden frames" self_test
@@ -424,6 +428,7 @@ new_version() {
 
 # An installed version that fails is replaced beside itself: it may be what boots.
 try_installed() {
+  stop_cameras
   if [[ $backend == tensorrt ]]; then build_engine || true; fi
   if self_test; then return; fi
   say "  it fails: it is installed anew"
@@ -433,8 +438,8 @@ try_installed() {
   version=$base/versions/$id-$number
 }
 
-# start_or_go_back OLD: what ran with the old version must run with the new one too.
-start_or_go_back() {
+# restart_or_go_back OLD: what ran with the old version must run with the new one too.
+restart_or_go_back() {
   local list=("${cameras[@]}")
   if start_cameras || [[ -z $1 || $1 == "$(version_of current)" ]]; then return; fi
   systemctl stop "${list[@]}"
@@ -458,6 +463,7 @@ rollback() {
   step "switch to $name" put_link "versions/$(basename "$version")" "$base/current"
   step "keep the other one as the previous" put_link "versions/$old" "$base/previous"
   step "start the cameras" start_cameras
+  if [[ $dry == yes ]]; then say "nothing was changed"; else say "current: $name"; fi
 }
 
 check() {
@@ -515,7 +521,7 @@ at_exit() {
   trap '' INT TERM HUP
   set +e
   if [[ -n $unpacked ]]; then rm -rf "$unpacked"; fi
-  if [[ -n $version && ! -f $version/tested && $dry != yes ]]; then rm -rf "$version"; fi
+  if [[ -n $unfinished ]]; then rm -rf "$unfinished"; fi
   if [[ $status -ne 0 && -n $doing ]]; then
     echo "install.sh: ended at: $doing; current: $(cat "$base/current/tested" 2>/dev/null || echo nothing)" >&2
   fi
@@ -562,7 +568,7 @@ main() {
   bundle=${bundle:-$here}
   base=$root$prefix etc=$root/etc/edgeseg unit=$root/etc/systemd/system/edgeseg-camera@.service
   python=${PYTHON:-/usr/bin/python3} cuda_path=$PATH:/usr/local/cuda/bin
-  doing='' version='' unpacked='' broken='' cameras=()
+  doing='' version='' unfinished='' unpacked='' broken='' cameras=()
   cd /
   trap at_exit EXIT
   trap 'exit 130' INT

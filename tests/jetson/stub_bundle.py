@@ -37,11 +37,12 @@ esac
 """
 # Stands for pip: a wheel that can be run as pip's own can, quicker by a second.
 PIP = """
-import shutil, sys
+import os, shutil, sys
 from pathlib import Path
 wheels = Path(sys.argv[sys.argv.index("--find-links") + 1])
 assert {"--no-index", "--ignore-installed", "--isolated"} <= set(sys.argv), sys.argv
-assert Path(sys.argv[-1]).name in ("requirements.txt", "build-requirements.txt")
+with open(os.environ["STATE"] + "/pip", "a") as file:
+    print(*sys.argv, file=file)
 for name in ("edgeseg", "edgeseg-camera"):
     shutil.copy(wheels / "program.whl", Path(sys.prefix) / "bin" / name)
 """
@@ -64,16 +65,21 @@ case $verb in
     ln -sf "/etc/systemd/system/edgeseg-camera@.service" "$root/etc/systemd/system/multi-user.target.wants/$unit" ;;
 esac
 """
-# A venv in a thousandth of the time; all else is the real interpreter.
+# An environment in a thousandth of the time; all else is the real interpreter.
 PYTHON = """#!/bin/sh
 if [ "$1 $2" = "-m venv" ]; then
   for folder in "$@"; do :; done
   mkdir -p "$folder/bin"
-  printf '#!/bin/sh\\nexec "%s" -c "import sys; sys.prefix = \\\\"%s\\\\"; sys.argv = sys.argv[1:]; import runpy; runpy.run_path(sys.argv[0], run_name=\\\\"__main__\\\\")" "$@"\\n' "$REAL_PYTHON" "$folder" >"$folder/bin/python"
+  cat >"$folder/bin/python" <<END
+#!/bin/sh
+exec "$REAL_PYTHON" -S -c "import runpy, sys; sys.prefix = '$folder'
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name='__main__')" "\\$@"
+END
   chmod +x "$folder/bin/python"
   exit
 fi
-exec "$REAL_PYTHON" "$@"
+exec "$REAL_PYTHON" -S "$@"
 """
 
 
@@ -120,7 +126,8 @@ class Device:
     """A system in a folder: /etc, /opt and a service manager of its own. JetPack's modules are two lines each."""
 
     def __init__(self, place: Path, l4t: str = "36, 4.3", is_booted: bool = True) -> None:
-        self.root, self.state, self.modules, programs = (place / each for each in ("root", "state", "modules", "bin"))
+        self.root, self.state, self.modules = (place / each for each in ("root", "state", "modules"))
+        self.programs = programs = place / "bin"
         for each in (self.root / "etc", self.state, self.modules, programs):
             each.mkdir(parents=True)
         major, revision = l4t.split(", ")
@@ -164,17 +171,17 @@ class Device:
 
     def install(self, *arguments: object, code: int = 0, **environment: str) -> str:
         """Run install.sh, expect its exit code, and return all that it said."""
-        done = self.start(*arguments, **environment)
+        done = self.start(*arguments, environment=environment)
         said = done.stdout + done.stderr
         assert done.returncode == code, said
         return said
 
     def start(
-        self, *arguments: object, before: Sequence[str] = (), script: Path = INSTALL, **environment: str
+        self, *arguments: object, before: Sequence[str] = (), environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*before, "bash", str(script), "--root", str(self.root), *map(str, arguments)],
-            env=self.environment | environment,
+            [*before, "bash", str(INSTALL), "--root", str(self.root), *map(str, arguments)],
+            env=self.environment | (environment or {}),
             capture_output=True,
             text=True,
             timeout=60,
@@ -187,7 +194,8 @@ class Device:
         budgets = self.state / "budgets.toml"
         budgets.write_text("[masks]\nequal_pixels = 0.999\n")
         command = [version / "venv/bin/edgeseg", "replay", version / "golden", "--model", version / "model/model.onnx"]
-        done = subprocess.run([*command, "--budgets", budgets, "--json", self.state / "json"], capture_output=True)
+        command += ["--budgets", budgets, "--json", self.state / "json"]
+        done = subprocess.run([str(word) for word in command], capture_output=True)
         return done.returncode == 0 and (version / "tested").is_file()
 
     def files(self) -> dict[str, str]:
