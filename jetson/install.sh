@@ -134,7 +134,6 @@ PY
 # --- this machine ---
 
 check_machine() {
-  [[ $EUID -eq 0 || -n $root || $dry == yes ]] || fail "needs root: sudo $0"
   [[ $(uname -m) == "$machine" ]] || fail "the bundle is for $machine, this is $(uname -m); make one for this machine"
   check_system
   local found
@@ -281,14 +280,15 @@ mark_tested() {
 
 # Settings that the new version does not take are found before it is switched to.
 check_settings() {
-  local file files=("$etc"/*.toml) folder
+  local file own said files=("$etc"/*.toml) folder
   folder=$(mktemp -d)
   if [[ ${#files[@]} -eq 0 ]]; then files=("$version/camera.toml"); fi
   for file in "${files[@]}"; do
-    sed "s|$prefix/current/|$version/|g; s|/opt/edgeseg/current/|$version/|g" "$file" >"$folder/$(basename "$file")"
-    if ! "$version/venv/bin/edgeseg-camera" --config "$folder/$(basename "$file")" --check-config; then
+    own=$folder/$(basename "$file")
+    sed "s|$prefix/current/|$version/|g; s|/opt/edgeseg/current/|$version/|g" "$file" >"$own"
+    if ! said=$("$version/venv/bin/edgeseg-camera" --config "$own" --check-config 2>&1); then
       rm -rf "$folder"
-      fail "the new version does not take the settings in $file; correct them"
+      fail "${said//"$own"/"$file"}"$'\n'"the new version does not take the settings in $file; correct them"
     fi
   done
   rm -rf "$folder"
@@ -500,7 +500,7 @@ remove_service() {
 
 # Nothing but what is ours: the prefix may be a folder that holds other things.
 remove_program() {
-  rm -rf "$base"/{current,previous}{,.new} "$base/versions" "$base/.lock"
+  rm -rf "$base"/{current,previous}{,.new} "$base/versions"
   if [[ -d $base ]]; then rmdir --ignore-fail-on-non-empty "$base"; fi
 }
 
@@ -521,7 +521,10 @@ at_exit() {
   trap '' INT TERM HUP
   set +e
   if [[ -n $unpacked ]]; then rm -rf "$unpacked"; fi
-  if [[ -n $unfinished ]]; then rm -rf "$unfinished"; fi
+  if [[ -n $unfinished ]]; then
+    rm -rf "$unfinished"
+    rmdir --ignore-fail-on-non-empty "$base/versions" "$base" 2>/dev/null
+  fi
   if [[ $status -ne 0 && -n $doing ]]; then
     echo "install.sh: ended at: $doing; current: $(cat "$base/current/tested" 2>/dev/null || echo nothing)" >&2
   fi
@@ -529,11 +532,13 @@ at_exit() {
   exit "$status"
 }
 
+# One at a time. The folder itself is locked: a file would be left.
 lock() {
   if [[ $dry == yes ]]; then return; fi
-  mkdir -p "$base" 2>/dev/null || fail "$base: cannot be made; run it as root: sudo"
-  { exec {held}>"$base/.lock"; } 2>/dev/null || fail "$base: cannot be written; run it as root: sudo"
-  flock -n "$held" || fail "another install.sh is at work in $base; wait for it"
+  [[ $EUID -eq 0 || -n $root ]] || fail "needs root: sudo $0"
+  mkdir -p "$(dirname "$base")"
+  exec {held}<"$(dirname "$base")"
+  flock -n "$held" || fail "another install.sh is at work for $base; wait for it"
 }
 
 main() {

@@ -29,7 +29,7 @@ EQUAL_PIXELS = 0.999
 FRAMES = 5
 SOURCE = "scenes://?seed=3&size=512x256"
 SUITE = "bookworm"
-PACKAGES = "python3,python3-opencv,systemd,ca-certificates"  # Debian's OpenCV stands for JetPack's
+PACKAGES = "python3,python3-opencv,systemd"  # Debian's OpenCV stands for JetPack's
 TRAINING = "scenes:train=240,val=20,size=256x128"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # An ELF file for aarch64; F: the kernel holds the interpreter, so that it works inside the new root.
@@ -142,7 +142,10 @@ class System:
         self.root = root
 
     def run(self, *command: str, code: int = 0) -> str:
-        prepare = 'mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" && exec chroot "$0" "$@"'
+        mounts = (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "dev/shm"))
+        prepare = (
+            "".join(f'mount -t {kind} {kind} "$0/{place}" && ' for kind, place in mounts) + 'exec chroot "$0" "$@"'
+        )
         clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
         alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", prepare, str(self.root)]
         return call(*alone, *clean, *command, code=code)

@@ -157,7 +157,7 @@ def test_a_bundle_that_is_not_whole_is_refused_by_the_name_of_the_file(
     said = device.install(bundle, code=1)
     assert expected in said
     assert "Traceback" not in said
-    assert device.current is None
+    assert not device.base.exists()
     assert not (device.root / "etc/edgeseg").exists()
 
 
@@ -228,9 +228,12 @@ def test_a_bundle_that_compiles_wants_nvcc_before_it_begins(device: Device, memo
 
 
 def test_a_version_that_fails_its_self_test_is_not_switched_to(device: Device, memory_path: Path) -> None:
+    worse = make_bundle(memory_path, "worse", golden="else")
+    device.install(worse, code=1)
+    assert not device.base.exists()
     device.install(make_bundle(memory_path, "first"))
     before = device.files()
-    said = device.install(make_bundle(memory_path, "worse", golden="else"), code=1)
+    said = device.install(worse, code=1)
     assert "BROKEN masks.equal_pixels" in said
     assert "ended at: self-test" in said
     assert "current: edgeseg 0.1.0, first (id-first)" in said
@@ -356,10 +359,11 @@ def test_uninstall_leaves_what_cameras_have_recorded_and_what_is_not_its_own(dev
 
 
 def test_two_at_once_and_wrong_usage_are_refused(device: Device, memory_path: Path) -> None:
-    device.base.mkdir(parents=True)
-    with (device.base / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another install.sh is at work" in device.install(make_bundle(memory_path), code=1)
+    device.base.parent.mkdir()
+    lock = os.open(device.base.parent, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "another install.sh is at work" in device.install(make_bundle(memory_path), code=1)
+    os.close(lock)
     assert "no option --purge" in device.install("--purge", code=2)
     assert "expected a whole path" in device.install("--prefix", "here", code=2)
     assert "one bundle at most" in device.install("a", "b", code=2)
