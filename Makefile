@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-models test-faults test-gpu check lint types imports wheel format clean
+.PHONY: help demo test test-models test-faults test-gpu test-arm64 check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
 	@echo "make test-faults  faults of cameras, with those that take minutes"
 	@echo "make test-gpu     engines on an NVIDIA GPU; fails where there is none"
+	@echo "make test-arm64   the Jetson installer on an emulated aarch64 system, as root: some ten minutes"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
 	@echo "make clean    remove .venv, builds, caches and demo/"
@@ -30,6 +31,10 @@ test-faults: $(READY)
 
 test-gpu: $(READY)
 	$(BIN)/pytest -m gpu tests/runtime/test_gpu_engines.py
+
+test-arm64: $(READY)
+	$(BIN)/pytest -m "faults or not faults" tests/jetson
+	$(BIN)/python tests/jetson/arm64.py
 
 check: lint types imports wheel test
 

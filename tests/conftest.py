@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ COLOUR_SPEC = ModelSpec(
     classes=COLOURS,
 )
 """A network of 64x32 that says which channel of a pixel is strongest: what is right can be seen."""
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder as `tmp_path`, in memory where that can be: for tests in which a program syncs all that it writes."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeseg-", dir="/dev/shm") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from edgeseg.scenes import classes, texture
 from edgeseg.scenes.canvas import Canvas
 from edgeseg.scenes.light import Colour, rgb
 from edgeseg.scenes.street import Street
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike  # not in OpenCV before 4.8, such as Ubuntu's and Debian's
 
 Row = NDArray[np.float64]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from edgeseg.scenes.camera import NEAR_M, Camera, Points
 from edgeseg.scenes.light import Colour, Light
 from edgeseg.scenes.texture import Texture
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike  # not in OpenCV before 4.8, such as Ubuntu's and Debian's
 
 _SHIFT = 4
 """Outlines are placed to 1/16 pixel, so that what moves slowly does not jump."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
@@ -18,6 +18,9 @@ from edgeseg.scenes.chance import Layer, span, uniforms
 from edgeseg.scenes.ground import draw_ground
 from edgeseg.scenes.light import Light, light_of
 from edgeseg.scenes.world import Item, World
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike  # not in OpenCV before 4.8, such as Ubuntu's and Debian's
 
 Frame = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

