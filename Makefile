@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-models test-faults test-gpu test-arm64 check lint types imports wheel format clean
+.PHONY: help demo test test-models test-faults test-gpu test-arm64 bundled-model check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-faults  faults of cameras, with those that take minutes"
 	@echo "make test-gpu     engines on an NVIDIA GPU; fails where there is none"
 	@echo "make test-arm64   the Jetson installer on an emulated aarch64 system, as root: some ten minutes"
+	@echo "make bundled-model  train the model that comes with edgeseg, on drawn scenes: some minutes"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
 	@echo "make clean    remove .venv, builds, caches and demo/"
@@ -35,6 +36,16 @@ test-gpu: $(READY)
 test-arm64: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/jetson
 	$(BIN)/python tests/jetson/arm64.py
+
+# Every setting of its training that counts is here: the defaults may change.
+bundled-model: $(READY)
+	$(BIN)/edgeseg train --data "scenes:train=1500,val=60,test=100,size=320x192" --out demo/bundled \
+	  --model fcn8 --encoder compact --width 0.4 --size 320x192 --dropout 0 --class-balance none --epochs 12 --batch 4 \
+	  --learning-rate 0.003 --ema 0.99 --scale-min 1 --scale-max 1.3 --brightness 0.1 --contrast 0.1 --saturation 0 \
+	  --validate-every 3 --seed 0
+	$(BIN)/edgeseg export demo/bundled --onnx runtime/bundled/scenes.onnx --camera-size 1280x720
+	rm runtime/bundled/scenes.onnx.spec.json
+	$(BIN)/edgeseg evaluate runtime/bundled/scenes.onnx --data "scenes:train=1500,val=60,test=100,size=320x192" --split test
 
 check: lint types imports wheel test
 

@@ -58,20 +58,23 @@ def benchmark(
 ) -> int:
     """Measure ms/frame of each MODEL (an ONNX file) on every frame of a source, over and over, after a warm-up.
 
+    Without a MODEL it is the one that comes with edgeseg, on scenes:// alone.
+
     Several models and backends take turns, so that whatever disturbs the machine harms all alike. With --camera-rate
     frames arrive on a clock as from a camera, the newest is processed, and its age counts.
     """
     from edgeseg.files import check_writable
     from edgeseg.runtime.benchmark import BenchmarkSettings
     from edgeseg.runtime.benchmark_report import comparison, read_document, text
+    from edgeseg.runtime.bundled_model import model_for
+    from edgeseg.runtime.sources import parse_source
 
     if compare:
         if models:
             raise UsageError("--compare takes two result files and no model")
         say(comparison(*map(read_document, compare)))
         return 0
-    if not models:
-        raise UsageError("no model; expected ONNX files, or --compare A.json B.json")
+    models = models or (model_for(None, parse_source(source)),)
     writers = _writers(json, csv, plot, html)
     for path in writers:
         check_writable(path)

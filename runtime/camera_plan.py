@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeseg.errors import UsageError
 from edgeseg.files import check_writable
+from edgeseg.runtime.bundled_model import model_for
 from edgeseg.runtime.engine_options import take_engine_settings
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.loop import LoopSettings
@@ -63,7 +64,8 @@ def camera_plan(options: dict[str, Any]) -> CameraPlan:
     record = options.pop("record")
     if record:
         options["outputs"] = (*options["outputs"], f"record://{record}")
-    model, summary, engine = options.pop("model"), options.pop("summary_path"), take_engine_settings(options)
+    model, summary = model_for(options.pop("model"), source), options.pop("summary_path")
+    engine = take_engine_settings(options)
     plan = CameraPlan(source, model, engine, LoopSettings(**options, road=road), summary)
     _check_places(plan)
     return plan

@@ -59,7 +59,9 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.argument("source")
 @config_option
 @click.option(
-    "--model", required=True, type=click.Path(path_type=Path), help="ONNX file from edgeseg export, or any with --spec."
+    "--model",
+    type=click.Path(path_type=Path),
+    help="ONNX file from edgeseg export, or any with --spec.  [default: for scenes:// the one that comes with edgeseg]",
 )
 @engine_options
 @click.option("--every-frame", is_flag=True, help="Process each frame, at full speed, instead of the newest.")

@@ -12,6 +12,10 @@ def test_the_wheel_holds_exactly_the_package(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(build_wheel(tmp_path)).namelist() if ".dist-info/" not in name}
     own = {path.relative_to(ROOT) for path in (ROOT / "edgeseg").rglob("*.py")}
     mapped = {"edgeseg" / path.relative_to(ROOT) for top in ("export", "runtime") for path in (ROOT / top).glob("*.py")}
-    data = {"edgeseg/py.typed", *(f"edgeseg/jetson/{name}" for name in DEVICE_FILES)}
+    data = {
+        "edgeseg/py.typed",
+        "edgeseg/runtime/bundled/scenes.onnx",
+        *(f"edgeseg/jetson/{name}" for name in DEVICE_FILES),
+    }
     expected = {str(path) for path in own | mapped if "__pycache__" not in path.parts} | data
     assert held == expected
