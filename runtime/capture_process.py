@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 
 from edgeseg.geometry import Size
@@ -43,6 +45,7 @@ class CaptureProcess:
         command = child_command("edgeseg.runtime.capture_worker", str(theirs.fileno()), str(os.getpid()))
         try:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            _let_it_be_the_first_to_go(self._process.pid)
         except OSError:
             self._channel.close()
             raise
@@ -125,3 +128,12 @@ class CaptureProcess:
         code = self._process.wait()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return f"its capture process {how} without a word; start again, and look for lack of memory if it recurs"
+
+
+def _let_it_be_the_first_to_go(pid: int) -> None:
+    """Where memory runs out, the kernel shall end that process, which is started again, and not this one.
+
+    The highest score: a lower one only adds a share of the limit to what is held, and this process may hold more.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")

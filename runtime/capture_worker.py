@@ -13,7 +13,6 @@ import select
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -163,12 +162,6 @@ def stream_camera(reader: Reader, publisher: Publisher) -> None:
             publisher.publish(frame, reader.stamp or Stamp(time.monotonic()), reader.is_corrupt)
 
 
-def _let_it_be_the_first_to_go() -> None:
-    """Where memory runs out, the kernel shall end this process, which is started again, and not its parent."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-
-
 def _interrupt_nobody() -> None:
     """Decode when a processor is free or its turn has come, but never cut into the loop's time in the engine.
 
@@ -225,7 +218,6 @@ def main() -> NoReturn:
     """
     fd, parent = sys.argv[1:]
     begin_child(int(parent))
-    _let_it_be_the_first_to_go()
     _interrupt_nobody()
     channel = socket.socket(fileno=int(fd))
     opening = channel.recv(wire.OPEN_BYTES)
