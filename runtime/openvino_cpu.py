@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ class OpenVino(GraphEngine):
         # Latency: one stream whose threads share each frame, as one camera needs it.
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         config["INFERENCE_PRECISION_HINT"] = self.precision
+        config["PERF_COUNT"] = settings.profiled
         if settings.threads is not None:
             config["INFERENCE_NUM_THREADS"] = settings.threads
         core = openvino.Core()
@@ -55,6 +57,16 @@ class OpenVino(GraphEngine):
         with signal_stack_kept():
             self._request = compiled.create_infer_request()
         self._outputs = [compiled.output(output.name) for output in self.form.outputs]
+
+    def profile(self, warm_up: int, runs: int) -> dict[tuple[str, str], list[float]]:
+        self.warm_up(warm_up)
+        found: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for _ in range(runs):
+            self.warm_up(1)
+            for layer in self._request.profiling_info:
+                if layer.status == layer.Status.EXECUTED:
+                    found[layer.node_name, layer.node_type].append(layer.real_time.total_seconds() * 1e3)
+        return found
 
     def close(self) -> None:
         with signal_stack_kept():
