@@ -1,0 +1,124 @@
+"""The part of docs/benchmarks.md that benchmarks/peers.py measures, and its picture."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from edgeseg.files import replace_whole, write_whole
+
+OWN = "edgeseg, openvino"
+"""What `--backend auto` takes on an x86 processor: the row that others are compared with."""
+OWN_RAW = "edgeseg, openvino, raw file"
+BEGIN, END = "<!-- measured: benchmarks/peers.py writes from here -->", "<!-- measured: to here -->"
+LEAST_EQUAL = {"fp32": 0.995, "int8": 0.95}
+"""Of the pixels; with less a row's masks are others, and its time is no comparison."""
+_GRAPH = "the camera graph resizes floats and takes the argmax within OpenVINO, which costs more there than on the host"
+REASONS = {
+    "OpenVINO, its default": "It computes in bfloat16 where the processor has it, which edgeseg does only by name: "
+    "`--backend openvino-bf16`.",
+    "OpenVINO, float32": f"The same library: {_GRAPH}.",
+    "ONNX Runtime": f"Its loop resizes bytes with OpenCV; {_GRAPH}.",
+    "TensorFlow graph": "Its pixels are channels-last throughout, so that its argmax reads memory in order; besides, "
+    f"{_GRAPH}.",
+    "LiteRT": "Its XNNPACK kernels; in int8 its converter quantises every layer, the transposed convolutions too, "
+    "which edgeseg leaves in float as TensorRT wants it.",
+}
+_OWN_COLOUR, _COLOUR, _OTHER_MASKS = "#2f6fb3", "#8d99a6", "#d9b44a"
+
+
+def write_page(page: Path, document: dict[str, Any]) -> None:
+    """Write the measured part of a page anew, and the picture of the same name beside it."""
+    text = page.read_text()
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    picture = page.with_suffix(".png")
+    draw(document["groups"], picture)
+    parts = [conditions(document), f"![ms a frame]({picture.name})", *map(section, document["groups"])]
+    write_whole(page, before + "\n\n".join([BEGIN, *parts, END]) + after)
+
+
+def conditions(document: dict[str, Any]) -> str:
+    """Say on what it was measured."""
+    machine = document["environment"]
+    packages = ("onnxruntime", "openvino", "opencv-python", "tensorflow", "keras", "ai-edge-litert")
+    versions = ", ".join(f"{name} {machine['versions'][name]}" for name in packages if name in machine["versions"])
+    quiet = f"other programs took {document['others']:.0%} of the machine meanwhile"
+    return (
+        f"{machine['device']}, {machine['cores']} cores, {machine['system']}, no GPU; {versions}. A video of "
+        f"{document['camera']}, {document['rounds']} rounds of {document['seconds']:g} s for each; {quiet}."
+    )
+
+
+def section(group: dict[str, Any]) -> str:
+    """Return a model's table, and who was faster, by how much and why."""
+    lines = [f"### {group['model']}, {group['precision']}", ""]
+    lines += ["| | ms a frame | times edgeseg's | CPU ms a frame | memory | pixels as Keras's |", "|---" * 6 + "|"]
+    rows, own = group["rows"], group["rows"][OWN]
+    failed = []
+    for name, row in sorted(rows.items(), key=lambda each: statistics.median(each[1]["ms"] or [float("inf")])):
+        if row["error"]:
+            failed.append(f"{name}: {row['error']}")
+            continue
+        ratios = [theirs / ours for theirs, ours in zip(row["ms"], own["ms"], strict=True)]
+        title = f"**{name}**" if name.startswith("edgeseg") else name
+        differs = "" if has_equal_masks(row, group["precision"]) else ": **other masks**"
+        lines.append(
+            f"| {title} | {statistics.median(row['ms']):.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to "
+            f"{max(ratios):.2f}) | {statistics.median(row['cpu_ms']):.1f} | {row['peak_mib']:.0f} MiB | "
+            f"{row['equal']:.2%}{differs} |"
+        )
+    return "\n".join([*lines, "", *(f"Does not run it: {each}." for each in failed), *faster(group)])
+
+
+def has_equal_masks(row: dict[str, Any], precision: str) -> bool:
+    return bool(row["equal"] >= LEAST_EQUAL[precision])
+
+
+def faster(group: dict[str, Any]) -> list[str]:
+    """Return a line for each peer that was faster than what `auto` takes, and how it stands to the raw file."""
+    rows, lines = group["rows"], []
+    for name, row in rows.items():
+        if name.startswith("edgeseg") or row["error"]:
+            continue
+        ratio, raw_ratio = (_ratio(row, rows[own]) for own in (OWN, OWN_RAW))
+        if ratio < 1:
+            raw = f"{abs(1 - raw_ratio):.0%} {'faster' if raw_ratio < 1 else 'slower'} than edgeseg's raw file"
+            by = f"- **{name}** is {1 - ratio:.0%} faster than edgeseg's camera graph, {raw}."
+            lines.append(f"{by} {REASONS.get(name, '')}".rstrip())
+    return lines or ["None of them is faster than edgeseg."]
+
+
+def _ratio(row: dict[str, Any], own: dict[str, Any]) -> float:
+    return statistics.median(theirs / ours for theirs, ours in zip(row["ms"], own["ms"], strict=True))
+
+
+def draw(groups: list[dict[str, Any]], path: Path) -> None:
+    """Write a bar for each peer, a panel for each model and precision, as a PNG."""
+    figure = Figure(figsize=(11, 2.6 * ((len(groups) + 1) // 2) + 0.8), layout="constrained")
+    panels = figure.subplots((len(groups) + 1) // 2, 2, squeeze=False).ravel()
+    for axes, group in zip(panels, groups, strict=False):
+        rows = {name: row for name, row in group["rows"].items() if not row["error"]}
+        names = sorted(rows, key=lambda name: -statistics.median(rows[name]["ms"]))
+        medians = [statistics.median(rows[name]["ms"]) for name in names]
+        spread = np.abs([[m - min(rows[n]["ms"]), max(rows[n]["ms"]) - m] for n, m in zip(names, medians, strict=True)])
+        bars = axes.barh(names, medians, xerr=spread.T, color=[_colour(n, rows[n], group["precision"]) for n in names])
+        axes.bar_label(bars, [f"{each:.1f}" for each in medians], padding=4, fontsize="small")
+        axes.set_title(f"{group['model']}, {group['precision']}", fontsize="medium")
+        axes.tick_params(labelsize="small")
+        axes.margins(x=0.15)
+        axes.set_xlabel("ms a frame", fontsize="small")
+    for axes in panels[len(groups) :]:
+        axes.set_visible(False)
+    figure.suptitle("Whole loops over a video. Blue: edgeseg. Yellow: its masks are others. Lines: all rounds.")
+    replace_whole(path, lambda partial: figure.savefig(partial, dpi=90, format="png"))
+
+
+def _colour(name: str, row: dict[str, Any], precision: str) -> str:
+    if not has_equal_masks(row, precision):
+        return _OTHER_MASKS
+    return _OWN_COLOUR if name.startswith("edgeseg") else _COLOUR
