@@ -86,12 +86,12 @@ class PlainLoop(Peer):
 
 
 class Edgeseg(Peer):
-    """The camera loop on every frame: capture in a process of its own, records, and one of edgeseg's two files."""
+    """The camera loop on every frame: capture in a process of its own, records, the camera graph."""
 
-    def __init__(self, model: Path, backend: str) -> None:
+    def __init__(self, files: Files, backend: str) -> None:
         from edgeseg.runtime.engines import open_engine
 
-        self._engine = open_engine(model, backend)
+        self._engine = open_engine(files.graph, backend)
         self._engine.warm_up(3)
 
     def mask(self, frame: Mask) -> Mask:
@@ -184,10 +184,9 @@ def _nchw(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 PEERS: dict[str, Callable[[Files], Peer]] = {
-    "edgeseg, openvino": lambda files: Edgeseg(files.graph, "openvino"),
-    "edgeseg, openvino, raw file": lambda files: Edgeseg(files.raw, "openvino"),
-    "edgeseg, openvino-bf16, raw file": lambda files: Edgeseg(files.raw, "openvino-bf16"),
-    "edgeseg, onnxruntime-cpu": lambda files: Edgeseg(files.graph, "onnxruntime-cpu"),
+    "edgeseg, openvino": lambda files: Edgeseg(files, "openvino"),
+    "edgeseg, openvino-bf16": lambda files: Edgeseg(files, "openvino-bf16"),
+    "edgeseg, onnxruntime-cpu": lambda files: Edgeseg(files, "onnxruntime-cpu"),
     "OpenVINO, its default": openvino,
     "OpenVINO, float32": lambda files: openvino(files, INFERENCE_PRECISION_HINT="f32"),
     "ONNX Runtime": onnx_runtime,
@@ -196,7 +195,7 @@ PEERS: dict[str, Callable[[Files], Peer]] = {
     "Keras predict": keras_predict,
     "OpenCV DNN": opencv_dnn,
 }
-FLOAT_ONLY = ("edgeseg, openvino-bf16, raw file", "OpenVINO, float32", "TensorFlow graph", "Keras predict")
+FLOAT_ONLY = ("edgeseg, openvino-bf16", "OpenVINO, float32", "TensorFlow graph", "Keras predict")
 
 
 def frames_of(video: Path, count: int) -> list[Mask]:

@@ -13,20 +13,12 @@ from edgeseg.files import replace_whole, write_whole
 
 OWN = "edgeseg, openvino"
 """What `--backend auto` takes on an x86 processor: the row that others are compared with."""
-OWN_RAW = "edgeseg, openvino, raw file"
 BEGIN, END = "<!-- measured: benchmarks/peers.py writes from here -->", "<!-- measured: to here -->"
 LEAST_EQUAL = {"fp32": 0.995, "int8": 0.95}
 """Of the pixels; with less a row's masks are others, and its time is no comparison."""
-_GRAPH = "the camera graph resizes floats and takes the argmax within OpenVINO, which costs more there than on the host"
 REASONS = {
     "OpenVINO, its default": "It computes in bfloat16 where the processor has it, which edgeseg does only by name: "
     "`--backend openvino-bf16`.",
-    "OpenVINO, float32": f"The same library: {_GRAPH}.",
-    "ONNX Runtime": f"Its loop resizes bytes with OpenCV; {_GRAPH}.",
-    "TensorFlow graph": "Its pixels are channels-last throughout, so that its argmax reads memory in order; besides, "
-    f"{_GRAPH}.",
-    "LiteRT": "Its XNNPACK kernels; in int8 its converter quantises every layer, the transposed convolutions too, "
-    "which edgeseg leaves in float as TensorRT wants it.",
 }
 _OWN_COLOUR, _COLOUR, _OTHER_MASKS = "#2f6fb3", "#8d99a6", "#d9b44a"
 
@@ -80,21 +72,15 @@ def has_equal_masks(row: dict[str, Any], precision: str) -> bool:
 
 
 def faster(group: dict[str, Any]) -> list[str]:
-    """Return a line for each peer that was faster than what `auto` takes, and how it stands to the raw file."""
-    rows, lines = group["rows"], []
-    for name, row in rows.items():
+    """Return a line for each peer that was faster in the median of the rounds."""
+    own, lines = group["rows"][OWN], []
+    for name, row in group["rows"].items():
         if name.startswith("edgeseg") or row["error"]:
             continue
-        ratio, raw_ratio = (_ratio(row, rows[own]) for own in (OWN, OWN_RAW))
+        ratio = statistics.median(theirs / ours for theirs, ours in zip(row["ms"], own["ms"], strict=True))
         if ratio < 1:
-            raw = f"{abs(1 - raw_ratio):.0%} {'faster' if raw_ratio < 1 else 'slower'} than edgeseg's raw file"
-            by = f"- **{name}** is {1 - ratio:.0%} faster than edgeseg's camera graph, {raw}."
-            lines.append(f"{by} {REASONS.get(name, '')}".rstrip())
+            lines.append(f"- Faster than edgeseg: **{name}**, by {1 - ratio:.0%}. {REASONS.get(name, '')}".rstrip())
     return lines or ["None of them is faster than edgeseg."]
-
-
-def _ratio(row: dict[str, Any], own: dict[str, Any]) -> float:
-    return statistics.median(theirs / ours for theirs, ours in zip(row["ms"], own["ms"], strict=True))
 
 
 def draw(groups: list[dict[str, Any]], path: Path) -> None:

@@ -7,7 +7,9 @@ import dataclasses
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import EngineError, ModelError
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.geometry import Size
+from edgeseg.geometry import Crop, Size
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.engines import load_engine, open_engine
 
@@ -26,9 +28,9 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install '
 CAMERA = Size(120, 200)
 
 
-def deep_model(path: Path) -> Path:
+def deep_model(path: Path, with_confidence: bool = True, **changes: Any) -> Path:
     """Write a camera graph with a stride, a transposed convolution and enough arithmetic for roundings to tell."""
-    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96))
+    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96), **changes)
     random = np.random.default_rng(0)
 
     def weights(name: str, *shape: int) -> onnx.TensorProto:
@@ -52,7 +54,7 @@ def deep_model(path: Path) -> Path:
         [weights("w1", 16, 3, 3, 3), weights("w2", 16, 16, 3, 3), weights("w3", 16, 3, 4, 4)],
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(camera_graph(network, with_camera(spec, CAMERA), with_confidence=True), str(path))
+    onnx.save(camera_graph(network, with_camera(spec, CAMERA), with_confidence), str(path))
     return path
 
 
@@ -70,6 +72,20 @@ def test_the_masks_are_onnx_runtime_s(tmp_path: Path, backend: str, equal: float
     difference = np.abs(result.confidence.astype(int) - wanted.confidence)
     assert difference.max() <= confidence
     assert engine.device.endswith("(f32)") == (backend == "openvino")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"fit": "pad"}, {"fit": "crop", "colour_order": "rgb"}, {"crop": Crop(0.1, 0.2, 0.5, 0.6)}]
+)
+def test_resize_and_argmax_on_the_host_give_the_graph_s_masks(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = deep_model(tmp_path / "deep.onnx", with_confidence=False, **changes)
+    frame = np.asarray(cv2.GaussianBlur(noise(CAMERA), (0, 0), 2), np.uint8)
+    with open_engine(path, "onnxruntime-cpu") as reference, open_engine(path, "openvino", threads=1) as engine:
+        wanted, result = reference.run(frame), engine.run(frame)
+        assert engine.frame_size == CAMERA
+    assert len(np.unique(wanted.class_map)) == 3
+    assert np.mean(result.class_map == wanted.class_map) >= 0.999
+    assert result.preprocess_ms > 0  # the resize
 
 
 def test_a_foreign_model_with_a_free_batch_runs(tmp_path: Path) -> None:
