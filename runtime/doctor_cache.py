@@ -23,10 +23,15 @@ def kept_engines(patient: Patient) -> Iterator[Finding]:
             )
             continue
         stale = _why_stale(patient, engine, onnx)
-        remedy = f"edgeseg engine build {onnx}" if onnx else f"build it again from its ONNX file, or delete {engine}"
-        yield Finding(
-            "engine file", "warning" if stale else "good", f"{engine}: {stale or 'holds'}", remedy if stale else ""
-        )
+        if stale:
+            remedy = (
+                f"edgeseg engine build {onnx}" if onnx else f"build it again from its ONNX file, or delete {engine}"
+            )
+            yield Finding("engine file", "warning", f"{engine}: {stale}", remedy)
+        elif patient.gpu is None:
+            yield Finding("engine file", "note", f"{engine}: whole, but here is no GPU to run it")
+        else:
+            yield Finding("engine file", "good", f"{engine}: holds")
 
 
 def _engines(patient: Patient) -> Iterator[tuple[Path, Path | None]]:
@@ -59,6 +64,6 @@ def _why_stale(patient: Patient, engine: Path, onnx: Path | None) -> str | None:
     if library["version"] != card.key.version:
         return f"{built_by}, here is {library['version']}"
     gpu = patient.gpu
-    if gpu is None:
-        return f"built for {card.key.gpu}, here is no GPU"
-    return None if card.key.fits(gpu) else f"built for {card.key.gpu} {card.key.compute_capability}, here is {gpu}"
+    if gpu is None or card.key.fits(gpu):
+        return None
+    return f"built for {card.key.gpu} {card.key.compute_capability}, here is {gpu}"

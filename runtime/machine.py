@@ -22,7 +22,8 @@ JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7"}
 """JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
 PACKAGES = (
     "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
-    "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx", "prometheus-client",
+    "ai-edge-litert", "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx",
+    "prometheus-client",
 )  # fmt: skip
 PROBE_SECONDS = 60.0
 _GPU_CLOCKS = ("gpu", "ga10b", "gv11b", "gp10b", "gm20b")  # JetPack 6 says 17000000.gpu, JetPack 5 17000000.ga10b

@@ -252,6 +252,7 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     def no_gpu() -> Gpu:
         raise NoGpuError("none")
 
-    assert "here is no GPU" in found_by(replace(patient, first_gpu=no_gpu))["good.engine"].found
+    elsewhere = found_by(replace(patient, first_gpu=no_gpu))["good.engine"]
+    assert (elsewhere.state, "here is no GPU" in elsewhere.found) == ("note", True)
     without = found_by(replace(patient, probe=probes()))["good.engine"]
     assert "tensorrt 10.3.0, which cannot be loaded here" in without.found
