@@ -90,7 +90,7 @@ def _memory_line(result: dict[str, Any]) -> str:
     if taken["gpu"] is not None:
         return f"{line}; loading took {taken['gpu']:.0f} MiB of the GPU's"
     if result["summary"]["backend"] in GPU_BACKENDS and taken["machine"] is not None:
-        return f"{line}; loading took {taken['machine']:.0f} MiB of the machine's, which its GPU shares"
+        return f"{line}; loading took {max(0.0, taken['machine']):.0f} MiB of the machine's"
     return line
 
 
