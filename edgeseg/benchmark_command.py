@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 STOPPED = 130
+Writer = Callable[[dict[str, Any], Path], None]
 
 
 @click.command()
@@ -92,9 +93,6 @@ def benchmark(
         for path, write in writers.items():
             write(document, path)
     return code
-
-
-Writer = Callable[[dict[str, Any], Path], None]
 
 
 def _writers(

@@ -6,6 +6,7 @@ import os
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,7 @@ from edgeseg.runtime.timings import statistics as times_statistics
 LONGEST_WINDOW_S, SHORTEST_WINDOW_S = 10.0, 0.5
 _WINDOWS = (30, 720)  # at least, of a soak that is long enough; at most, or they themselves would seem to leak
 _SAMPLES = 10  # of a window: a median of them takes no notice of one that is odd
+_SEEN = 2  # samples of a window in which a reason must be told: NVML tells some for a moment as clocks change
 _STATE = ("gpu_mhz", "cpu_mhz", "power_w", "available_mib", "swap_used_mib", "gpu_memory_mib")
 
 
@@ -41,7 +43,7 @@ class Window:
         others: share of the machine's processors that other programs took.
         hottest_c: the hottest sensor, `temperatures_c` all of them.
         gpu_mhz, cpu_mhz, power_w, available_mib, swap_used_mib, gpu_memory_mib: as of DeviceState, medians.
-        throttling: every reason for lower clocks that the device gave.
+        throttling: the reasons for lower clocks that the device gave, more than for a moment.
     """
 
     minute: float
@@ -144,7 +146,8 @@ def _window(
         for name in ("own_mb", "children_mb", "memory_mb", "handles", "threads")
     }
     state = {name: _median([getattr(each, name) for each in states]) for name in _STATE}
-    reasons = {reason for each in states for reason in each.throttling}
+    seen = Counter(reason for each in states for reason in each.throttling)
+    reasons = {reason for reason, count in seen.items() if count >= _SEEN}
     counted = states[-1].throttle_events.items()
     reasons |= {kind for kind, count in counted if count > events_before.get(kind, count)}
     sensors = {name for each in states for name in each.temperatures_c}

@@ -78,7 +78,8 @@ def judge(windows: Sequence[Window]) -> Verdict:
     if change is None:
         return Verdict(leaking=leaking)
     before, after = later[:change], later[change:]
-    slower = f"{_median(after, 'p50') / _median(before, 'p50') - 1:.0%} slower"
+    times = _median_p50(after) / _median_p50(before)
+    slower = f"{times - 1:.0%} slower" if np.isfinite(times) else "no masks any more"
     reasons = _soft_reasons(before, after)
     minute = before[-1].minute
     if reasons:
@@ -123,13 +124,13 @@ def _no_reason(after: Sequence[Window]) -> str:
 
 def _change(windows: Sequence[Window]) -> int | None:
     """Return from which window on frames took longer for good, None for nowhere."""
-    p50 = np.array([each.frame_ms.get("p50", np.nan) for each in windows], np.float64)
-    if np.isnan(p50).any():
-        return None
+    p50 = np.array([each.frame_ms.get("p50", np.inf) for each in windows], np.float64)  # no mask came at all
     where = range(_FEWEST, len(p50) - _FEWEST + 1)
-    if not where:
+    if not where or np.isinf(p50).all():
         return None
-    index = min(where, key=lambda index: _spread(p50[:index]) + _spread(p50[index:]))  # the two levels that fit best
+    longest = 1e3 * p50[np.isfinite(p50)].max()
+    finite = np.minimum(p50, longest)
+    index = min(where, key=lambda index: _spread(finite[:index]) + _spread(finite[index:]))  # the levels that fit best
     before, after = float(np.median(p50[:index])), p50[index:]
     is_slower = float(np.median(after)) > SLOWER * before and np.mean(after > SLOWER * before) >= _MOSTLY
     return index if is_slower else None
@@ -158,5 +159,5 @@ def _mean(windows: Sequence[Window], name: str) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _median(windows: Sequence[Window], key: str) -> float:
-    return float(np.median([each.frame_ms[key] for each in windows]))
+def _median_p50(windows: Sequence[Window]) -> float:
+    return float(np.median([each.frame_ms.get("p50", np.inf) for each in windows]))

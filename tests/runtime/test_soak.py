@@ -94,6 +94,12 @@ def test_frames_that_slow_down_without_a_sign_are_slower_and_others_are_named() 
     assert "tells neither clocks nor temperature" in str(silent)
 
 
+def test_masks_that_stop_coming_are_said() -> None:
+    silent = [replace(each, frames=0, frame_ms={}) if each.minute > 10 else each for each in windows()]
+    assert "slower from minute 10.0 (no masks any more" in str(judge(silent))
+    assert judge([replace(each, frame_ms={}) for each in windows()]).is_stable  # seen from outside, without times
+
+
 def test_a_disturbance_that_passes_is_none() -> None:
     assert judge(windows(slower=lambda minute: 2.0 if 8 < minute < 10 else 1.0)).is_stable
 
@@ -134,6 +140,30 @@ def test_a_process_that_leaks_is_seen_from_outside() -> None:
     found = judge(recorder.windows)
     assert "memory grew" in str(found)
     assert all(window.frame_ms == {} and window.handles == 3 for window in recorder.windows)
+
+
+def test_what_the_device_tells_comes_into_the_windows(tmp_path: Path) -> None:
+    files = {
+        name: tmp_path / name
+        for name in ("sys/class/thermal/cooling_device0/cur_state", "sys/class/hwmon/hwmon0/oc1_event_cnt")
+    }
+    alert, events = files.values()
+    for path in files.values():
+        path.parent.mkdir(parents=True)
+        path.write_text("0")
+    alert.with_name("type").write_text("gpu-throttle-alert")
+    with SoakRecorder(os.getpid(), 0.3, tmp_path) as recorder:
+        time.sleep(0.5)
+        alert.write_text("1")
+        time.sleep(0.8)
+        alert.write_text("0")
+        events.write_text("3")
+        time.sleep(0.8)
+    reasons = [window.throttling for window in recorder.windows]
+    assert reasons[0] == ()
+    assert ("gpu-throttle-alert",) in reasons
+    assert [reason for each in reasons for reason in each].count("over-current") == 1
+    assert judge(recorder.windows).throttled_from is not None
 
 
 def soaked(*arguments: object) -> list[str]:
