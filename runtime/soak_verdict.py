@@ -125,7 +125,7 @@ def _no_reason(after: Sequence[Window]) -> str:
 def _change(windows: Sequence[Window]) -> int | None:
     """Return from which window on frames took longer for good, None for nowhere."""
     p50 = np.array([each.frame_ms.get("p50", np.inf) for each in windows], np.float64)  # no mask came at all
-    where = range(_FEWEST, len(p50) - _FEWEST + 1)
+    where = range(_FEWEST, len(p50) - max(_FEWEST, len(p50) // 10) + 1)  # what is to last must have lasted
     if not where or np.isinf(p50).all():
         return None
     longest = 1e3 * p50[np.isfinite(p50)].max()
