@@ -8,12 +8,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.geometry import Size
+
+Step = tuple[str, list[str], dict[str, Any]]
+"""Operator, further inputs, attributes."""
 
 
 def main() -> None:
@@ -36,8 +40,8 @@ def main() -> None:
 def head(first: str, camera: Size, network: Size) -> onnxruntime.InferenceSession:
     sizes = [1, 3, *network] if first == "transpose" else [1, *network, 3]
     cast = helper.make_node("Cast", ["frame"], ["x0"], to=TensorProto.FLOAT)
-    transpose = ("Transpose", [], {"perm": [0, 3, 1, 2]})
-    resize = ("Resize", ["", "", "sizes"], {"mode": "linear", "coordinate_transformation_mode": "half_pixel"})
+    transpose: Step = ("Transpose", [], {"perm": [0, 3, 1, 2]})
+    resize: Step = ("Resize", ["", "", "sizes"], {"mode": "linear", "coordinate_transformation_mode": "half_pixel"})
     steps = [transpose, resize] if first == "transpose" else [resize, transpose]
     nodes = [cast]
     for index, (operator, more, attributes) in enumerate(steps):

@@ -34,6 +34,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import overlay_speed
+from peer_loops import usual_pixels
 
 from edgeseg.geometry import Size
 from edgeseg.runtime.engines import Engine
@@ -197,7 +198,8 @@ def stated_fps(video: Path) -> float:
 
 
 def decoded(video: Path, size: tuple[int, int]) -> list[np.ndarray]:
-    capture, frames = cv2.VideoCapture(str(video)), []
+    capture = cv2.VideoCapture(str(video))
+    frames: list[np.ndarray] = []
     while len(frames) < 8:
         ok, frame = capture.read()
         if not ok:
@@ -213,13 +215,10 @@ def on_graph(session: onnxruntime.InferenceSession) -> Step:
 
 def on_raw(session: onnxruntime.InferenceSession, spec: ModelSpec) -> Step:
     """Return the steps that a program around the bare network takes."""
-    name, size = session.get_inputs()[0].name, (spec.input_size.width, spec.input_size.height)
-    mean, scale = np.float32(spec.mean), np.float32(spec.scale)
+    name = session.get_inputs()[0].name
 
     def step(frame: np.ndarray) -> object:
-        pixels = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
-        pixels = pixels if spec.colour_order == "bgr" else pixels[..., ::-1]
-        pixels = (pixels.astype(np.float32) - mean) * scale
+        pixels = usual_pixels(frame, spec)
         (logits,) = session.run(None, {name: np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])})
         return logits.argmax(axis=1).astype(np.uint8)
 

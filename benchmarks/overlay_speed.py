@@ -70,7 +70,7 @@ def scene() -> tuple[Picture, Picture, ClassMap]:
 
 
 def two_passes(picture: Picture, class_map: Picture, classes: ClassMap) -> Picture:
-    blended = picture.copy()
+    blended: Picture = picture.copy()
     size = (PICTURE.width, PICTURE.height)
     colours = cv2.resize(colourise(class_map, classes), size, interpolation=cv2.INTER_NEAREST_EXACT)
     cv2.addWeighted(blended, 1 - OPACITY, colours, OPACITY, 0.0, dst=blended)
@@ -79,9 +79,10 @@ def two_passes(picture: Picture, class_map: Picture, classes: ClassMap) -> Pictu
 
 def numpy_blend(picture: Picture, class_map: Picture, classes: ClassMap) -> Picture:
     size = (PICTURE.width, PICTURE.height)
-    enlarged = cv2.resize(class_map, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    blended = picture * np.float32(1 - OPACITY) + colourise(enlarged, classes) * np.float32(OPACITY)
-    return np.rint(blended).astype(np.uint8)
+    enlarged = np.asarray(cv2.resize(class_map, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    mixed = picture * np.float32(1 - OPACITY) + colourise(enlarged, classes) * np.float32(OPACITY)
+    blended: Picture = np.rint(mixed).astype(np.uint8)
+    return blended
 
 
 if __name__ == "__main__":

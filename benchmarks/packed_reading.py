@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,9 @@ def measure_speed(camvid: Path, folder: Path, size: Size, rounds: int) -> dict[s
     return result
 
 
-def one_round(sets: Mapping[str, Sequence[Sample]], size: Size) -> Counter[tuple[str, str]]:
+def one_round(sets: Mapping[str, Sequence[Sample]], size: Size) -> dict[tuple[str, str], float]:
     """Seconds of each way with each set; they take turns every few samples, so that all meet the same machine."""
-    seconds: Counter[tuple[str, str]] = Counter()
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
     for first in range(0, READ, TURN):
         for way, (read, clock) in WAYS.items():
             for name, samples in sets.items():

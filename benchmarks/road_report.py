@@ -11,9 +11,11 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
@@ -36,7 +38,7 @@ def main() -> None:
     for smooth in (1, 3, 5, 9):
         report = RoadReport(RoadSettings(smooth=smooth), spec, CAMERA, CAMERA)
         name = f"road, smooth {smooth}" if smooth > 1 else "road"
-        ways[name] = lambda i, report=report: report.add(masks[i % 8], i * 0.03)
+        ways[name] = partial(added, report, masks)
     ms: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(rounds):
         for name, way in ways.items():
@@ -47,6 +49,10 @@ def main() -> None:
     for name, times in ms.items():
         ratio = statistics.median(a / b for a, b in zip(times, ms["bincount"], strict=True))
         print(f"{name:<16}{statistics.median(times):10.3f}{min(times):8.3f}{ratio:12.2f}x")
+
+
+def added(report: RoadReport, masks: list[NDArray[np.uint8]], index: int) -> object:
+    return report.add(masks[index % 8], index * 0.03)
 
 
 def described() -> ModelSpec:

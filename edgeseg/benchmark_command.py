@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 STOPPED = 130
+Writer = Callable[[dict[str, Any], Path], None]
 
 
 @click.command()
@@ -38,7 +39,9 @@ STOPPED = 130
 @partial(engine_options, leave_out=("backend",))
 @click.option("--camera-rate", type=click.FloatRange(0, min_open=True), help="Let so many frames a second arrive.")
 @click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Count frames that take longer.")
-@click.option("--layers", is_flag=True, help="Also the time of each layer, by ONNX Runtime's profiler on the CPU.")
+@click.option("--output", "outputs", multiple=True, help="Put masks out as edgeseg-camera does; timed beside.")
+@click.option("--layers", is_flag=True, help="Also the time of each layer, by the profiler of the engine.")
+@click.option("--soak", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="Run one so long, and watch.")
 @click.option("--json", type=PATH, help="Write the result as JSON, for --compare.")
 @click.option("--csv", type=PATH, help="Write a line for each model and stage.")
 @click.option("--plot", type=PATH, help="Write the times and their histogram as a PNG; needs matplotlib.")
@@ -49,6 +52,7 @@ def benchmark(
     source: str,
     backends: tuple[str, ...],
     layers: bool,
+    soak: float | None,
     json: Path | None,
     csv: Path | None,
     plot: Path | None,
@@ -62,10 +66,12 @@ def benchmark(
 
     Several models and backends take turns, so that whatever disturbs the machine harms all alike. With --camera-rate
     frames arrive on a clock as from a camera, the newest is processed, and its age counts.
+
+    With --soak one model runs for so many minutes, the device's heat, clocks, power and memory beside its times; the
+    verdict is stable, throttled or slower from some minute on, or leaking. Exit code 1 unless it is stable.
     """
     from edgeseg.files import check_writable
-    from edgeseg.runtime.benchmark import BenchmarkSettings
-    from edgeseg.runtime.benchmark_report import comparison, read_document, text
+    from edgeseg.runtime.benchmark_report import comparison, read_document
     from edgeseg.runtime.bundled_model import model_for
     from edgeseg.runtime.sources import parse_source
 
@@ -75,43 +81,65 @@ def benchmark(
         say(comparison(*map(read_document, compare)))
         return 0
     models = models or (model_for(None, parse_source(source)),)
-    writers = _writers(json, csv, plot, html)
+    writers = _writers(soak is not None, json, csv, plot, html)
     for path in writers:
         check_writable(path)
     engine = take_engine_settings(options)
-    settings = BenchmarkSettings(**options)
-    document, stopped = _measure(models, source, settings, [replace(engine, backend=each) for each in backends])
-    if stopped:
-        click.echo("stopped before its time; no result was written", err=True)
-        return STOPPED
-    say("\n\n".join(text(result) for result in document["results"]))
-    if layers:
-        document["layers"] = _layers(models, engine.threads)
-    for path, write in writers.items():
-        write(document, path)
-    return 0
+    engines = [replace(engine, backend=each) for each in backends]
+    if soak:
+        from edgeseg.soak_run import run_soak
+
+        document, code = run_soak(soak, models, source, engines, options)
+    else:
+        document, code = _benchmark(layers, models, source, engines, options)
+    if document:
+        for path, write in writers.items():
+            write(document, path)
+    return code
 
 
 def _writers(
-    json: Path | None, csv: Path | None, plot: Path | None, html: Path | None
-) -> dict[Path, Callable[[dict[str, Any], Path], None]]:
+    soak: bool, json: Path | None, csv: Path | None, plot: Path | None, html: Path | None
+) -> dict[Path, Writer]:
     """What writes each file that was asked for. Raises UsageError where matplotlib is needed and missing."""
     from edgeseg.files import write_whole
-    from edgeseg.runtime.benchmark_report import as_csv, as_json
+    from edgeseg.runtime import benchmark_report, soak_report
 
-    writers: dict[Path, Callable[[dict[str, Any], Path], None]] = {}
+    as_csv = soak_report.as_csv if soak else benchmark_report.as_csv
+    writers: dict[Path, Writer] = {}
     if json:
-        writers[json] = lambda document, path: write_whole(path, as_json(document))
+        writers[json] = lambda document, path: write_whole(path, benchmark_report.as_json(document))
     if csv:
-        writers[csv] = lambda document, path: write_whole(path, as_csv(document["results"]))
+        writers[csv] = lambda document, path: write_whole(path, as_csv(document))
     if plot or html:
-        from edgeseg.benchmark_pictures import draw_latency, write_page
+        from edgeseg import benchmark_pictures, soak_pictures
 
+        pictures = soak_pictures if soak else benchmark_pictures
         if plot:
-            writers[plot] = lambda document, path: draw_latency(document["results"], path)
+            writers[plot] = pictures.draw
         if html:
-            writers[html] = write_page
+            writers[html] = pictures.write_page
     return writers
+
+
+def _benchmark(
+    layers: bool,
+    models: tuple[Path, ...],
+    source: str,
+    engines: Sequence[EngineSettings],
+    options: dict[str, Any],
+) -> tuple[dict[str, Any], int]:
+    from edgeseg.runtime.benchmark import BenchmarkSettings
+    from edgeseg.runtime.benchmark_report import text
+
+    document, stopped = _measure(models, source, BenchmarkSettings(**options), engines)
+    if stopped:
+        click.echo("stopped before its time; no result was written", err=True)
+        return {}, STOPPED
+    say("\n\n".join(text(result) for result in document["results"]))
+    if layers:
+        document["layers"] = _layers(models, engines, document["results"])
+    return document, 0
 
 
 def _measure(
@@ -137,14 +165,21 @@ def _measure(
     return ({} if stop.requested else document(contenders, settings)), stop.requested
 
 
-def _layers(models: tuple[Path, ...], threads: int | None) -> dict[str, Any]:
+def _layers(
+    models: tuple[Path, ...], engines: Sequence[EngineSettings], results: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Profile each model once for each profiler; `results` say which backends `auto` has chosen."""
     from dataclasses import asdict
 
-    from edgeseg.runtime.layers import layer_table, layer_times
+    from edgeseg.runtime.layers import layer_table, layer_times, profiler_of
 
-    found = {}
-    for model in models:
-        layers = layer_times(model, threads)
-        say(f"\n{model}\n{layer_table(layers)}")
-        found[str(model)] = [asdict(layer) for layer in layers]
+    found: dict[str, Any] = {}
+    pairs = [(model, engine) for model in models for engine in engines]
+    for (model, engine), result in zip(pairs, results, strict=True):
+        backend = result["summary"]["backend"]
+        name = f"{model} by {profiler_of(backend)}"
+        if name not in found:
+            layers = layer_times(model, replace(engine, backend=backend))
+            say(f"\n{name}\n{layer_table(layers)}")
+            found[name] = [asdict(layer) for layer in layers]
     return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import UsageError
 from edgeseg.files import replace_whole, write_whole
 from edgeseg.report_page import Page
-from edgeseg.runtime.benchmark_report import COLUMNS
+from edgeseg.runtime.benchmark_report import COLUMNS, is_unsteady
 
 try:
     from matplotlib.figure import Figure
@@ -21,13 +20,19 @@ DOTS_PER_INCH = 100
 _CUT_PERCENT = 99.9  # an outlier would squeeze all else into one bar
 
 
-def draw_latency(results: Sequence[dict[str, Any]], path: Path) -> None:
+def figure_of(width: float, height: float) -> Any:
+    """Return an empty matplotlib figure of so many inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw(document: dict[str, Any], path: Path) -> None:
     """Write each contender's ms/frame over its frames, and as a histogram, as a PNG.
 
     Raises:
         UsageError: it cannot be written.
     """
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    results = document["results"]
+    figure = figure_of(12, 4.5)
     series, histogram = figure.subplots(1, 2, width_ratios=(3, 2))
     most = max(result["statistics_ms"]["frame"][f"p{_CUT_PERCENT:g}"] for result in results)
     for result in results:
@@ -51,7 +56,7 @@ def write_page(document: dict[str, Any], path: Path) -> None:
     page.figures([(each["name"], f"{each['statistics_ms']['frame']['p50']:.2f} ms") for each in results])
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "latency.png"
-        draw_latency(results, picture)
+        draw(document, picture)
         page.picture(picture, "times of the frames and their histogram")
     for result in results:
         summary = result["summary"]
@@ -64,12 +69,19 @@ def write_page(document: dict[str, Any], path: Path) -> None:
         page.table(["ms", *COLUMNS], [[stage, *(values[each] for each in COLUMNS)] for stage, values in stages.items()])
         if not all(load["quiet"] for load in result["load"]):
             page.text("The machine was NOT QUIET: do not compare these figures.")
+        elif is_unsteady(result):
+            page.text("The rounds do NOT AGREE: measure longer, or find what disturbs them.")
     for model, layers in document.get("layers", {}).items():
         page.heading(f"layers of {model}")
         page.table(["layer", "operator", "ms"], [[each["name"], each["operator"], each["ms"]] for each in layers])
-    page.heading("measured on")
-    page.table(["", ""], [[name, _plain(value)] for name, value in document["environment"].items()])
+    add_environment(page, document["environment"])
     write_whole(path, page.html())
+
+
+def add_environment(page: Page, environment: dict[str, Any]) -> None:
+    """Add the table of what was measured on."""
+    page.heading("measured on")
+    page.table(["", ""], [[name, _plain(value)] for name, value in environment.items()])
 
 
 def _plain(value: Any) -> str:

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.errors import ModelError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.engines import Engine, load_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
-from edgeseg.runtime.quietness import Load, LoadMeter
-from edgeseg.runtime.records import STAGES, Ledger, Summary
+from edgeseg.runtime.quietness import Load, LoadMeter, MemoryInUse, memory_in_use
+from edgeseg.runtime.records import STAGES, FrameRecord, Ledger, Summary
 from edgeseg.runtime.sinks import Delivery, Sink
 from edgeseg.runtime.source import Source
-from edgeseg.runtime.timings import statistics
+from edgeseg.runtime.timings import repeatability, statistics
 from edgeseg.setting import check_settings, setting
 
 KEPT_SCENES = 30  # drawn before the start: drawing would take a core from the engine that is measured
@@ -37,12 +37,14 @@ class BenchmarkSettings:
     Attributes:
         camera_rate: frames a second that arrive on a clock, the newest processed; None for each frame, back to back.
         deadline_ms: masks older than this, or frames that take longer where none arrives on a clock, are counted.
+        outputs: where masks go (edgeseg.runtime.sinks.open_sink), anew in each round; their time is measured beside.
     """
 
     seconds: float = setting(10.0, "how long to measure each model on each backend", between=(0.1, 1e6))
     rounds: int = setting(5, "turns of each in that time", between=(1, 1000))
     camera_rate: float | None = None
     deadline_ms: float | None = None
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -61,6 +63,7 @@ class Contender:
         outcomes: of the rounds.
         load: on the machine while it ran.
         warm_up_runs: before times were stable.
+        taken_mib: what loading and warming up took of the machine's memory and of the GPU's own; None if not told.
     """
 
     model: Path
@@ -71,6 +74,7 @@ class Contender:
     outcomes: list[Outcome] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
     warm_up_runs: int = 0
+    taken_mib: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -115,6 +119,8 @@ class Contender:
             "bare_engine_ms": bare,
             "loop_overhead_ms": round(frame["p50"] - bare["p50"], 4),
             "deadline": late,
+            "repeatability": repeatability([each.get("frame", []) for each in self.rounds]),
+            "taken_mib": self.taken_mib,
             "load": [load.to_dict() for load in self.loads],
             "rounds_ms": [
                 {stage: [round(ms, 4) for ms in times] for stage, times in each.items()} for each in self.rounds
@@ -122,18 +128,26 @@ class Contender:
         }
 
 
-class _Times(Sink):
-    """Keeps the milliseconds of each mask by stage."""
+class _Records(Sink):
+    """Keeps the record of each mask: the time that its outputs took comes into it when the last one has it."""
 
     needs_picture = False
 
     def __init__(self) -> None:
         super().__init__("benchmark")
-        self.ms: dict[str, list[float]] = {}
+        self._kept: list[FrameRecord] = []
 
     def write(self, delivery: Delivery) -> None:
-        for stage, ms in delivery.record.ms.items():
-            self.ms.setdefault(stage, []).append(ms)
+        self._kept.append(delivery.record)
+
+    def times(self, with_outputs: bool) -> dict[str, list[float]]:
+        """Return milliseconds by stage; without other outputs there is no time of theirs."""
+        found: dict[str, list[float]] = {}
+        for record in self._kept:
+            for stage, ms in record.ms.items():
+                if stage != "output" or with_outputs:
+                    found.setdefault(stage, []).append(ms)
+        return found
 
 
 def benchmark(
@@ -164,18 +178,23 @@ def benchmark(
         source = replace(source, keep=KEPT_SCENES)
     source = replace(source, loop=True, fps=settings.camera_rate or source.fps)
     with ExitStack() as stack:
-        contenders = [
-            Contender(model, stack.enter_context(load_engine(model, engine, notice)), engine)
-            for model in models
-            for engine in engines
-        ]
-        for each in contenders:
-            each.warm_up_runs = warm_up(each.engine, stop)
+        contenders = []
+        for model, engine in ((model, engine) for model in models for engine in engines):
+            before = memory_in_use()
+            contenders.append(Contender(model, stack.enter_context(load_engine(model, engine, notice)), engine))
+            contenders[-1].warm_up_runs = warm_up(contenders[-1].engine, stop)
+            contenders[-1].taken_mib = _taken(before, memory_in_use())
         for _ in range(settings.rounds):
             for each in contenders:
                 if not stop.is_set():
                     _round(each, source, settings, stop, watch, notice)
     return contenders
+
+
+def _taken(before: MemoryInUse, after: MemoryInUse) -> dict[str, float | None]:
+    pairs = {"machine": (before.machine_used_mib, after.machine_used_mib)}
+    pairs["gpu"] = (before.gpu_used_mib, after.gpu_used_mib)
+    return {name: None if a is None or b is None else round(b - a, 1) for name, (a, b) in pairs.items()}
 
 
 def warm_up(engine: Engine, stop: threading.Event) -> int:
@@ -199,24 +218,28 @@ def _round(
     notice: Callable[[str], None] | None,
 ) -> None:
     seconds = settings.seconds / settings.rounds
-    times = _Times()
+    records = _Records()
     loop = LoopSettings(
         every_frame=settings.camera_rate is None,
         seconds=seconds * (1 - BARE_SHARE),
+        outputs=settings.outputs,
         warm_up_frames=_WARM_UP_FRAMES,
     )
     meter, start = LoadMeter(), time.monotonic()
     outcome = run(
-        source, lambda: nullcontext(contender.engine), loop, stop, watch, notice, str(contender.model), [times]
+        source, lambda: nullcontext(contender.engine), loop, stop, watch, notice, str(contender.model), [records]
     )
     if outcome.error:
         raise outcome.error
-    masks = len(times.ms.get("frame", []))
+    if outcome.failures:
+        raise UsageError(f"{outcome.failures[0]}; nothing can be compared with that")
+    times = records.times(with_outputs=bool(settings.outputs))
+    masks = len(times.get("frame", []))
     contender.loads.append(meter.read(time.monotonic() - start, masks))
     if not masks and not stop.is_set():
         raise ModelError(f"{contender.name}: no mask within {loop.seconds:.1f} s; measure longer, by --seconds")
     contender.outcomes.append(outcome)
-    contender.rounds.append(times.ms)
+    contender.rounds.append(times)
     until = time.monotonic() + seconds * BARE_SHARE
     contender.bare.append([*_bare_times(contender.engine, until=until)])
 

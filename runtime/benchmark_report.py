@@ -12,10 +12,11 @@ from typing import Any
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.benchmark import BenchmarkSettings, Contender
+from edgeseg.runtime.engine_settings import GPU_BACKENDS
 from edgeseg.runtime.environment import environment
 from edgeseg.runtime.quietness import NOISY_SHARE
 from edgeseg.runtime.records import STAGES
-from edgeseg.runtime.timings import Difference, compare
+from edgeseg.runtime.timings import REPEATABILITY, Difference, compare
 
 COLUMNS = ("mean", "p50", "p90", "p99", "p99.9", "max", "jitter")
 _SHOWN = (
@@ -80,18 +81,36 @@ def text(result: dict[str, Any]) -> str:
     if result["deadline"]:
         missed, processed = result["deadline"]["missed"], sum(frames[key] for key in ("processed", "stale"))
         lines.append(f"deadline {result['deadline']['ms']:g} ms: missed by {missed} of {processed} frames")
-    return "\n".join([*lines, _load_line(result["load"])])
+    return "\n".join([*lines, _memory_line(result), _load_line(result)])
 
 
-def _load_line(load: Sequence[dict[str, Any]]) -> str:
+def _memory_line(result: dict[str, Any]) -> str:
+    peak, taken = max(each["peak_mib"] for each in result["load"]), result["taken_mib"]
+    line = f"memory {peak:.0f} MiB at most"
+    if taken["gpu"] is not None:
+        return f"{line}; loading took {taken['gpu']:.0f} MiB of the GPU's"
+    if result["summary"]["backend"] in GPU_BACKENDS and taken["machine"] is not None:
+        return f"{line}; loading took {max(0.0, taken['machine']):.0f} MiB of the machine's"
+    return line
+
+
+def _load_line(result: dict[str, Any]) -> str:
+    load, known = result["load"], result["repeatability"]
     own = sum(each["cpu_ms_per_frame"] for each in load) / len(load)
-    others, peak = max(each["others"] for each in load), max(each["peak_mib"] for each in load)
-    line = (
-        f"processor {own:.1f} ms a frame, memory {peak:.0f} MiB at most, others took up to {others:.0%} of the machine"
-    )
+    others = max(each["others"] for each in load)
+    line = f"processor {own:.1f} ms a frame, others took up to {others:.0%} of the machine"
+    line += f"; p50 is known to {known:.1%}" if known is not None else ""
     if others > NOISY_SHARE:
         line += ": it was NOT QUIET, do not compare these figures"
+    elif is_unsteady(result):
+        line += ": the rounds do NOT AGREE, measure longer or find what disturbs them"
     return line
+
+
+def is_unsteady(result: dict[str, Any]) -> bool:
+    """Whether a result's own rounds differ by more than two runs on an idle machine may."""
+    known = result.get("repeatability")
+    return known is not None and known > REPEATABILITY
 
 
 def as_json(document: dict[str, Any]) -> str:
@@ -99,14 +118,14 @@ def as_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def as_csv(results: Sequence[dict[str, Any]]) -> str:
+def as_csv(document: dict[str, Any]) -> str:
     """Return a line for each contender and stage."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         ["model", "backend", "precision", "camera", "network", "stage", *(f"{each}_ms" for each in COLUMNS)]
     )
-    for result in results:
+    for result in document["results"]:
         summary = result["summary"]
         head = [summary[key] for key in ("model", "backend", "precision", "camera_size", "network_size")]
         stages = {**result["statistics_ms"], "engine alone": result["bare_engine_ms"]}
@@ -131,10 +150,10 @@ def comparison(before: dict[str, Any], after: dict[str, Any]) -> str:
     noisy = [
         name
         for name, each in (("first", before), ("second", after))
-        if any(not load["quiet"] for result in each["results"] for load in result["load"])
+        if any(is_unsteady(result) or not all(load["quiet"] for load in result["load"]) for result in each["results"])
     ]
     if noisy:
-        lines.append(f"the machine was not quiet in the {' and the '.join(noisy)} measurement: repeat it")
+        lines.append(f"the machine was not quiet or steady in the {' and the '.join(noisy)} measurement: repeat it")
     return "\n".join([*lines, *_other_conditions(before, after)])
 
 

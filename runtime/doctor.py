@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edgeseg.runtime import doctor_engines, doctor_machine
+from edgeseg.runtime import doctor_cache, doctor_engines, doctor_machine
 from edgeseg.runtime.findings import Finding, Patient
 
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
@@ -12,6 +12,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     doctor_machine.system,
     doctor_engines.opencv,
     doctor_engines.engines,
+    doctor_cache.kept_engines,
     doctor_machine.gpu,
     doctor_machine.clocks,
     doctor_machine.memory,

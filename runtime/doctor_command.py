@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 
 @click.command()
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[MODEL]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON instead of a table.")
-def doctor(as_json: bool) -> int:
+def doctor(models: tuple[Path, ...], as_json: bool) -> int:
     """Look at this machine: what a camera needs, what is missing or wrong, and the remedy for each.
 
-    Exit code 1 if something is missing without which no model runs.
+    Of each MODEL (an ONNX file, an engine, or a folder of them) and of the cache it is said whether the TensorRT engine
+    still holds. Exit code 1 if something is missing without which no model runs.
     """
     from edgeseg.runtime.doctor import examine, table
+    from edgeseg.runtime.findings import Patient
 
-    findings = examine()
+    findings = examine(Patient(models=models))
     click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1) if as_json else table(findings))
     return int(any(finding.state == "missing" for finding in findings))

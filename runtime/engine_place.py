@@ -16,5 +16,9 @@ def engine_place(onnx: Path, key: EngineKey) -> Path:
     beside = onnx.with_suffix(".engine")
     if beside.exists() or os.access(onnx.resolve().parent, os.W_OK):
         return beside
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "edgeseg" / f"{onnx.stem}-{key.onnx_sha256[:16]}.engine"
+    return engine_cache() / f"{onnx.stem}-{key.onnx_sha256[:16]}.engine"
+
+
+def engine_cache() -> Path:
+    """Return the folder for engines whose models lie where nothing can be written; it need not be there yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeseg"

@@ -30,6 +30,7 @@ class EngineSettings:
         backend: a name in BACKENDS, or `auto` for the best that works.
         threads: host threads for the network; None lets the engine choose.
         spec: a spec file, for a model that holds none.
+        profiled: the engine can tell what each layer takes (edgeseg.runtime.layers), which costs time itself.
     """
 
     backend: str = setting("auto", "auto or one engine", choices=("auto", *BACKENDS))
@@ -41,6 +42,7 @@ class EngineSettings:
     workspace_mb: int = setting(0, "GPU memory that an engine built now may use, 0 for no limit", (0, 1_000_000))
     threads: int | None = None
     spec: Path | None = None
+    profiled: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)

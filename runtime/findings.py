@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.runtime import machine
+from edgeseg.runtime.gpu import Gpu, NoGpuError, find_gpu
 
 STATES = ("good", "note", "warning", "missing")
 """`missing`: nothing runs before it is mended, and the command ends with exit code 1."""
@@ -41,14 +42,25 @@ class Patient:
     Attributes:
         root: where its files lie; another than / in tests.
         probe: tries a library, as machine.probe does.
+        models: ONNX files, engines and folders of them that the user asks about.
+        first_gpu: finds the GPU, as edgeseg.runtime.gpu.find_gpu does.
     """
 
     root: Path = Path("/")
     probe: Callable[[str], dict[str, Any]] = field(default=cache(machine.probe))
+    models: tuple[Path, ...] = ()
+    first_gpu: Callable[[], Gpu] = find_gpu
 
     @cached_property
     def jetson(self) -> bool:
         return bool(machine.jetson_model(self.root) or machine.l4t_release(self.root))
+
+    @cached_property
+    def gpu(self) -> Gpu | None:
+        try:
+            return self.first_gpu()
+        except NoGpuError:
+            return None
 
     @cached_property
     def gpus(self) -> list[dict[str, str]]:

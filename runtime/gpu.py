@@ -10,7 +10,7 @@ from edgeseg.errors import EngineError
 DRIVER = "libcuda.so.1"
 # Of CUdevice_attribute in cuda.h.
 _MULTIPROCESSORS, _INTEGRATED, _MAJOR, _MINOR = 16, 18, 75, 76
-_NAME_BYTES = 256
+_NAME_BYTES, _BUS_ID_BYTES = 256, 32
 
 
 class NoGpuError(EngineError):
@@ -57,6 +57,16 @@ def find_gpu(index: int = 0) -> Gpu:
     )
     capability = f"{major}.{minor}"
     return Gpu(name.value.decode(), capability, multiprocessors, memory.value >> 20, bool(integrated))
+
+
+def pci_bus_id(index: int = 0) -> str:
+    """Return a device's place on the PCI bus, by which other libraries know it. Raises NoGpuError."""
+    driver = _driver()
+    _check(driver, "cuInit", driver.cuInit(0))
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(_BUS_ID_BYTES)
+    _check(driver, "cuDeviceGet", driver.cuDeviceGet(ctypes.byref(device), index))
+    _check(driver, "cuDeviceGetPCIBusId", driver.cuDeviceGetPCIBusId(name, _BUS_ID_BYTES, device))
+    return name.value.decode()
 
 
 def no_gpu() -> str | None:

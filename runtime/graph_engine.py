@@ -32,6 +32,18 @@ class GraphEngine(Engine):
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
         """Load a model. Raises ModelError, EngineError."""
 
+    def profile(self, warm_up: int, runs: int) -> dict[tuple[str, str], list[float]]:
+        """Run grey frames with the engine's own profiler; settings.profiled must have been set.
+
+        Args:
+            warm_up: frames that are left out.
+            runs: frames that count.
+
+        Returns:
+            Milliseconds of each run by the layer's name and kind; the kind is empty where the engine tells none.
+        """
+        raise NotImplementedError(f"{self.backend} has no profiler")  # edgeseg.runtime.layers.PROFILERS says who has
+
     def _adopt(self, model: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         self.spec = model.spec
         self.form = form_of(inputs, outputs, model.spec, str(model.path))

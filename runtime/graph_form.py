@@ -19,6 +19,8 @@ from edgeseg.runtime.host_pixels import HostPixels
 from edgeseg.spec import ModelSpec
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
+PIXELS, LOGITS = "pixels", "logits"
+"""What a camera graph calls its network's input and output."""
 ClassMapAndConfidence = tuple[NDArray[np.uint8], "NDArray[np.uint8] | None"]
 
 

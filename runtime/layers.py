@@ -1,41 +1,80 @@
-"""Where a network's time goes, layer by layer, by ONNX Runtime's own profiler."""
+"""Where a network's time goes, layer by layer, by the profiler of the engine that runs it."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgeseg.errors import ModelError, UsageError
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import load_engine
+from edgeseg.runtime.graph_engine import GraphEngine
+from edgeseg.runtime.model_file import open_model_file
+from edgeseg.runtime.onnx_metadata import onnx_operators
 
+UPSAMPLING = "ConvTranspose"
+PROFILERS = {"tensorrt": "TensorRT", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO"}
+"""Backends that profile themselves; the others' layers are timed by ONNX Runtime on the CPU."""
+ONNX_RUNTIME = "ONNX Runtime on the CPU"
 _KERNEL = "_kernel_time"
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A node of the graph as ONNX Runtime runs it (after fusion), with its mean time in ms."""
+    """A layer as an engine runs it, after fusion, with its mean time in ms; `operator` is ONNX's where it is known."""
 
     name: str
     operator: str
     ms: float
 
 
-def layer_times(model: Path, threads: int | None = None, runs: int = 20) -> list[LayerTime]:
+def profiler_of(backend: str) -> str:
+    """Return whose profiler times a backend's layers."""
+    return PROFILERS.get(backend, ONNX_RUNTIME)
+
+
+def layer_times(model: Path, settings: EngineSettings, runs: int = 20) -> list[LayerTime]:
     """Return the layers' times, the longest first.
 
     Args:
-        model: ONNX file with inputs of fixed size.
-        threads: as for the engine.
+        model: an ONNX file with inputs of fixed size; for TensorRT an engine too.
+        settings: of the engine; its backend says whose profiler it is (`profiler_of`).
         runs: that are averaged, after a fifth as many for warming up.
 
     Raises:
         ModelError: the file cannot be used.
-        UsageError: ONNX Runtime is not installed.
+        UsageError: the profiler's library is not installed.
+        EngineError: the engine does not work here.
     """
+    if settings.backend not in PROFILERS:
+        return _by_onnx_runtime(model, settings.threads, runs)
+    plain = replace(settings, cuda_graph=False, in_flight=1, profiled=True)  # a graph that is replayed reports nothing
+    with load_engine(model, plain) as engine:
+        assert isinstance(engine, GraphEngine)
+        times = engine.profile(max(1, runs // 5), runs)
+    file = open_model_file(model, settings.spec)
+    operators = {} if file.card else onnx_operators(file.onnx)
+    layers = [LayerTime(name, _operator(name, kind, operators), sum(ms) / runs) for (name, kind), ms in times.items()]
+    return sorted(layers, key=lambda layer: -layer.ms)
+
+
+def _operator(name: str, kind: str, operators: Mapping[str, str]) -> str:
+    """Return ONNX's operator of a layer: an engine names it by the nodes that it was fused from, or by a kind."""
+    fused = {operators[part] for part in name.replace(",", "+").replace(" ", "").split("+") if part in operators}
+    if UPSAMPLING in fused or any(word in kind for word in ("Deconvolution", "ConvolutionBackpropData")):
+        return UPSAMPLING
+    if not fused and any(word in name.lower() for word in ("convtranspose", "deconv", "conv2d_transpose")):
+        return UPSAMPLING
+    return kind or "+".join(sorted(fused))
+
+
+def _by_onnx_runtime(model: Path, threads: int | None, runs: int) -> list[LayerTime]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -79,10 +118,10 @@ def _averaged(events: list[dict[str, object]], warm_up: int, runs: int) -> list[
     return sorted(layers, key=lambda layer: -layer.ms)
 
 
-def layer_table(layers: list[LayerTime], most: int = 15) -> str:
+def layer_table(layers: Sequence[LayerTime], most: int = 15) -> str:
     """Return the longest layers, and every transposed convolution, as text."""
     total = sum(layer.ms for layer in layers) or 1.0
-    upsampling = [layer for layer in layers if layer.operator == "ConvTranspose"]
+    upsampling = [layer for layer in layers if layer.operator == UPSAMPLING]
     shown = [layer for index, layer in enumerate(layers) if index < most or layer in upsampling]
     lines = [f"{'layer':<50}{'operator':<22}{'ms':>8}{'share':>8}"]
     lines += [f"{layer.name[-49:]:<50}{layer.operator:<22}{layer.ms:8.3f}{layer.ms / total:8.1%}" for layer in shown]

@@ -22,9 +22,11 @@ JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7"}
 """JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
 PACKAGES = (
     "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
-    "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx", "prometheus-client",
+    "ai-edge-litert", "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx",
+    "prometheus-client",
 )  # fmt: skip
 PROBE_SECONDS = 60.0
+_GPU_CLOCKS = ("gpu", "ga10b", "gv11b", "gp10b", "gm20b")  # JetPack 6 says 17000000.gpu, JetPack 5 17000000.ga10b
 _MIB = 1 << 20
 
 
@@ -106,6 +108,12 @@ def cuda_driver_version() -> str:
     return f"{number.value // 1000}.{number.value % 1000 // 10}"
 
 
+def cuda_toolkit_version(root: Path = Path("/")) -> str:
+    """Return the version of the CUDA toolkit in its usual place, such as `12.6.68`; empty without one."""
+    found = re.search(r'"cuda"\s*:\s*{[^}]*"version"\s*:\s*"([\d.]+)"', read("/usr/local/cuda/version.json", root))
+    return found[1] if found else ""
+
+
 def power_mode() -> str:
     """Return the Jetson's power mode, such as `MAXN`; empty elsewhere."""
     found = re.search(r"NV Power Mode: (\S+)", _said_by("nvpmodel", "-q"))
@@ -118,13 +126,19 @@ def governors(root: Path = Path("/")) -> list[str]:
     return sorted({read(str(path.relative_to(root)), root) for path in cores} - {""})
 
 
+def gpu_clock_mhz(which: str, root: Path = Path("/")) -> float | None:
+    """Return a Jetson's GPU clock by its devfreq file: `cur_freq`, `min_freq`, `max_freq`; None on other machines."""
+    for folder in sorted((root / "sys/class/devfreq").glob("*")):
+        hertz = read(folder / which)
+        if any(name in folder.name for name in _GPU_CLOCKS) and hertz.isdigit():
+            return int(hertz) / 1e6
+    return None
+
+
 def clocks_locked(root: Path = Path("/")) -> bool | None:
     """Whether the GPU's clock cannot fall, as after `jetson_clocks`; None where there is no such clock to read."""
-    for folder in (root / "sys/class/devfreq").glob("*gpu*"):
-        least, most = (read(str((folder / name).relative_to(root)), root) for name in ("min_freq", "max_freq"))
-        if least and most:
-            return least == most
-    return None
+    least, most = (gpu_clock_mhz(which, root) for which in ("min_freq", "max_freq"))
+    return None if least is None or most is None else least == most
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -1,16 +1,20 @@
-"""The metadata of an ONNX file, read from its bytes: TensorRT and OpenVINO do not hand it over, onnx is not here."""
+"""Metadata and node names of an ONNX file, from its bytes: other runtimes hand neither over, onnx is not here."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from edgeseg.errors import ModelError
 
-# Field numbers of onnx.proto's ModelProto and StringStringEntryProto; the wire types are protobuf's.
-_METADATA, _KEY, _VALUE = 14, 1, 2
+# Field numbers of onnx.proto's ModelProto, StringStringEntryProto, GraphProto and NodeProto.
+_GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2
+_NODE, _NAME, _OPERATOR = 1, 3, 4
+# The wire types are protobuf's.
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
 
@@ -21,11 +25,34 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     Raises:
         ModelError: no such file, or not a whole ONNX file.
     """
+    with _opened(path) as file:
+        return dict(_entry(value) for value in _messages(file, _METADATA))
+
+
+def onnx_operators(path: Path) -> dict[str, str]:
+    """Return the operator of each node of an ONNX file's graph by the node's name; weights are passed over.
+
+    Raises:
+        ModelError: no such file, or not a whole ONNX file.
+    """
+    found = {}
+    with _opened(path) as file:
+        for start, length in _places(file, _GRAPH, 0, file.seek(0, os.SEEK_END)):
+            for node, size in _places(file, _NODE, start, start + length):
+                file.seek(node)
+                message = BytesIO(file.read(size))
+                name, operator = ([*_messages(message, number), b""][0] for number in (_NAME, _OPERATOR))
+                found[name.decode()] = operator.decode()
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise ModelError(f"{path}: no such file; expected an ONNX file, or a TensorRT engine from edgeseg engine build")
     try:
         with path.open("rb") as file:
-            return dict(_entry(value) for value in _messages(file, _METADATA))
+            yield file
     except (EOFError, UnicodeDecodeError, ValueError) as error:
         raise ModelError(f"{path}: cannot load it, not a whole ONNX file ({error}); export the model again") from error
     except OSError as error:
@@ -39,8 +66,16 @@ def _entry(message: bytes) -> tuple[str, str]:
 
 def _messages(file: BinaryIO, wanted: int) -> list[bytes]:
     """Return the length-delimited fields of one number."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(0)
+    found = []
+    for start, length in _places(file, wanted, 0, file.seek(0, os.SEEK_END)):
+        file.seek(start)
+        found.append(file.read(length))
+    return found
+
+
+def _places(file: BinaryIO, wanted: int, start: int, end: int) -> list[tuple[int, int]]:
+    """Return where the length-delimited fields of one number begin within a message, and their lengths."""
+    file.seek(start)
     found = []
     while file.tell() < end:
         number, kind = divmod(_varint(file), 8)
@@ -53,9 +88,8 @@ def _messages(file: BinaryIO, wanted: int) -> list[bytes]:
         if file.tell() + length > end:
             raise EOFError("cut off")
         if number == wanted and kind == _LENGTH:
-            found.append(file.read(length))
-        else:
-            file.seek(length, os.SEEK_CUR)
+            found.append((file.tell(), length))
+        file.seek(length, os.SEEK_CUR)
     return found
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from edgeseg.runtime import machine, nvml
 
 NOISY_SHARE = 0.05  # of all cores; with more, figures of two runs no longer agree
 
@@ -21,6 +24,8 @@ class Load:
         seconds: length of the measurement.
         cpu_ms_per_frame: own processor time a frame.
         peak_mib: greatest resident memory of this process.
+        machine_used_mib: what is not available of the machine's memory at the end; on a Jetson the GPU's is in it.
+        gpu_used_mib: what all programs hold of a GPU's own memory at the end; None where nobody tells.
     """
 
     own: float
@@ -28,20 +33,29 @@ class Load:
     seconds: float
     cpu_ms_per_frame: float
     peak_mib: float
+    machine_used_mib: float | None = None
+    gpu_used_mib: float | None = None
 
     @property
     def quiet(self) -> bool:
         return self.others <= NOISY_SHARE
 
     def to_dict(self) -> dict[str, Any]:
-        return {**{name: round(value, 4) for name, value in asdict(self).items()}, "quiet": self.quiet}
+        rounded = {name: value and round(value, 4) for name, value in asdict(self).items()}
+        return {**rounded, "quiet": self.quiet}
 
 
 class LoadMeter:
-    """Measures from its making on."""
+    """Measures from its making on.
 
-    def __init__(self) -> None:
-        self._own, self._busy, self._all = _own_seconds(), *_machine_seconds()
+    Args:
+        own_seconds: tells the processor seconds that are one's own; without it, of this process and the children that
+            it waited for.
+    """
+
+    def __init__(self, own_seconds: Callable[[], float] | None = None) -> None:
+        self._own_seconds = own_seconds or _own_seconds
+        self._own, self._busy, self._all = self._own_seconds(), *_machine_seconds()
 
     def read(self, seconds: float, frames: int) -> Load:
         """Return the load since the start.
@@ -50,7 +64,7 @@ class LoadMeter:
             seconds: that passed.
             frames: that were processed.
         """
-        own = _own_seconds() - self._own
+        own = self._own_seconds() - self._own
         busy, everything = (
             now - before for now, before in zip(_machine_seconds(), (self._busy, self._all), strict=True)
         )
@@ -62,7 +76,23 @@ class LoadMeter:
             seconds=seconds,
             cpu_ms_per_frame=own / max(1, frames) * 1e3,
             peak_mib=peak_kib / 1024,
+            **asdict(memory_in_use()),
         )
+
+
+@dataclass(frozen=True)
+class MemoryInUse:
+    """What all programs hold, as in Load."""
+
+    machine_used_mib: float | None
+    gpu_used_mib: float | None
+
+
+def memory_in_use() -> MemoryInUse:
+    """Return how much of the machine's and of the GPU's memory is taken now."""
+    known = machine.memory_mib()
+    used = known["MemTotal"] - known["MemAvailable"] if {"MemTotal", "MemAvailable"} <= known.keys() else None
+    return MemoryInUse(used, nvml.memory_used_mib())
 
 
 def _own_seconds() -> float:

@@ -25,7 +25,7 @@ from edgeseg.runtime.gpu import Gpu, find_gpu
 from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import Tensor
 from edgeseg.runtime.model_file import ModelFile
-from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, tensor
+from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, make_profiler, tensor
 
 _COMMAND = "edgeseg.runtime.engine_commands"
 
@@ -76,6 +76,13 @@ class TensorRt(GraphEngine):
                 lane.record()
             super().warm_up(len(self._lanes))
 
+    def profile(self, warm_up: int, runs: int) -> dict[tuple[str, str], list[float]]:
+        self.warm_up(warm_up)
+        profiler = make_profiler(library())
+        self._lanes[0].report_to(profiler)
+        self.warm_up(runs)
+        return {(name, ""): ms for name, ms in profiler.ms.items()}
+
     def close(self) -> None:
         self._held.close()
 
@@ -124,6 +131,10 @@ class _TrtLane:
 
     def wait(self) -> tuple[list[NDArray[Any]], float]:
         return self._lane.wait()
+
+    def report_to(self, profiler: Any) -> None:
+        """Have TensorRT tell what each layer took, which makes it wait for each frame."""
+        self._context.profiler = profiler
 
     def record(self) -> None:
         with contextlib.suppress(EngineError):  # a graph that cannot be recorded runs as it did

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,3 +84,17 @@ def make_logger(trt: Any) -> Any:
                 self.warnings.append(message)
 
     return Logger()
+
+
+def make_profiler(trt: Any) -> Any:
+    """Return a profiler whose `ms` holds milliseconds by layer, one for each frame."""
+
+    class Profiler(trt.IProfiler):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProfiler.__init__(self)
+            self.ms: dict[str, list[float]] = defaultdict(list)
+
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            self.ms[layer_name].append(ms)
+
+    return Profiler()

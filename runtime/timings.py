@@ -68,6 +68,28 @@ Rounds = Sequence[Sequence[float]]
 """Times in ms of each round of a benchmark."""
 
 
+def repeatability(rounds: Rounds, seed: int = 0) -> float | None:
+    """Return how well a measurement's own rounds know its p50: half the 95 % confidence interval, as a share of it.
+
+    A measurement that is repeated will hardly agree better than this. None for a single round, which cannot know.
+    """
+    medians = np.array([np.median(each) for each in rounds if len(each)])
+    if medians.size < 2:
+        return None
+    low, high = _interval(_drawn_anew(medians, np.random.default_rng(seed)))
+    return round(float((high - low) / 2 / np.median(medians)), 4)
+
+
+def _drawn_anew(medians: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    drawn: NDArray[np.float64] = np.median(random.choice(medians, (_RESAMPLES, medians.size)), axis=1)
+    return drawn
+
+
+def _interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(drawn, [(100 - _CONFIDENCE) / 2, (100 + _CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
 def compare(before: Rounds, after: Rounds, frame_ms: float, seed: int = 0) -> Difference:
     """Compare two measurements of one time.
 
@@ -86,7 +108,7 @@ def compare(before: Rounds, after: Rounds, frame_ms: float, seed: int = 0) -> Di
     if not all(each.size for each in medians):
         raise UsageError("a result holds no times to compare; measure longer")
     random = np.random.default_rng(seed)
-    drawn = [np.median(random.choice(each, (_RESAMPLES, each.size)), axis=1) for each in medians]
-    low, high = np.percentile(drawn[1] - drawn[0], [(100 - _CONFIDENCE) / 2, (100 + _CONFIDENCE) / 2])
+    drawn = [_drawn_anew(each, random) for each in medians]
+    low, high = _interval(drawn[1] - drawn[0])
     middle = [float(np.median(each)) for each in medians]
-    return Difference(middle[0], middle[1], float(low), float(high), max(_FLOOR_MS, REPEATABILITY * frame_ms))
+    return Difference(middle[0], middle[1], low, high, max(_FLOOR_MS, REPEATABILITY * frame_ms))

@@ -1,5 +1,6 @@
 """The benchmark on real processes: where time goes, how long, in turns; and two results compared."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,14 +20,16 @@ import edgeseg.runtime.loop
 from edgeseg.cli import cli
 from edgeseg.errors import EdgesegError, SourceError, UsageError
 from edgeseg.runtime import benchmark as module
+from edgeseg.runtime import nvml
 from edgeseg.runtime.benchmark import BenchmarkSettings, Contender, benchmark
 from edgeseg.runtime.benchmark_report import as_csv, comparison, document, read_document, text
+from edgeseg.runtime.class_map_folder import ClassMapFolder
 from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.layers import layer_table, layer_times
 from edgeseg.runtime.onnxruntime_cpu import OnnxRuntimeCpu
 from edgeseg.runtime.quietness import LoadMeter
+from edgeseg.runtime.sinks import Delivery
 from edgeseg.runtime.sources import parse_source
-from edgeseg.runtime.timings import compare, statistics
+from edgeseg.runtime.timings import compare, repeatability, statistics
 
 WriteModel = Callable[..., Path]
 
@@ -90,46 +93,83 @@ def test_settings_that_make_no_sense_are_said() -> None:
         BenchmarkSettings(rounds=0)
 
 
-def slower_preprocessing(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def slower_preprocessing(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:
     real = edgeseg.runtime.loop._at_size
 
     def at_size(*arguments: Any) -> Any:
-        time.sleep(seconds)
+        wait()
         return real(*arguments)
 
     monkeypatch.setattr(edgeseg.runtime.loop, "_at_size", at_size)
 
 
-def slower_inference(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def slower_inference(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:
     real = OnnxRuntimeCpu._infer
 
     def infer(self: OnnxRuntimeCpu, value: NDArray[np.uint8]) -> Any:
-        time.sleep(seconds)
+        wait()
         return real(self, value)
 
     monkeypatch.setattr(OnnxRuntimeCpu, "_infer", infer)
 
 
-@pytest.mark.parametrize(("slow", "stage"), [(slower_preprocessing, "preprocess"), (slower_inference, "inference")])
-def test_5_ms_show_up_in_their_stage_and_in_no_other(
-    slow: Callable[[pytest.MonkeyPatch, float], None],
-    stage: str,
-    pictures: Path,
-    write_model: WriteModel,
-    monkeypatch: pytest.MonkeyPatch,
+def slower_output(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:
+    real = ClassMapFolder.write
+
+    def write(self: ClassMapFolder, delivery: Delivery) -> None:
+        wait()
+        real(self, delivery)
+
+    monkeypatch.setattr(ClassMapFolder, "write", write)
+
+
+STAGES_AND_FAULTS = [
+    ("preprocess", slower_preprocessing),
+    ("inference", slower_inference),
+    ("output", slower_output),
+]
+Fault = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
+
+
+def busy_noise(random: np.random.Generator) -> None:
+    end = time.perf_counter() + random.uniform(0, 0.2e-3)
+    while time.perf_counter() < end:
+        pass
+
+
+@pytest.mark.parametrize(("stage", "fault"), STAGES_AND_FAULTS)
+def test_5_ms_are_called_in_their_stage_and_0_2_ms_of_noise_are_not(
+    stage: str, fault: Fault, pictures: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, settings = write_model(), BenchmarkSettings(seconds=1.0, rounds=3)
+    """One model three times, in turns: as it is, with noise, and 5 ms slower in one stage; masks go to a folder."""
+    random = np.random.default_rng(0)
+    faults: list[Callable[[], None]] = [lambda: None, lambda: busy_noise(random), lambda: time.sleep(0.005)]
+    turns, real = itertools.count(), module._round
+    now = faults[0]
 
-    def measured() -> dict[str, Any]:
-        return document(measure([model], pictures, settings), settings)
+    def turn(*arguments: Any) -> None:
+        nonlocal now
+        now = faults[next(turns) % 3]
+        real(*arguments)
 
-    before = measured()
-    slow(monkeypatch, 0.005)
-    lines = {line.split()[0]: line for line in comparison(before, measured()).splitlines() if line.startswith("  ")}
+    monkeypatch.setattr(module, "_round", turn)
+    fault(monkeypatch, lambda: now())
+    settings = BenchmarkSettings(seconds=1.0, rounds=3, outputs=(f"{pictures.parent}/masks/",))
+    found = document(measure([write_model()] * 3, pictures, settings), settings)
+    before, noisy, slow = ({**found, "results": [result]} for result in found["results"])
+
+    def verdicts(after: dict[str, Any]) -> dict[str, str]:
+        lines = comparison(before, after).splitlines()
+        return {line.split()[0]: line for line in lines if line.startswith("  ")}
+
+    noise = verdicts(noisy)
+    assert noise[stage].endswith("noise")
+    assert noise["frame"].endswith("noise")
+    lines = verdicts(slow)
     assert lines[stage].endswith("slower")
-    assert lines["frame"].endswith("slower")
-    others = {"preprocess", "inference", "postprocess"} - {stage}
-    assert not any(lines[other].endswith("slower") for other in others)
+    assert lines["frame"].endswith("slower") == (stage != "output")  # which runs beside
+    assert not any(lines[each].endswith("slower") for each in {"preprocess", "inference", "postprocess"} - {stage})
+    assert float(lines[stage].rpartition(" ms")[0].split()[-1]) > 4.5
 
 
 def test_a_difference_is_called_noise_unless_rounds_agree_on_it() -> None:
@@ -173,14 +213,33 @@ def test_others_on_the_machine_are_seen() -> None:
     assert not load.quiet
 
 
-def test_layers_tell_where_the_time_goes(write_model: WriteModel) -> None:
-    layers = layer_times(write_model(), threads=1, runs=3)
-    assert layers
-    assert all(layer.ms >= 0 and layer.name and layer.operator for layer in layers)
-    assert [layer.ms for layer in layers] == sorted((layer.ms for layer in layers), reverse=True)
-    shown = layer_table(layers, most=1)
-    assert "others" in shown
-    assert "0 transposed convolutions together" in shown
+def test_rounds_that_do_not_agree_are_said(pictures: Path, write_model: WriteModel) -> None:
+    settings = BenchmarkSettings(seconds=0.6, rounds=3)
+    (each,) = measure([write_model()], pictures, settings)
+    result = each.result(settings)
+    assert 0 <= result["repeatability"] < 1
+    assert f"p50 is known to {result['repeatability']:.1%}" in text(result)
+    for load in result["load"]:
+        load["others"] = 0.0
+    result["repeatability"] = 0.031
+    assert "the rounds do NOT AGREE" in text(result)
+    assert repeatability([[10.0] * 9, [10.1] * 9, [9.9] * 9, [10.0] * 9, [10.0] * 9]) == pytest.approx(0.01, abs=0.01)
+    assert repeatability([[10.0], [13.0], [10.0], [13.0]]) == pytest.approx(0.13, abs=0.03)
+    assert repeatability([[10.0] * 9]) is None
+
+
+def test_the_memory_of_a_gpu_is_said_where_it_is_told(
+    pictures: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([400.0, 950.5])
+    monkeypatch.setattr(nvml, "memory_used_mib", lambda: next(told, 950.5))
+    settings = BenchmarkSettings(seconds=0.2, rounds=1)
+    (each,) = measure([write_model()], pictures, settings)
+    result = each.result(settings)
+    assert result["taken_mib"]["gpu"] == 550.5
+    assert result["load"][0]["gpu_used_mib"] == 950.5
+    assert result["load"][0]["machine_used_mib"] > 100
+    assert "loading took 550 MiB of the GPU's" in text(result)
 
 
 def test_the_command_writes_what_it_measured_and_compares(
@@ -211,7 +270,9 @@ def test_the_command_writes_what_it_measured_and_compares(
     assert same.exit_code == 0
     assert "noise" in same.stdout
     assert "slower" not in same.stdout
-    assert json.loads(files["json"].read_text())["layers"]
+    (layers,) = json.loads(files["json"].read_text())["layers"].items()
+    assert layers[0].endswith(("by OpenVINO", "by ONNX Runtime on the CPU"))
+    assert layers[1]
 
 
 def test_what_is_no_result_is_said(tmp_path: Path) -> None:
@@ -221,4 +282,4 @@ def test_what_is_no_result_is_said(tmp_path: Path) -> None:
             read_document(tmp_path / "a.json")
     with pytest.raises(EdgesegError, match="cannot be read"):
         read_document(tmp_path / "none.json")
-    assert as_csv([]).startswith("model,backend")
+    assert as_csv({"results": []}).startswith("model,backend")

@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import COLOUR_SPEC
 
 from edgeseg.runtime import doctor, machine
+from edgeseg.runtime.engine_card import EngineCard, EngineKey, card_path, file_sha256
 from edgeseg.runtime.findings import STATES, Finding, Patient
+from edgeseg.runtime.gpu import Gpu, NoGpuError
 
 ABSENT = {
     "opencv": "cv2",
@@ -154,3 +158,101 @@ def test_the_command_ends_with_1_where_nothing_can_run(tmp_path: Path) -> None:
     assert "half installed" in found["ONNX Runtime"]["found"]
     assert "force-reinstall" in found["ONNX Runtime"]["remedy"]
     assert found["engine"]["state"] == "missing"
+
+
+BASE = ("click", "numpy", "numpy.libs", "tomli")
+
+
+def base_only(folder: Path) -> list[str]:
+    """Return the start of a command whose Python finds edgeseg and what its base needs, and nothing else."""
+    for name in BASE:
+        found = next((each for each in map(Path, sys.path) if (each / name).exists()), None)
+        if found:
+            (folder / name).symlink_to(found / name)
+            for info in found.glob(f"{name}-*.dist-info"):
+                (folder / info.name).symlink_to(info)
+    root = Path(__file__).resolve().parents[2]
+    program = f"import sys; sys.path[:0] = {[str(root), str(folder)]}; from edgeseg.cli import main; main()"
+    return [sys.executable, "-I", "-S", "-c", program]
+
+
+def test_with_nothing_but_the_base_it_says_what_to_install(tmp_path: Path) -> None:
+    done = subprocess.run([*base_only(tmp_path), "doctor", "--json"], capture_output=True, text=True, cwd="/")
+    assert (done.returncode, done.stderr) == (1, "")
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert (found["OpenCV"]["state"], found["OpenCV"]["remedy"]) == ("missing", "pip install 'edgeseg[camera]'")
+    assert (found["ONNX Runtime"]["state"], found["ONNX Runtime"]["found"]) == ("note", "not installed")
+    assert (found["engine"]["state"], found["engine"]["remedy"]) == ("missing", "pip install 'edgeseg[cpu]'")
+    assert (found["Python"]["state"], found["TensorRT"]["state"]) == ("good", "note")
+    assert found["training side"]["found"] == "training not installed, export not installed"
+
+
+def test_no_gpu_is_a_remark_on_a_computer_and_missing_on_a_jetson(
+    tmp_path: Path, jetson: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cuda_driver_version", lambda: "")
+    works = probes(
+        opencv={"version": "4.8.0", "file": "cv2.so", "gstreamer": True},
+        onnxruntime={"version": "1.20.0", "providers": {"CPUExecutionProvider": ""}},
+    )
+    (tmp_path / "computer").mkdir()
+    computer = by_name(doctor.examine(Patient(tmp_path / "computer", works)))
+    assert computer["GPU"] == Finding("GPU", "note", "no NVIDIA GPU or driver: models run on the CPU")
+    assert not any(finding.state == "missing" for finding in computer.values())
+    assert by_name(doctor.examine(Patient(jetson, works)))["CUDA driver"].state == "missing"
+
+
+ORIN = Gpu("Orin", "8.7", 8, 8192, integrated=True)
+KEY = EngineKey("a" * 64, "tensorrt", "10.3.0", "Orin", 8, "8.7", "fp16", tf32=False)
+
+
+def engine(path: Path, key: EngineKey) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"an engine")
+    card_path(path).write_text(EngineCard(key, file_sha256(path), COLOUR_SPEC).to_json())
+    return path
+
+
+def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cached = engine(tmp_path / "cache/edgeseg/old-aaaa.engine", replace(KEY, version="8.6.1"))
+    models = tmp_path / "models"
+    engine(models / "good.engine", KEY)
+    other = engine(models / "other.engine", replace(KEY, multiprocessors=16))
+    cut = engine(models / "cut.engine", KEY)
+    cut.write_bytes(b"an engi")
+    (models / "cardless.engine").write_bytes(b"an engine")
+    changed = engine(models / "changed.engine", KEY).with_suffix(".onnx")
+    changed.write_bytes(b"another model")
+    fresh = tmp_path / "fresh.onnx"
+    fresh.write_bytes(b"a model")
+
+    def found_by(patient: Patient) -> dict[str, Finding]:
+        findings = [each for each in doctor.examine(patient) if each.what == "engine file"]
+        return {Path(finding.found.partition(":")[0]).name: finding for finding in findings}
+
+    tensorrt = probes(tensorrt={"version": "10.3.0", "builder": True})
+    patient = Patient(tmp_path, tensorrt, (models, fresh), lambda: ORIN)
+    found = found_by(patient)
+    assert found["good.engine"] == Finding("engine file", "good", f"{models}/good.engine: holds")
+    assert "built by tensorrt 8.6.1, here is 10.3.0" in found[cached.name].found
+    assert f"delete {cached}" in found[cached.name].remedy
+    assert "here is Orin (compute capability 8.7, 8 multiprocessors)" in found[other.name].found
+    assert "not the file that was built" in found[cut.name].found
+    assert "no readable card" in found["cardless.engine"].found
+    assert "built from another changed.onnx" in found["changed.engine"].found
+    assert found["changed.engine"].remedy == f"edgeseg engine build {changed}"
+    assert (found["fresh.onnx"].state, "no engine yet" in found["fresh.onnx"].found) == ("note", True)
+    assert {finding.state for name, finding in found.items() if name not in ("good.engine", "fresh.onnx")} == {
+        "warning"
+    }
+
+    def no_gpu() -> Gpu:
+        raise NoGpuError("none")
+
+    elsewhere = found_by(replace(patient, first_gpu=no_gpu))["good.engine"]
+    assert (elsewhere.state, "here is no GPU" in elsewhere.found) == ("note", True)
+    without = found_by(replace(patient, probe=probes()))["good.engine"]
+    assert "tensorrt 10.3.0, which cannot be loaded here" in without.found

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -21,18 +22,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import EngineError, ModelError
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.geometry import Size
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import backend_class, load_engine, open_engine
+from edgeseg.geometry import Crop, Size
+from edgeseg.runtime.engine_settings import GPU_BACKENDS, EngineSettings
+from edgeseg.runtime.engines import backend_class, candidates, load_engine, open_engine
+from edgeseg.runtime.model_file import ModelFile
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'edgeseg[openvino]'")
 
 CAMERA = Size(120, 200)
 
 
-def deep_model(path: Path) -> Path:
+def deep_model(path: Path, with_confidence: bool = True, **changes: Any) -> Path:
     """Write a camera graph with a stride, a transposed convolution and enough arithmetic for roundings to tell."""
-    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96))
+    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96), **changes)
     random = np.random.default_rng(0)
 
     def weights(name: str, *shape: int) -> onnx.TensorProto:
@@ -56,7 +58,7 @@ def deep_model(path: Path) -> Path:
         [weights("w1", 16, 3, 3, 3), weights("w2", 16, 16, 3, 3), weights("w3", 16, 3, 4, 4)],
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(camera_graph(network, with_camera(spec, CAMERA), with_confidence=True), str(path))
+    onnx.save(camera_graph(network, with_camera(spec, CAMERA), with_confidence), str(path))
     return path
 
 
@@ -74,6 +76,20 @@ def test_the_masks_are_onnx_runtime_s(tmp_path: Path, backend: str, equal: float
     difference = np.abs(result.confidence.astype(int) - wanted.confidence)
     assert difference.max() <= confidence
     assert engine.device.endswith("(f32)") == (backend == "openvino")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"fit": "pad"}, {"fit": "crop", "colour_order": "rgb"}, {"crop": Crop(0.1, 0.2, 0.5, 0.6)}]
+)
+def test_resize_and_argmax_on_the_host_give_the_graph_s_masks(tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = deep_model(tmp_path / "deep.onnx", with_confidence=False, **changes)
+    frame = np.asarray(cv2.GaussianBlur(noise(CAMERA), (0, 0), 2), np.uint8)
+    with open_engine(path, "onnxruntime-cpu") as reference, open_engine(path, "openvino", threads=1) as engine:
+        wanted, result = reference.run(frame), engine.run(frame)
+        assert engine.frame_size == CAMERA
+    assert len(np.unique(wanted.class_map)) == 3
+    assert np.mean(result.class_map == wanted.class_map) >= 0.999
+    assert result.preprocess_ms > 0  # the resize
 
 
 def test_a_foreign_model_with_a_free_batch_runs(tmp_path: Path) -> None:
@@ -118,6 +134,12 @@ def test_auto_takes_the_faster_one_and_says_what_they_take(
         engine.run(np.zeros((*engine.frame_size, 3), np.uint8))  # the one that was closed is the other one
     if engine.backend in ("openvino", "onnxruntime-cpu"):
         assert re.match(rf"backend {engine.backend} \(onnxruntime-cpu \d+\.\d ms a frame, openvino \d+\.\d\)", said[0])
+
+
+@pytest.mark.parametrize(("precision", "first"), [("fp32", "openvino"), ("int8", "onnxruntime-cpu")])
+def test_auto_leaves_int8_to_the_engine_of_the_proof(precision: str, first: str) -> None:
+    model = ModelFile(Path("model.onnx"), dataclasses.replace(COLOUR_SPEC, precision=precision))
+    assert next(each for each in candidates(model, EngineSettings()) if each not in GPU_BACKENDS) == first
 
 
 def test_auto_takes_it_where_onnx_runtime_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
