@@ -101,6 +101,8 @@ class _Maker:
         place.parent.mkdir()
         shutil.copyfile(model.onnx, place)
         place.with_name(f"{file}.spec.json").write_text(model.spec.to_json() + "\n")
+        if open_model_file(place).spec != model.spec:
+            raise UsageError(f"{model.path}: holds a spec of its own, which counts on the device; leave --spec out")
         self._look_at(place)
         self._record(place, model.spec)
         packages = self._pack_packages()
@@ -142,10 +144,9 @@ class _Maker:
 
     def _manifest(self, model: Path, spec: ModelSpec, packages: Mapping[str, Package]) -> dict[str, Any]:
         share = self._settings.equal_pixels
-        return {
+        manifest = {
             "format": FORMAT,
-            "edgeseg": edgeseg.__version__,
-            "id": hashlib.sha256(sums(self._folder).encode()).hexdigest()[:12],
+            "edgeseg": packages["edgeseg"].version,
             "target": self._target.name,
             "python": self._target.python_text,
             "machine": MACHINE,
@@ -154,6 +155,8 @@ class _Maker:
             "limits": {"equal_pixels": EQUAL_PIXELS[spec.precision] if share is None else share},
             "packages": {name: package.version for name, package in sorted(packages.items())},
         }
+        everything = sums(self._folder) + json.dumps(manifest, sort_keys=True)
+        return {**manifest, "id": hashlib.sha256(everything.encode()).hexdigest()[:12]}
 
 
 def _device_file(name: str) -> Path:

@@ -11,11 +11,15 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import onnx
 import pytest
-from conftest import write_colour_model
+from conftest import COLOUR_SPEC, colour_network, write_colour_model
 from package_files import write_index, write_wheel
 from small_disk import small_disk
 
@@ -26,6 +30,9 @@ from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
 from edgeseg.errors import ModelError, SourceError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime.frame_recording import Recording
+from edgeseg.runtime.model_file import open_model_file
+from edgeseg.spec import ModelSpec
 
 SIX = TARGETS["6"]
 
@@ -162,6 +169,44 @@ def test_a_damaged_archive_is_refused(made: Bundle, tmp_path: Path, share: float
         assert done is None or (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_golden_masks_of_one_class_and_a_graph_that_tensorrt_refuses_are_said(tmp_path: Path) -> None:
+    model, blue, said = write_colour_model(tmp_path / "m.onnx"), tmp_path / "blue", list[str]()
+    graph = onnx.load(str(model))
+    graph.opset_import[0].version = 21
+    onnx.save(graph, str(model))
+    blue.mkdir()
+    cv2.imwrite(str(blue / "1.png"), np.full((72, 128, 3), (200, 20, 20), np.uint8))
+    settings = BundleSettings(SIX, golden=str(blue), wheels=tmp_path / "blue")
+    with pytest.raises(UsageError, match=r"holds no \.whl file"):
+        make_bundle(model, tmp_path / "b.tar.gz", settings, said.append)
+    assert any(text.startswith("NOTE TensorRT 10.3 would refuse this model: ") for text in said), said
+    assert any("show one class alone" in text for text in said), said
+
+
+def test_a_spec_that_would_not_count_on_the_device_is_refused(made: Bundle, tmp_path: Path) -> None:
+    spec = ModelSpec.read(made.folder / "model" / "my_colours.onnx.spec.json")
+    (tmp_path / "spec.json").write_text(replace(spec, name="other").to_json())
+    settings = BundleSettings(SIX, spec=tmp_path / "spec.json")
+    with pytest.raises(UsageError, match="holds a spec of its own"):
+        make_bundle(made.model, tmp_path / "b.tar.gz", settings, lambda text: None)
+
+
+def test_a_model_from_elsewhere_brings_its_spec(made: Bundle, tmp_path: Path) -> None:
+    size = Size(32, 64)
+    spec = replace(COLOUR_SPEC, camera_size=None)
+    onnx.save(colour_network(spec), str(tmp_path / "foreign.onnx"))
+    (tmp_path / "spec.json").write_text(spec.to_json())
+    settings = BundleSettings(SIX, golden_frames=1, spec=tmp_path / "spec.json", wheels=made.wheels)
+    out = tmp_path / "b.tar.gz"
+    made_too = make_bundle(tmp_path / "foreign.onnx", out, settings, lambda text: None)
+    with tarfile.open(out) as archive:
+        archive.extractall(tmp_path, filter="data")
+    model = tmp_path / made_too.folder / "model" / "model.onnx"  # the link that install.sh makes
+    model.symlink_to("foreign.onnx")
+    assert open_model_file(model).spec == spec
+    assert Recording.read(tmp_path / made_too.folder / "golden").spec.input_size == size
+
+
 def test_own_settings_go_in_and_say_what_runs(made: Bundle, tmp_path: Path) -> None:
     settings, out = tmp_path / "front.toml", tmp_path / "cpu.tar.gz"
     settings.write_text('# the front camera\nsource = "v4l2:///dev/video0"\nbackend = "onnxruntime-cpu"\n')
@@ -177,6 +222,7 @@ def test_own_settings_go_in_and_say_what_runs(made: Bundle, tmp_path: Path) -> N
     assert "".join(rest) == settings.read_text()
     manifest = json.loads(texts["manifest.json"])
     assert (manifest["backend"], manifest["limits"]) == ("onnxruntime-cpu", {"equal_pixels": 0.98})
+    assert manifest["id"] != json.loads((made.folder / "manifest.json").read_text())["id"]
 
 
 @pytest.mark.parametrize(
