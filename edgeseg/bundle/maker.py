@@ -30,7 +30,7 @@ from edgeseg.runtime.source import hide_secrets
 from edgeseg.spec import ModelSpec
 
 FORMAT = 1
-DEVICE_FILES = ("install.sh", "edgeseg-camera@.service")
+DEVICE_FILES = ("README.md", "install.sh", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile")
 _SUFFIXES = (".tar.gz", ".tgz")
 
 

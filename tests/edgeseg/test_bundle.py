@@ -71,7 +71,8 @@ def test_the_archive_holds_all_that_the_device_needs(made: Bundle) -> None:
     assert made.folder.name.endswith("-my_colours")
     files = files_of(made.folder)
     for name in (
-        "install.sh", "edgeseg-camera@.service", "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml",
+        "install.sh", "edgeseg-camera@.service", "README.md", "benchmark.sh", "Dockerfile",
+        "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml",
         "model/my_colours.onnx", "model/my_colours.onnx.spec.json", "golden/records.jsonl", "golden/recording.json",
         "golden/frames/00000002.png", "golden/masks/00000002.png", "wheels/tomli-2.5.0-py3-none-any.whl",
         "wheels/numpy-1.26.4-cp310-cp310-manylinux_2_28_aarch64.whl",
