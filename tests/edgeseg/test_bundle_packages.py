@@ -172,9 +172,9 @@ def resolve(target: Target, folder: Path) -> dict[str, dict[str, Any]]:
     pins = [f"{name}=={version}" for name, version in target.pins.items() if name not in target.sources]
     report = folder / "report.json"
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "0", "--timeout", "10", "install",
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "install",
          "--dry-run", "--ignore-installed", "--ignore-requires-python",
-         "--target", str(folder / "none"), "--report", str(report), "--quiet",
+         "--target", str(folder / "none"), "--report", str(report),
          "--only-binary", ":all:", *pip_options(target), *pins],
         capture_output=True, text=True,
     )  # fmt: skip
