@@ -12,7 +12,8 @@ Sources
 - onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame. onnxruntime-gpu has no aarch64 wheel on
   PyPI; NVIDIA's are at pypi.jetson-ai-lab.io (jp6/cu126): `--wheels DIR` takes them, and the CPU's is then left out.
   1.23.2 is the last for Python 3.10.
-- pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it.
+- pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it. 2026.1 was compiled
+  from such a bundle with CUDA 12.6's headers, Python 3.10 and NumPy 1.26.4 (x86-64); also with CUDA 13's.
 - pip: Ubuntu's python3 has none, and makes an environment with one only where python3-venv is installed.
 - The other versions are those of constraints.txt, which were tested together; a test holds the two against each other.
 """
