@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.cli import camera
+from edgeseg.runtime.cli import camera, main
 from edgeseg.runtime.config_file import keys
 
 WriteModel = Callable[..., Path]
@@ -207,7 +207,12 @@ def test_check_config_says_what_would_be_done_and_does_nothing(write_model: Writ
     ],
 )
 def test_check_config_ends_with_2_whatever_is_wrong(
-    write_model: WriteModel, tmp_path: Path, text: str, reason: str
+    write_model: WriteModel,
+    tmp_path: Path,
+    text: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_model().rename(tmp_path / "model.onnx")
     rest = "".join(
@@ -215,7 +220,10 @@ def test_check_config_ends_with_2_whatever_is_wrong(
         for key, value in (("source", '"scenes://"'), ("model", '"model.onnx"'), ("backend", '"onnxruntime-cpu"'))
         if f"{key} =" not in text
     )
-    done = call("--config", write(tmp_path, f"{text}\n{rest}"), "--check-config")
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
+    path = write(tmp_path, f"{text}\n{rest}")
+    monkeypatch.setattr(sys, "argv", ["edgeseg-camera", "--config", str(path), "--check-config"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr()
+    assert (end.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert reason in said.err
