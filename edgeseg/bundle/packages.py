@@ -110,8 +110,9 @@ def fits(path: Path, target: Target) -> bool:
 
 def _tags(target: Target) -> set[Tag]:
     interpreter = f"cp{target.python[0]}{target.python[1]}"
-    own = cpython_tags(target.python, [interpreter], target.platforms)
-    return {*own, *compatible_tags(target.python, interpreter, target.platforms)}
+    version = target.python[:2]
+    own = cpython_tags(version, [interpreter], target.platforms)
+    return {*own, *compatible_tags(version, interpreter, target.platforms)}
 
 
 def needs(packages: Iterable[Package], target: Target) -> list[Need]:
