@@ -2,17 +2,17 @@
 
 Sources
 - JetPack 6 is made from Ubuntu 22.04 and JetPack 7 from Ubuntu 24.04 (docs.nvidia.com/jetson/archives, r36.3 and
-  r38.2.1, Developer Guide, Software Architecture); these have Python 3.10.12 and glibc 2.35, and Python 3.12.3 and glibc
-  2.39 (packages.ubuntu.com, python3 and libc6 of jammy and noble). Debian 12 has Python 3.11.2 and glibc 2.36
+  r38.2.1, Developer Guide, Software Architecture); these have Python 3.10.12 and glibc 2.35, and Python 3.12.3 and
+  glibc 2.39 (packages.ubuntu.com, python3 and libc6 of jammy and noble). Debian 12 has Python 3.11.2 and glibc 2.36
   (packages.debian.org).
 - cv2 and tensorrt are JetPack's own (there is no GStreamer in the wheel's cv2): no bundle holds one. They were built
   against NumPy 1 and do not load beside NumPy 2 (github.com/NVIDIA-ISAAC-ROS/isaac_ros_common/issues/138), and so was
   NVIDIA's onnxruntime-gpu for JetPack 6 (github.com/microsoft/onnxruntime/issues/27562). Not known of JetPack 7's, but
   a module that was built against NumPy 2 loads beside 1.26 too (numpy.org, NumPy 2.0 migration guide). 1.26.4 is the
   last NumPy 1, and Ubuntu 24.04's own.
-- onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame. onnxruntime-gpu has no aarch64 wheel on
-  PyPI; NVIDIA's are at pypi.jetson-ai-lab.io (jp6/cu126): `--wheels DIR` takes them, and the CPU's is then left out.
-  1.23.2 is the last for Python 3.10.
+- onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame; 1.23.2 is the last for Python 3.10. With
+  `--wheels DIR` onnxruntime-gpu takes its place. PyPI has it for aarch64 from Python 3.11 (1.31.1, for CUDA 13: 212 MB,
+  so it is in no bundle unasked; not tried on Thor), not for 3.10: NVIDIA's is at pypi.jetson-ai-lab.io (jp6/cu126).
 - pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it. 2026.1 was compiled
   from such a bundle with CUDA 12.6's headers, Python 3.10 and NumPy 1.26.4 (x86-64); also with CUDA 13's.
 - pip: Ubuntu's python3 has none, and makes an environment with one only where python3-venv is installed.

@@ -136,7 +136,7 @@ def test_a_numpy_that_the_device_s_cv2_does_not_load_beside_is_refused(tmp_path:
 def test_nvidia_s_onnxruntime_takes_the_place_of_the_cpu_s(tmp_path: Path) -> None:
     offered = write_index(tmp_path / "offered", SIX)
     next(offered.glob("onnxruntime-*")).unlink()
-    with pytest.raises(UsageError, match="onnxruntime-gpu, of which PyPI has no aarch64 wheel"):
+    with pytest.raises(UsageError, match="needs onnxruntime-gpu, which is in no bundle unasked"):
         gathered(tmp_path / "without", offered, "onnxruntime-cuda")
     write_wheel(offered, "onnxruntime-gpu", "1.23.0", "cp310-cp310-linux_aarch64", ["numpy>=1.21.6"])
     held = gathered(tmp_path / "with", offered, "onnxruntime-cuda")
