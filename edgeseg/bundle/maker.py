@@ -139,7 +139,7 @@ class _Maker:
         own_wheel(wheels)
         backend = self._camera.backend
         packages = gather(self._target, backend, wheels, self._settings.wheels, self._notice)
-        _write_requirements(self._folder, packages, self._target, backend)
+        write_requirements(self._folder, packages, self._target, backend)
         return packages
 
     def _manifest(self, model: Path, spec: ModelSpec, packages: Mapping[str, Package]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _device_file(name: str) -> Path:
     return path
 
 
-def _write_requirements(folder: Path, packages: Mapping[str, Package], target: Target, backend: str) -> None:
+def write_requirements(folder: Path, packages: Mapping[str, Package], target: Target, backend: str) -> None:
     """Write exact versions: of what runs, and of what compiles a part of it before."""
     building = {need.name for need in build_needs(packages.values(), target)}
     running = {need.name for need in needs(packages.values(), target)} | set(wanted_packages(target, backend))

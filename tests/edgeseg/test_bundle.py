@@ -80,6 +80,7 @@ def test_the_archive_holds_all_that_the_device_needs(made: Bundle) -> None:
     ):  # fmt: skip
         assert name in files
     assert not any("cp312" in name for name in files)
+    assert "build-requirements.txt" not in files, "pycuda is a wheel here"
     assert "cp312-cp312-manylinux_2_28_aarch64.whl is not for JetPack 6" in made.done.stderr
     assert os.access(made.folder / "install.sh", os.X_OK)
     manifest = json.loads((made.folder / "manifest.json").read_text())

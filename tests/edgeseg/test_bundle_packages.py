@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from wheel_building import ROOT, build_wheel
 
 from edgeseg.bundle.fetch import gather, pip_options, wanted_packages
+from edgeseg.bundle.maker import write_requirements
 from edgeseg.bundle.own_wheel import wheel_of_installation
 from edgeseg.bundle.packages import Package, build_needs, check_packages, fits, needs, read_package
 from edgeseg.bundle.targets import FOREIGN, TARGETS, Target
@@ -86,6 +87,22 @@ def gathered(folder: Path, offered: Path, backend: str = "tensorrt") -> dict[str
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         return gather(SIX, backend, folder, offered, lambda text: None)
+
+
+def test_what_only_compiles_is_installed_before_and_apart(tmp_path: Path) -> None:
+    offered = write_index(tmp_path / "offered", SIX)
+    next(offered.glob("pycuda-*")).unlink()
+    write_source(offered, "pycuda", SIX.pins["pycuda"], ["setuptools", "wheel", "numpy>=1.24"], ["mako"])
+    write_wheel(offered, "edgeseg", "1.0", requires=["numpy"])
+    packages = {package.name: package for package in map(read_package, offered.iterdir())}
+    write_requirements(tmp_path, packages, SIX, "tensorrt")
+    building = (tmp_path / "build-requirements.txt").read_text().splitlines()
+    running = (tmp_path / "requirements.txt").read_text().splitlines()
+    assert building == [f"{name}=={SIX.pins[name]}" for name in ("numpy", "setuptools", "wheel")]
+    assert {f"{name}=={SIX.pins[name]}" for name in ("numpy", "pycuda", "mako", "pip")} | {"edgeseg==1.0"} <= set(
+        running
+    )
+    assert not [line for line in running if line.startswith(("setuptools", "wheel"))]
 
 
 @pytest.mark.parametrize(
