@@ -120,9 +120,8 @@ class _Maker:
         from edgeseg.export.tensorrt_rules import check_rules
 
         for version, faults in check_rules(onnx.load(str(model))).items():
-            if faults:
-                more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-                self._notice(f"NOTE {version} would refuse this model: {faults[0]}{more}; edgeseg inspect says all")
+            for fault in faults:
+                self._notice(f"NOTE {version} would refuse this model: {fault}")
 
     def _record(self, model: Path, spec: ModelSpec) -> None:
         source, frames = self._settings.golden, self._settings.golden_frames
