@@ -45,7 +45,7 @@ def _verify(context: click.Context, _: click.Parameter, path: Path | None) -> No
     "--wheels",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Wheels that count before the package index, such as NVIDIA's onnxruntime-gpu.",
+    help="Wheels that count before the package index, such as onnxruntime-gpu.",
 )
 @click.option(
     "--equal-pixels",

@@ -52,11 +52,11 @@ def _check(plan: CameraPlan, model: ModelFile, metrics_port: int | None) -> None
         if path and uri.startswith("record://"):
             check_new(path)
         if path:
-            _check_could_be_written(path)
+            check_could_be_written(path)
     for path in plan.files:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise UsageError(f"{path} is a folder; expected a file name")
-        _check_could_be_written(path)
+        check_could_be_written(path)
     if settings.road:
         # Without the camera's size a region in its pixels cannot be judged.
         road = settings.road if plan.source.size else replace(settings.road, region="")
@@ -66,13 +66,13 @@ def _check(plan: CameraPlan, model: ModelFile, metrics_port: int | None) -> None
         raise UsageError("--metrics-port: prometheus_client is not installed; pip install 'edgeseg[metrics]'")
 
 
-def _check_could_be_written(path: Path) -> None:
+def check_could_be_written(path: Path) -> None:
     """Raise UsageError if a file cannot be made there. Makes no folder: root's check must leave none to the service."""
     parent = path.absolute().parent
-    while not parent.exists():
+    while not os.path.exists(parent):  # unlike Path.exists, False where this user may not look
         parent = parent.parent
-    taken = path if path.exists() else parent
-    if not parent.is_dir() or not os.access(taken, os.W_OK):
+    taken = path if os.path.exists(path) else parent
+    if not os.path.isdir(parent) or not os.access(taken, os.W_OK):
         raise UsageError(f"{path}: cannot be written by this user ({taken}); choose another place, or another owner")
 
 

@@ -83,7 +83,7 @@ def _value(path: Path, key: str, value: Any, parameter: click.Parameter, context
     several = parameter.multiple
     each = value if several and isinstance(value, list) else [value]
     kinds, expected = _expected(parameter)
-    if not all(type(one) in kinds for one in each):
+    if not all(type(one) in kinds and one == one and "\0" not in str(one) for one in each):  # nan is not itself
         expected = f"{expected}, or a list of them" if several else expected
         raise UsageError(f"{path}: {key} = {value!r}; expected {expected}")
     each = [_placed(path, key, one, parameter) for one in each]
@@ -111,26 +111,24 @@ def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any
     folder = path.absolute().parent
     if key == "source":
         _refuse_secrets(path, value)
-        return value if value.isdecimal() else _placed_uri(folder, value)
+        base = glob.escape(str(folder)) if glob.has_magic(value) else str(folder)
+        return value if value.isdecimal() else _placed_uri(base, value)
     if key == "output":
-        return _placed_uri(folder, value)
+        return _placed_uri(str(folder), value)
     is_path = isinstance(parameter.type, click.Path) or key in _PATHS
-    return _joined(folder, value) if is_path else value
+    return _joined(str(folder), value) if is_path else value
 
 
-def _placed_uri(folder: Path, uri: str) -> str:
+def _placed_uri(folder: str, uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return _joined(folder, uri)
     return f"{scheme}://{_joined(folder, rest)}" if scheme in _FILE_SCHEMES else uri
 
 
-def _joined(folder: Path, text: str) -> str:
+def _joined(folder: str, text: str) -> str:
     text = os.path.expanduser(text)
-    if not text or text.startswith("/"):
-        return text
-    base = glob.escape(str(folder)) if glob.has_magic(text) else str(folder)
-    return f"{base}/{text}"  # a / at the end, which means a folder, stays
+    return text if not text or text.startswith("/") else f"{folder}/{text}"  # a / at the end, a folder's, stays
 
 
 def _refuse_secrets(path: Path, source: str) -> None:

@@ -28,8 +28,12 @@ _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def check_new(path: Path) -> None:
-    """Raise UsageError for a folder that holds something already."""
-    if path.exists() and any(path.iterdir()):
+    """Raise UsageError for a folder that holds something already, or cannot be looked into."""
+    try:
+        is_taken = path.exists() and any(path.iterdir())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be looked into ({error.strerror}); choose another folder") from error
+    if is_taken:
         raise UsageError(f"{path} is not empty; choose a new folder for each recording")
 
 

@@ -34,6 +34,8 @@ def main() -> None:
             call(base / command, "--help")
         call(base / "edgeseg", "train", "--data", "scenes:", "--out", f"{folder}/run", code=2, said="edgeseg[train]")
         call(base / "edgeseg", "doctor", code=1, said="pip install 'edgeseg[camera]'")
+        bundle = ["bundle", "--model", str(model), "--jetpack", "6", "--out", f"{folder}/b.tar.gz"]
+        call(base / "edgeseg", *bundle, code=2, said="pip install 'edgeseg[")
         camera = ["scenes://?size=128x72&frames=3", "--every-frame", "--model", str(model)]
         call(base / "edgeseg-camera", *camera, code=2, said="pip install")
         vehicle = environment(Path(folder) / "vehicle", wheel, "[camera,cpu,metrics]")

@@ -11,12 +11,19 @@ from pathlib import Path
 from edgeseg.bundle.targets import Target
 
 
-def write_wheel(folder: Path, name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> Path:
+def write_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    tag: str = "py3-none-any",
+    requires: Sequence[str] = (),
+    python: str = ">=3.10",
+) -> Path:
     """Write a wheel that holds nothing but what it needs."""
     stem = f"{name.replace('-', '_')}-{version}"
     path = folder / f"{stem}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{stem}.dist-info/METADATA", _metadata(name, version, requires))
+        archive.writestr(f"{stem}.dist-info/METADATA", _metadata(name, version, requires, python))
         archive.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         archive.writestr(f"{stem}.dist-info/RECORD", "")
     return path
@@ -47,6 +54,6 @@ def write_index(folder: Path, target: Target) -> Path:
     return folder
 
 
-def _metadata(name: str, version: str, requires: Sequence[str]) -> str:
+def _metadata(name: str, version: str, requires: Sequence[str], python: str = ">=3.10") -> str:
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
-    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {python}\n{needs}"

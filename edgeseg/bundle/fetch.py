@@ -47,7 +47,8 @@ def gather(
     held = _read(folder)
     if backend == "onnxruntime-cuda" and _GPU_RUNTIME not in held:
         raise UsageError(
-            f"backend {backend} needs {_GPU_RUNTIME}, of which PyPI has no {MACHINE} wheel; put NVIDIA's into --wheels"
+            f"backend {backend} needs {_GPU_RUNTIME}, which is in no bundle unasked; put a wheel of it for {MACHINE}, "
+            f"Python {target.python_text}, into --wheels"
         )
     for _ in range(_ROUNDS):
         lacking = _lacking(held, target, backend)

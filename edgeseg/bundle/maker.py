@@ -30,7 +30,7 @@ from edgeseg.runtime.source import hide_secrets
 from edgeseg.spec import ModelSpec
 
 FORMAT = 1
-DEVICE_FILES = ("install.sh", "edgeseg-camera@.service")
+DEVICE_FILES = ("README.md", "install.sh", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile")
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
@@ -101,6 +101,8 @@ class _Maker:
         place.parent.mkdir()
         shutil.copyfile(model.onnx, place)
         place.with_name(f"{file}.spec.json").write_text(model.spec.to_json() + "\n")
+        if open_model_file(place).spec != model.spec:
+            raise UsageError(f"{model.path}: holds a spec of its own, which counts on the device; leave --spec out")
         self._look_at(place)
         self._record(place, model.spec)
         packages = self._pack_packages()
@@ -118,9 +120,8 @@ class _Maker:
         from edgeseg.export.tensorrt_rules import check_rules
 
         for version, faults in check_rules(onnx.load(str(model))).items():
-            if faults:
-                more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-                self._notice(f"NOTE {version} would refuse this model: {faults[0]}{more}; edgeseg inspect says all")
+            for fault in faults:
+                self._notice(f"NOTE {version} would refuse this model: {fault}")
 
     def _record(self, model: Path, spec: ModelSpec) -> None:
         source, frames = self._settings.golden, self._settings.golden_frames
@@ -137,15 +138,14 @@ class _Maker:
         own_wheel(wheels)
         backend = self._camera.backend
         packages = gather(self._target, backend, wheels, self._settings.wheels, self._notice)
-        _write_requirements(self._folder, packages, self._target, backend)
+        write_requirements(self._folder, packages, self._target, backend)
         return packages
 
     def _manifest(self, model: Path, spec: ModelSpec, packages: Mapping[str, Package]) -> dict[str, Any]:
         share = self._settings.equal_pixels
-        return {
+        manifest = {
             "format": FORMAT,
-            "edgeseg": edgeseg.__version__,
-            "id": hashlib.sha256(sums(self._folder).encode()).hexdigest()[:12],
+            "edgeseg": packages["edgeseg"].version,
             "target": self._target.name,
             "python": self._target.python_text,
             "machine": MACHINE,
@@ -154,6 +154,8 @@ class _Maker:
             "limits": {"equal_pixels": EQUAL_PIXELS[spec.precision] if share is None else share},
             "packages": {name: package.version for name, package in sorted(packages.items())},
         }
+        everything = sums(self._folder) + json.dumps(manifest, sort_keys=True)
+        return {**manifest, "id": hashlib.sha256(everything.encode()).hexdigest()[:12]}
 
 
 def _device_file(name: str) -> Path:
@@ -163,7 +165,7 @@ def _device_file(name: str) -> Path:
     return path
 
 
-def _write_requirements(folder: Path, packages: Mapping[str, Package], target: Target, backend: str) -> None:
+def write_requirements(folder: Path, packages: Mapping[str, Package], target: Target, backend: str) -> None:
     """Write exact versions: of what runs, and of what compiles a part of it before."""
     building = {need.name for need in build_needs(packages.values(), target)}
     running = {need.name for need in needs(packages.values(), target)} | set(wanted_packages(target, backend))

@@ -28,6 +28,7 @@ class Package:
         name: as PEP 503 normalises it.
         version: as its file has it.
         path: the file.
+        python: the versions of Python that it is for.
         requires: what it says it needs, of whatever system.
         builds_with: what compiles it; empty for a wheel.
     """
@@ -35,6 +36,7 @@ class Package:
     name: str
     version: str
     path: Path
+    python: SpecifierSet
     requires: tuple[Requirement, ...]
     builds_with: tuple[Requirement, ...] = ()
 
@@ -60,13 +62,14 @@ def read_package(path: Path) -> Package:
         metadata, build = _wheel_texts(path) if path.suffix == ".whl" else _source_texts(path)
         head = HeaderParser().parsestr(metadata)
         name, version = str(head["Name"] or ""), str(head["Version"] or "")
+        python = SpecifierSet(str(head["Requires-Python"] or ""))
         requires = tuple(Requirement(text) for text in head.get_all("Requires-Dist", []))
         builds_with = tuple(Requirement(text) for text in build)
     except (OSError, EOFError, LookupError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise UsageError(f"{path}: no whole Python package ({error}); download it again") from error
     if not name or not version:
         raise UsageError(f"{path}: a Python package without a name or version; download it again")
-    return Package(canonicalize_name(name), version, path, requires, builds_with)
+    return Package(canonicalize_name(name), version, path, python, requires, builds_with)
 
 
 def _wheel_texts(path: Path) -> tuple[str, list[str]]:
@@ -107,8 +110,9 @@ def fits(path: Path, target: Target) -> bool:
 
 def _tags(target: Target) -> set[Tag]:
     interpreter = f"cp{target.python[0]}{target.python[1]}"
-    own = cpython_tags(target.python, [interpreter], target.platforms)
-    return {*own, *compatible_tags(target.python, interpreter, target.platforms)}
+    version = target.python[:2]
+    own = cpython_tags(version, [interpreter], target.platforms)
+    return {*own, *compatible_tags(version, interpreter, target.platforms)}
 
 
 def needs(packages: Iterable[Package], target: Target) -> list[Need]:
@@ -157,6 +161,10 @@ def check_packages(held: Mapping[str, Package], target: Target) -> None:
     """Raise UsageError unless all that packages need is there, in a version that they take, and nothing is foreign."""
     for name, package in held.items():
         refuse_foreign(name, package.path.name, target)
+        if not package.python.contains(target.markers["python_full_version"]):
+            raise UsageError(
+                f"{package.path.name} is for Python {package.python}; {target.title} has {target.python_text}"
+            )
     numpy = held.get("numpy")
     if numpy and not SpecifierSet(NUMPY).contains(numpy.version, prereleases=True):
         raise UsageError(

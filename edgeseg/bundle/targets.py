@@ -2,17 +2,19 @@
 
 Sources
 - JetPack 6 is made from Ubuntu 22.04 and JetPack 7 from Ubuntu 24.04 (docs.nvidia.com/jetson/archives, r36.3 and
-  r38.2.1, Developer Guide, Software Architecture); these have Python 3.10 and glibc 2.35, Python 3.12 and glibc 2.39
-  (packages.ubuntu.com, python3 and libc6 of jammy and noble). Debian 12: Python 3.11, glibc 2.36 (packages.debian.org).
+  r38.2.1, Developer Guide, Software Architecture); these have Python 3.10.12 and glibc 2.35, and Python 3.12.3 and
+  glibc 2.39 (packages.ubuntu.com, python3 and libc6 of jammy and noble). Debian 12 has Python 3.11.2 and glibc 2.36
+  (packages.debian.org).
 - cv2 and tensorrt are JetPack's own (there is no GStreamer in the wheel's cv2): no bundle holds one. They were built
   against NumPy 1 and do not load beside NumPy 2 (github.com/NVIDIA-ISAAC-ROS/isaac_ros_common/issues/138), and so was
   NVIDIA's onnxruntime-gpu for JetPack 6 (github.com/microsoft/onnxruntime/issues/27562). Not known of JetPack 7's, but
   a module that was built against NumPy 2 loads beside 1.26 too (numpy.org, NumPy 2.0 migration guide). 1.26.4 is the
   last NumPy 1, and Ubuntu 24.04's own.
-- onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame. onnxruntime-gpu has no aarch64 wheel on
-  PyPI; NVIDIA's are at pypi.jetson-ai-lab.io (jp6/cu126): `--wheels DIR` takes them, and the CPU's is then left out.
-  1.23.2 is the last for Python 3.10.
-- pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it.
+- onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame; 1.23.2 is the last for Python 3.10. With
+  `--wheels DIR` onnxruntime-gpu takes its place. PyPI has it for aarch64 from Python 3.11 (1.31.1, for CUDA 13: 212 MB,
+  so it is in no bundle unasked; not tried on Thor), not for 3.10: NVIDIA's is at pypi.jetson-ai-lab.io (jp6/cu126).
+- pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it. 2026.1 was compiled
+  from such a bundle with CUDA 12.6's headers, Python 3.10 and NumPy 1.26.4 (x86-64); also with CUDA 13's.
 - pip: Ubuntu's python3 has none, and makes an environment with one only where python3-venv is installed.
 - The other versions are those of constraints.txt, which were tested together; a test holds the two against each other.
 """
@@ -63,7 +65,7 @@ class Target:
     Attributes:
         name: in the manifest, and what install.sh looks at.
         title: for people.
-        python: of its system, major and minor.
+        python: of its system.
         glibc: of its system.
         wanted: packages beside edgeseg; what they need in turn follows.
         sources: those of them that come as source and are compiled on the device.
@@ -73,7 +75,7 @@ class Target:
 
     name: str
     title: str
-    python: tuple[int, int]
+    python: tuple[int, int, int]
     glibc: tuple[int, int]
     wanted: tuple[str, ...]
     sources: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ class Target:
 
     @property
     def python_text(self) -> str:
+        """Major and minor version."""
         return f"{self.python[0]}.{self.python[1]}"
 
     @property
@@ -100,16 +103,17 @@ class Target:
     @property
     def markers(self) -> dict[str, str]:
         """What environment markers of requirements are judged by (packaging.python.org, dependency specifiers)."""
+        full = ".".join(map(str, self.python))
         return {
             "implementation_name": "cpython",
-            "implementation_version": f"{self.python_text}.0",
+            "implementation_version": full,
             "os_name": "posix",
             "platform_machine": MACHINE,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",
             "platform_version": "",
-            "python_full_version": f"{self.python_text}.0",
+            "python_full_version": full,
             "python_version": self.python_text,
             "sys_platform": "linux",
             "extra": "",
@@ -118,10 +122,10 @@ class Target:
 
 _COMPILED = ("pycuda",)
 TARGETS = {
-    "6": Target("jetpack6", "JetPack 6", (3, 10), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED),
-    "7": Target("jetpack7", "JetPack 7", (3, 12), (2, 39), (*_DEVICE, *_COMPILED), _COMPILED),
+    "6": Target("jetpack6", "JetPack 6", (3, 10, 12), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED),
+    "7": Target("jetpack7", "JetPack 7", (3, 12, 3), (2, 39), (*_DEVICE, *_COMPILED), _COMPILED),
     "debian12": Target(
-        "debian12", "Debian 12", (3, 11), (2, 36), _DEVICE, backend="onnxruntime-cpu", camera="scenes://"
+        "debian12", "Debian 12", (3, 11, 2), (2, 36), _DEVICE, backend="onnxruntime-cpu", camera="scenes://"
     ),
 }
 """By what `--jetpack` says."""

@@ -11,21 +11,28 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import onnx
 import pytest
-from conftest import write_colour_model
+from conftest import COLOUR_SPEC, colour_network, write_colour_model
 from package_files import write_index, write_wheel
 from small_disk import small_disk
 
 from edgeseg.bundle.archive import SUMS, files_of, pack, sums, verify
 from edgeseg.bundle.camera_settings import camera_settings
-from edgeseg.bundle.maker import make_bundle
+from edgeseg.bundle.maker import Made, make_bundle
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
 from edgeseg.errors import ModelError, SourceError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime.frame_recording import Recording
+from edgeseg.runtime.model_file import open_model_file
+from edgeseg.spec import ModelSpec
 
 SIX = TARGETS["6"]
 
@@ -42,35 +49,38 @@ class Bundle:
         self.wheels = write_index(folder / "wheels", SIX)
         write_wheel(self.wheels, "numpy", "1.26.4", "cp312-cp312-manylinux_2_28_aarch64")
         self.path = folder / "bundle.tar.gz"
-        self.done = self.make(self.path)
+        self.done = bundle(
+            "--model", self.model, "--jetpack", 6, "--out", self.path, "--wheels", self.wheels, "--golden-frames", 3
+        )  # fmt: skip
+        assert self.done.returncode == 0, self.done.stderr
         with tarfile.open(self.path) as archive:
             archive.extractall(folder / "unpacked", filter="data")
         (self.folder,) = (folder / "unpacked").iterdir()
 
-    def make(self, path: Path, *more: object) -> subprocess.CompletedProcess[str]:
-        return bundle(
-            "--model", self.model, "--jetpack", 6, "--out", path, "--wheels", self.wheels, "--golden-frames", 3, *more
-        )  # fmt: skip
+    def make(self, path: Path, **settings: Any) -> Made:
+        """Make another in this process."""
+        chosen = BundleSettings(SIX, wheels=self.wheels, golden_frames=3, **settings)
+        return make_bundle(self.model, path, chosen, lambda text: None)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    found = Bundle(tmp_path_factory.mktemp("bundle"))
-    assert found.done.returncode == 0, found.done.stderr
-    return found
+    return Bundle(tmp_path_factory.mktemp("bundle"))
 
 
 def test_the_archive_holds_all_that_the_device_needs(made: Bundle) -> None:
     assert made.folder.name.endswith("-my_colours")
     files = files_of(made.folder)
     for name in (
-        "install.sh", "edgeseg-camera@.service", "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml",
+        "install.sh", "edgeseg-camera@.service", "README.md", "benchmark.sh", "Dockerfile",
+        "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml",
         "model/my_colours.onnx", "model/my_colours.onnx.spec.json", "golden/records.jsonl", "golden/recording.json",
         "golden/frames/00000002.png", "golden/masks/00000002.png", "wheels/tomli-2.5.0-py3-none-any.whl",
         "wheels/numpy-1.26.4-cp310-cp310-manylinux_2_28_aarch64.whl",
     ):  # fmt: skip
         assert name in files
     assert not any("cp312" in name for name in files)
+    assert "build-requirements.txt" not in files, "pycuda is a wheel here"
     assert "cp312-cp312-manylinux_2_28_aarch64.whl is not for JetPack 6" in made.done.stderr
     assert os.access(made.folder / "install.sh", os.X_OK)
     manifest = json.loads((made.folder / "manifest.json").read_text())
@@ -117,8 +127,7 @@ def test_the_settings_are_those_of_a_camera(made: Bundle) -> None:
 
 def test_equal_input_gives_equal_bytes(made: Bundle, tmp_path: Path) -> None:
     again = tmp_path / "again.tar.gz"
-    done = made.make(again)
-    assert done.returncode == 0, done.stderr
+    made.make(again)
     assert again.read_bytes() == made.path.read_bytes()
 
 
@@ -162,11 +171,48 @@ def test_a_damaged_archive_is_refused(made: Bundle, tmp_path: Path, share: float
         assert done is None or (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_golden_masks_of_one_class_and_a_graph_that_tensorrt_refuses_are_said(tmp_path: Path) -> None:
+    model, blue, said = write_colour_model(tmp_path / "m.onnx"), tmp_path / "blue", list[str]()
+    graph = onnx.load(str(model))
+    graph.opset_import[0].version = 21
+    onnx.save(graph, str(model))
+    blue.mkdir()
+    cv2.imwrite(str(blue / "1.png"), np.full((72, 128, 3), (200, 20, 20), np.uint8))
+    settings = BundleSettings(SIX, golden=str(blue), wheels=tmp_path / "blue")
+    with pytest.raises(UsageError, match=r"holds no \.whl file"):
+        make_bundle(model, tmp_path / "b.tar.gz", settings, said.append)
+    assert any(text.startswith("NOTE TensorRT 10.3 would refuse this model: ") for text in said), said
+    assert any("show one class alone" in text for text in said), said
+
+
+def test_a_spec_that_would_not_count_on_the_device_is_refused(made: Bundle, tmp_path: Path) -> None:
+    spec = ModelSpec.read(made.folder / "model" / "my_colours.onnx.spec.json")
+    (tmp_path / "spec.json").write_text(replace(spec, name="other").to_json())
+    settings = BundleSettings(SIX, spec=tmp_path / "spec.json")
+    with pytest.raises(UsageError, match="holds a spec of its own"):
+        make_bundle(made.model, tmp_path / "b.tar.gz", settings, lambda text: None)
+
+
+def test_a_model_from_elsewhere_brings_its_spec(made: Bundle, tmp_path: Path) -> None:
+    size = Size(32, 64)
+    spec = replace(COLOUR_SPEC, camera_size=None)
+    onnx.save(colour_network(spec), str(tmp_path / "foreign.onnx"))
+    (tmp_path / "spec.json").write_text(spec.to_json())
+    settings = BundleSettings(SIX, golden_frames=1, spec=tmp_path / "spec.json", wheels=made.wheels)
+    out = tmp_path / "b.tar.gz"
+    made_too = make_bundle(tmp_path / "foreign.onnx", out, settings, lambda text: None)
+    with tarfile.open(out) as archive:
+        archive.extractall(tmp_path, filter="data")
+    model = tmp_path / made_too.folder / "model" / "model.onnx"  # the link that install.sh makes
+    model.symlink_to("foreign.onnx")
+    assert open_model_file(model).spec == spec
+    assert Recording.read(tmp_path / made_too.folder / "golden").spec.input_size == size
+
+
 def test_own_settings_go_in_and_say_what_runs(made: Bundle, tmp_path: Path) -> None:
     settings, out = tmp_path / "front.toml", tmp_path / "cpu.tar.gz"
     settings.write_text('# the front camera\nsource = "v4l2:///dev/video0"\nbackend = "onnxruntime-cpu"\n')
-    done = made.make(out, "--settings", settings, "--equal-pixels", 0.98)
-    assert done.returncode == 0, done.stderr
+    made.make(out, camera=settings, equal_pixels=0.98)
     with tarfile.open(out) as archive:
         texts = {
             name: archive.extractfile(f"{made.folder.name}/{name}").read().decode()  # type: ignore[union-attr]
@@ -177,6 +223,7 @@ def test_own_settings_go_in_and_say_what_runs(made: Bundle, tmp_path: Path) -> N
     assert "".join(rest) == settings.read_text()
     manifest = json.loads(texts["manifest.json"])
     assert (manifest["backend"], manifest["limits"]) == ("onnxruntime-cpu", {"equal_pixels": 0.98})
+    assert manifest["id"] != json.loads((made.folder / "manifest.json").read_text())["id"]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +266,8 @@ def test_a_full_disk_leaves_the_earlier_bundle(made: Bundle, tmp_path: Path) -> 
         out = tmp_path / "disk" / "bundle.tar.gz"
         out.write_bytes(b"an earlier bundle")
         (tmp_path / "disk" / "full").write_bytes(bytes(900_000))
-        done = made.make(out)
-        assert (done.returncode, "No space left" in done.stderr.splitlines()[-1]) == (2, True), done.stderr
+        with pytest.raises(UsageError, match="No space left"):
+            made.make(out)
         assert sorted(path.name for path in out.parent.iterdir()) == ["bundle.tar.gz", "full"]
         assert out.read_bytes() == b"an earlier bundle"
 

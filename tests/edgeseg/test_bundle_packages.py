@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from package_files import write_index, write_source, write_wheel
@@ -19,10 +20,12 @@ from packaging.utils import canonicalize_name
 from wheel_building import ROOT, build_wheel
 
 from edgeseg.bundle.fetch import gather, pip_options, wanted_packages
+from edgeseg.bundle.maker import write_requirements
 from edgeseg.bundle.own_wheel import wheel_of_installation
 from edgeseg.bundle.packages import Package, build_needs, check_packages, fits, needs, read_package
 from edgeseg.bundle.targets import FOREIGN, TARGETS, Target
 from edgeseg.errors import UsageError
+from edgeseg.toml_files import parse_toml
 
 SIX, SEVEN, DEBIAN = TARGETS["6"], TARGETS["7"], TARGETS["debian12"]
 BY_NAME = pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
@@ -86,6 +89,22 @@ def gathered(folder: Path, offered: Path, backend: str = "tensorrt") -> dict[str
         return gather(SIX, backend, folder, offered, lambda text: None)
 
 
+def test_what_only_compiles_is_installed_before_and_apart(tmp_path: Path) -> None:
+    offered = write_index(tmp_path / "offered", SIX)
+    next(offered.glob("pycuda-*")).unlink()
+    write_source(offered, "pycuda", SIX.pins["pycuda"], ["setuptools", "wheel", "numpy>=1.24"], ["mako"])
+    write_wheel(offered, "edgeseg", "1.0", requires=["numpy"])
+    packages = {package.name: package for package in map(read_package, offered.iterdir())}
+    write_requirements(tmp_path, packages, SIX, "tensorrt")
+    building = (tmp_path / "build-requirements.txt").read_text().splitlines()
+    running = (tmp_path / "requirements.txt").read_text().splitlines()
+    assert building == [f"{name}=={SIX.pins[name]}" for name in ("numpy", "setuptools", "wheel")]
+    assert {f"{name}=={SIX.pins[name]}" for name in ("numpy", "pycuda", "mako", "pip")} | {"edgeseg==1.0"} <= set(
+        running
+    )
+    assert not [line for line in running if line.startswith(("setuptools", "wheel"))]
+
+
 @pytest.mark.parametrize(
     ("add", "reason"),
     [
@@ -98,11 +117,23 @@ def gathered(folder: Path, offered: Path, backend: str = "tensorrt") -> dict[str
         (lambda folder: write_wheel(folder, "onnxruntime-gpu", "1.23.0"), "overwrite each other"),
         (lambda folder: write_wheel(folder, "click", "8.4.0"), "are one package"),
         (lambda folder: write_wheel(folder, "tools", "1", requires=["click<8"]), "needs click<8, the bundle has 8.5.1"),
+        (lambda folder: write_wheel(folder, "tools", "1", python=">=3.11"), "is for Python >=3.11; JetPack 6 has 3.10"),
         (lambda folder: write_wheel(folder, "tools", "1", requires=["none-such"]), "pip download: .*none-such"),
         (lambda folder: (folder / "x-1-py3-none-any.whl").write_bytes(b"half"), "no whole Python package"),
         (lambda folder: (folder / "x.whl").write_bytes(b"half"), "expected NAME-VERSION"),
     ],
-    ids=["opencv", "needs-opencv", "tensorrt", "two-runtimes", "twice", "conflict", "unknown", "half", "name"],
+    ids=[
+        "opencv",
+        "needs-opencv",
+        "tensorrt",
+        "two-runtimes",
+        "twice",
+        "conflict",
+        "python",
+        "unknown",
+        "half",
+        "name",
+    ],
 )
 def test_packages_that_must_not_go_in_are_refused(tmp_path: Path, add: Callable[[Path], object], reason: str) -> None:
     offered = write_index(tmp_path / "offered", SIX)
@@ -122,7 +153,7 @@ def test_a_numpy_that_the_device_s_cv2_does_not_load_beside_is_refused(tmp_path:
 def test_nvidia_s_onnxruntime_takes_the_place_of_the_cpu_s(tmp_path: Path) -> None:
     offered = write_index(tmp_path / "offered", SIX)
     next(offered.glob("onnxruntime-*")).unlink()
-    with pytest.raises(UsageError, match="onnxruntime-gpu, of which PyPI has no aarch64 wheel"):
+    with pytest.raises(UsageError, match="needs onnxruntime-gpu, which is in no bundle unasked"):
         gathered(tmp_path / "without", offered, "onnxruntime-cuda")
     write_wheel(offered, "onnxruntime-gpu", "1.23.0", "cp310-cp310-linux_aarch64", ["numpy>=1.21.6"])
     held = gathered(tmp_path / "with", offered, "onnxruntime-cuda")
@@ -150,13 +181,17 @@ def test_the_table_has_the_versions_that_were_tested_together(target: Target) ->
     assert {name: target.pins[name] for name in shared} == {name: tested[name] for name in shared}
 
 
-def resolve(target: Target, folder: Path) -> dict[str, dict[str, object]]:
-    """Have pip resolve the table's wheels for the device; skip where no package index answers."""
+def resolve(target: Target, folder: Path) -> dict[str, dict[str, Any]]:
+    """Have pip resolve the table's wheels for the device; skip where no package index answers.
+
+    Versions of Python are left to `check_packages`: older versions of pip install judge them by their own, as markers.
+    """
     pins = [f"{name}=={version}" for name, version in target.pins.items() if name not in target.sources]
     report = folder / "report.json"
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "0", "--timeout", "10", "install",
-         "--dry-run", "--ignore-installed", "--target", str(folder / "none"), "--report", str(report), "--quiet",
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "install",
+         "--dry-run", "--ignore-installed", "--ignore-requires-python",
+         "--target", str(folder / "none"), "--report", str(report),
          "--only-binary", ":all:", *pip_options(target), *pins],
         capture_output=True, text=True,
     )  # fmt: skip
@@ -172,20 +207,18 @@ def resolve(target: Target, folder: Path) -> dict[str, dict[str, object]]:
 def test_pip_resolves_every_wheel_for_the_device_and_they_are_all_in_the_table(target: Target, tmp_path: Path) -> None:
     found = resolve(target, tmp_path)
     assert not [name for name in found if name.startswith(FOREIGN)]
-    assert {name: each["metadata"]["version"] for name, each in found.items()} == {  # type: ignore[index]
+    assert {name: each["metadata"]["version"] for name, each in found.items()} == {
         name: version for name, version in target.pins.items() if name not in target.sources
     }
     held = []
     for name, each in found.items():
-        wheel = each["download_info"]["url"].rpartition("/")[2]  # type: ignore[index]
+        wheel = each["download_info"]["url"].rpartition("/")[2]
         assert fits(Path(wheel), target), wheel
-        requires = each["metadata"].get("requires_dist", [])  # type: ignore[attr-defined]
-        held.append(read_package(write_wheel(tmp_path, name, target.pins[name], requires=requires)))
+        requires, python = (each["metadata"].get(key, "") for key in ("requires_dist", "requires_python"))
+        held.append(read_package(write_wheel(tmp_path, name, target.pins[name], requires=requires, python=python)))
     # pip's own judgement of markers is that of this Python: the device's must hold too.
-    own = metadata.requires("edgeseg") or []
-    held.append(
-        read_package(write_wheel(tmp_path, "edgeseg", "1", requires=[each for each in own if "extra" not in each]))
-    )
+    own = parse_toml((ROOT / "pyproject.toml").read_text(), "pyproject.toml", "")["project"]["dependencies"]
+    held.append(read_package(write_wheel(tmp_path, "edgeseg", "1", requires=own)))
     for name in target.sources:
         held.append(read_package(write_wheel(tmp_path, name, target.pins[name])))
     check_packages({package.name: package for package in held}, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.cli import camera
+from edgeseg.runtime.cli import camera, main
 from edgeseg.runtime.config_file import keys
 
 WriteModel = Callable[..., Path]
@@ -98,7 +99,7 @@ def test_what_is_typed_counts_before_the_file(tmp_path: Path) -> None:
         ("source", "pictures/*.png", "{}/pictures/*.png"), ("source", "csi://0", "csi://0"),
         ("source", "rtsp://camera/1", "rtsp://camera/1"), ("source", "gst://videotestsrc", "gst://videotestsrc"),
         ("source", "0", "0"), ("source", "/drive.mp4", "/drive.mp4"),
-        ("output", "masks/", "{}/masks/"), ("output", "file://o.mkv", "file://{}/o.mkv"),
+        ("output", "masks/", "{}/masks/"), ("output", "masks[1]/", "{}/masks[1]/"), ("output", "file://o.mkv", "file://{}/o.mkv"),
         ("output", "unix://m.sock", "unix://{}/m.sock"), ("output", "display://", "display://"),
         ("record", "drive", "{}/drive"), ("stats", "s.jsonl", "{}/s.jsonl"), ("spec", "s.json", "{}/s.json"),
         ("source-credentials", "secret", "{}/secret"), ("road-bonnet", "../b.png", "{}/../b.png"),
@@ -133,6 +134,7 @@ def test_a_glob_in_the_file_is_not_led_astray_by_the_name_of_its_folder(tmp_path
         ('loop = "no"', "loop = 'no'; expected true or false"), ("loop = 1", "expected true or false"),
         ("model = 3", "expected a text in quotes"), ('deadline-ms = "fast"', "expected a number"),
         ("deadline-ms = 1\ndeadline_ms = 2", "deadline-ms is there twice"),
+        ("seconds = nan", "seconds = nan; expected a number"), ('stats = "a\\u0000b"', "expected a text in quotes"),
         ("output = [1]", "expected a text in quotes, or a list of them"),
         ('source-size = "big"', "source-size = 'big'"), ('backend = "tensorflow"', "backend = 'tensorflow'"),
         ('source = "rtsp://me:word@camera/1"', "source holds a user's name or password"),
@@ -173,6 +175,35 @@ def test_a_camera_runs_by_a_file_alone(write_model: WriteModel, tmp_path: Path) 
     assert (tmp_path / "summary.json").is_file()
 
 
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from edgeseg.errors import UsageError
+from edgeseg.runtime.check_config import check_could_be_written
+from edgeseg.runtime.frame_recording import check_new
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+for check in (check_could_be_written, check_new):
+    try:
+        check(Path(sys.argv[1]))
+        sys.exit(f"{check.__name__} has found nothing")
+    except UsageError as error:
+        assert "cannot be" in str(error), error
+check_could_be_written(Path("/tmp/new-folder/file"))
+"""
+
+
+def test_what_this_user_may_not_even_look_at_cannot_be_written(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user takes root")
+    closed = tmp_path / "closed"
+    (closed / "within").mkdir(parents=True)
+    closed.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(closed / "within" / "drive")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_check_config_says_what_would_be_done_and_does_nothing(write_model: WriteModel, tmp_path: Path) -> None:
     model = write_model()
     path = write(
@@ -207,7 +238,12 @@ def test_check_config_says_what_would_be_done_and_does_nothing(write_model: Writ
     ],
 )
 def test_check_config_ends_with_2_whatever_is_wrong(
-    write_model: WriteModel, tmp_path: Path, text: str, reason: str
+    write_model: WriteModel,
+    tmp_path: Path,
+    text: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_model().rename(tmp_path / "model.onnx")
     rest = "".join(
@@ -215,7 +251,10 @@ def test_check_config_ends_with_2_whatever_is_wrong(
         for key, value in (("source", '"scenes://"'), ("model", '"model.onnx"'), ("backend", '"onnxruntime-cpu"'))
         if f"{key} =" not in text
     )
-    done = call("--config", write(tmp_path, f"{text}\n{rest}"), "--check-config")
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert reason in done.stderr
-    assert done.stderr.count("\n") == 1
+    path = write(tmp_path, f"{text}\n{rest}")
+    monkeypatch.setattr(sys, "argv", ["edgeseg-camera", "--config", str(path), "--check-config"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr()
+    assert (end.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert reason in said.err
