@@ -25,7 +25,7 @@ from edgeseg.toml_files import parse_toml
 PATH = click.Path(path_type=Path)
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
 _FILE_SCHEMES = ("", "file", "unix", "record")
-_USER_IN_ADDRESS = re.compile(r"(?i)(rtsps?|https?)://[^/\s?]*@")
+_SECRETS = re.compile(r"(?i)(?<!file)://[^/\s?]*@|\buser-pw\s*=")  # anywhere: a pipeline has its addresses inside
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,8 +132,8 @@ def _joined(folder: str, text: str) -> str:
 
 
 def _refuse_secrets(path: Path, source: str) -> None:
-    if _USER_IN_ADDRESS.match(source):
+    if _SECRETS.search(source):
         raise UsageError(
             f"{path}: source holds a user's name or password, which all who may read the file would see; write "
-            "USER:PASSWORD into a file of its own and name that by source-credentials"
+            "USER:PASSWORD into a file of its own and name that by source-credentials, of rtsp:// and http://"
         )

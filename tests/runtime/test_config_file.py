@@ -98,6 +98,8 @@ def test_what_is_typed_counts_before_the_file(tmp_path: Path) -> None:
         ("source", "drive.mp4", "{}/drive.mp4"), ("source", "file://drive.mp4", "file://{}/drive.mp4"),
         ("source", "pictures/*.png", "{}/pictures/*.png"), ("source", "csi://0", "csi://0"),
         ("source", "rtsp://camera/1", "rtsp://camera/1"), ("source", "gst://videotestsrc", "gst://videotestsrc"),
+        ("source", "file://a@b.mp4", "file://{}/a@b.mp4"),
+        ("source", "gst://filesrc location=/a@b", "gst://filesrc location=/a@b"),
         ("source", "0", "0"), ("source", "/drive.mp4", "/drive.mp4"),
         ("output", "masks/", "{}/masks/"), ("output", "masks[1]/", "{}/masks[1]/"), ("output", "file://o.mkv", "file://{}/o.mkv"),
         ("output", "unix://m.sock", "unix://{}/m.sock"), ("output", "display://", "display://"),
@@ -137,7 +139,15 @@ def test_a_glob_in_the_file_is_not_led_astray_by_the_name_of_its_folder(tmp_path
         ("seconds = nan", "seconds = nan; expected a number"), ('stats = "a\\u0000b"', "expected a text in quotes"),
         ("output = [1]", "expected a text in quotes, or a list of them"),
         ('source-size = "big"', "source-size = 'big'"), ('backend = "tensorflow"', "backend = 'tensorflow'"),
-        ('source = "rtsp://me:word@camera/1"', "source holds a user's name or password"),
+        *(
+            (f"source = '{secret}'", "source holds a user's name or password")
+            for secret in (
+                "rtsp://me:word@camera/1", "HTTPS://me:word@camera/1",
+                "gst://rtspsrc location=rtsp://me:word@camera/1 ! appsink",
+                "gst://rtspsrc location=rtsp://camera/1 user-id=me user-pw=me:word ! appsink",
+                'gst://uridecodebin uri="srt://me:word@camera:9000" ! appsink',
+            )
+        ),
         ("frames", "not TOML"),
     ],
 )  # fmt: skip
