@@ -5,7 +5,8 @@ model = "model.onnx"            # beside this file: relative paths are relative 
 deadline-ms = 100               # any option by its name, with - or _
 output = ["file://drive.mkv"]   # one that may be given several times: a list, or one text
 
-What is typed on the command line counts before the file.
+Relative outputs are relative to $STATE_DIRECTORY where systemd has set it (StateDirectory= of a service): /etc, where
+the file lies, can only be read there. What is typed on the command line counts before the file.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from edgeseg.toml_files import parse_toml
 
 PATH = click.Path(path_type=Path)
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
+_WRITTEN = ("output", "record", "stats", "summary")
 _FILE_SCHEMES = ("", "file", "unix", "record")
 _SECRETS = re.compile(r"(?i)(?<!file)://[^/\s?]*@|\buser-pw\s*=")  # anywhere: a pipeline has its addresses inside
 
@@ -107,8 +109,8 @@ def _expected(parameter: click.Parameter) -> tuple[tuple[type, ...], str]:
 
 
 def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
-    """Return a value with the paths in it relative to the file's folder."""
-    folder = path.absolute().parent
+    """Return a value with the paths in it relative to the file's folder, or to a service's for what it writes."""
+    folder = (_state_folder() if key in _WRITTEN else None) or path.absolute().parent
     if key == "source":
         _refuse_secrets(path, value)
         base = glob.escape(str(folder)) if glob.has_magic(value) else str(folder)
@@ -117,6 +119,12 @@ def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any
         return _placed_uri(str(folder), value)
     is_path = isinstance(parameter.type, click.Path) or key in _PATHS
     return _joined(str(folder), value) if is_path else value
+
+
+def _state_folder() -> Path | None:
+    """Return the first of the folders that systemd has made for a service (systemd.exec(5))."""
+    first = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(first) if first.startswith("/") else None
 
 
 def _placed_uri(folder: str, uri: str) -> str:

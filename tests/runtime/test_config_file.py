@@ -92,6 +92,12 @@ def test_what_is_typed_counts_before_the_file(tmp_path: Path) -> None:
     assert parsed("--config", path, "--model", "other.onnx")["model"] == Path("other.onnx")
 
 
+@pytest.fixture(autouse=True)
+def _no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run in a service themselves."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -165,6 +171,25 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     for name, reason in (("none.toml", "No such file"), ("latin.toml", "not UTF-8"), (".", "Is a directory")):
         with pytest.raises(UsageError, match=reason):
             parsed("--config", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("output", "drive.mkv", "/var/lib/front/drive.mkv"), ("output", "unix://m.sock", "unix:///var/lib/front/m.sock"),
+        ("output", "/mnt/drive.mkv", "/mnt/drive.mkv"), ("record", "drive", "/var/lib/front/drive"),
+        ("stats", "s.jsonl", "/var/lib/front/s.jsonl"), ("summary", "s.json", "/var/lib/front/s.json"),
+        ("spec", "s.json", "{}/s.json"), ("source-credentials", "secret", "{}/secret"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("folders", ["/var/lib/front", "/var/lib/front:/var/lib/second"])
+def test_what_a_service_writes_is_relative_to_the_folder_that_systemd_made_for_it(
+    tmp_path: Path, key: str, value: str, expected: str, folders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", folders)
+    found = parsed("--config", write(tmp_path, f'{key} = "{value}"\n'), "scenes://", "--model", "m.onnx")
+    value = found[keys(camera)[key].name]
+    assert str(value[0] if isinstance(value, tuple) else value) == expected.format(tmp_path)
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:
