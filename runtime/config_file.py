@@ -43,6 +43,11 @@ def _take(context: click.Context, _: click.Parameter, path: Path | None) -> None
         context.default_map = read_config(path, context)
 
 
+def is_by_file() -> bool:
+    """Return whether the command that runs has got --config."""
+    return click.get_current_context().default_map is not None
+
+
 def read_config(path: Path, context: click.Context) -> dict[str, Any]:
     """Return the values of a settings file by parameter, as click's `default_map` takes them.
 

@@ -269,7 +269,7 @@ def test_check_config_says_what_would_be_done_and_does_nothing(write_model: Writ
         ('output = "model.onnx/overlay.mkv"', "cannot be written"),
         ('stats = "model.onnx"', "a place of its own"),
         ('backend = "onnxruntime-cuda"', "no engine works here"),
-        ('output = "record://."', "is not empty"),
+        ('output = "record://model.onnx"', "is an input"),
     ],
 )
 def test_check_config_ends_with_2_whatever_is_wrong(
