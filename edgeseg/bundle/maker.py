@@ -120,7 +120,7 @@ class _Maker:
         from edgeseg.export.tensorrt_rules import check_rules
 
         for version, faults in check_rules(onnx.load(str(model))).items():
-            for fault in faults:
+            for fault in faults if version in self._target.parsers else ():
                 self._notice(f"NOTE {version} would refuse this model: {fault}")
 
     def _record(self, model: Path, spec: ModelSpec) -> None:

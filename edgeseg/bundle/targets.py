@@ -71,6 +71,7 @@ class Target:
         sources: those of them that come as source and are compiled on the device.
         backend: what runs the model there, and is tested.
         camera: the source in the settings that a bundle brings.
+        parsers: those of the export's rules that it has, or the last before it (edgeseg.export.tensorrt_rules).
     """
 
     name: str
@@ -81,6 +82,7 @@ class Target:
     sources: tuple[str, ...] = ()
     backend: str = "tensorrt"
     camera: str = "csi://0"
+    parsers: tuple[str, ...] = ("TensorRT 10.3",)
 
     @property
     def pins(self) -> Mapping[str, str]:
@@ -121,8 +123,9 @@ class Target:
 
 
 _COMPILED = ("pycuda",)
+_JETPACK_6 = ("TensorRT 8.6", "TensorRT 10.3")  # 6.0; 6.1 and 6.2
 TARGETS = {
-    "6": Target("jetpack6", "JetPack 6", (3, 10, 12), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED),
+    "6": Target("jetpack6", "JetPack 6", (3, 10, 12), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED, parsers=_JETPACK_6),
     "7": Target("jetpack7", "JetPack 7", (3, 12, 3), (2, 39), (*_DEVICE, *_COMPILED), _COMPILED),
     "debian12": Target(
         "debian12", "Debian 12", (3, 11, 2), (2, 36), _DEVICE, backend="onnxruntime-cpu", camera="scenes://"

@@ -25,6 +25,7 @@ from edgeseg.bundle.own_wheel import wheel_of_installation
 from edgeseg.bundle.packages import Package, build_needs, check_packages, fits, needs, read_package
 from edgeseg.bundle.targets import FOREIGN, TARGETS, Target
 from edgeseg.errors import UsageError
+from edgeseg.export.tensorrt_rules import VERSIONS
 from edgeseg.toml_files import parse_toml
 
 SIX, SEVEN, DEBIAN = TARGETS["6"], TARGETS["7"], TARGETS["debian12"]
@@ -166,6 +167,10 @@ def test_nothing_is_compiled_for_the_cpu_alone(tmp_path: Path) -> None:
     for name in ("pycuda", "pytools", "setuptools"):
         next(offered.glob(f"{name}-*")).unlink()
     assert "pycuda" not in gathered(tmp_path / "wheels", offered, "onnxruntime-cpu")
+
+
+def test_the_parsers_of_a_device_are_those_of_the_export_s_rules() -> None:
+    assert {name for target in TARGETS.values() for name in target.parsers} <= {version.name for version in VERSIONS}
 
 
 @BY_NAME
