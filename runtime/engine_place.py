@@ -16,13 +16,13 @@ def engine_place(onnx: Path, key: EngineKey) -> Path:
 
     Beside it where it can be built there, and where the one that is there holds: a model that is installed by root is
     read by a service, whose engine must not stay stale for ever once TensorRT was updated. In the cache the name holds
-    the key's hash, since models of one name meet there.
+    the model's hash and TF32, since models of one name, and cameras of other settings, meet there.
     """
     beside = onnx.with_suffix(".engine")
     if _can_be_replaced(beside) or why_stale(beside, key) is None:
         return beside
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "edgeseg" / f"{onnx.stem}-{key.onnx_sha256[:16]}.engine"
+    return cache / "edgeseg" / f"{onnx.stem}-{key.onnx_sha256[:16]}{'-tf32' if key.tf32 else ''}.engine"
 
 
 def _can_be_replaced(path: Path) -> bool:

@@ -94,8 +94,10 @@ def test_an_engine_lies_beside_its_model_or_in_the_cache(tmp_path: Path, monkeyp
     engine.write_bytes(b"an engine")
     engine.with_name("model.engine.json").write_text(EngineCard(key, file_sha256(engine), COLOUR_SPEC).to_json())
     assert engine_place(tmp_path / "model.onnx", key) == engine  # one that came with the model is used
-    newer = dataclasses.replace(key, version="10.7.0")
-    assert engine_place(tmp_path / "model.onnx", newer) == tmp_path / "cache/edgeseg/model-abababababababab.engine"
+    for change, name in (({"version": "10.7.0"}, ""), ({"tf32": True}, "-tf32")):
+        other = dataclasses.replace(key, **change)
+        place = engine_place(tmp_path / "model.onnx", other)
+        assert place == tmp_path / f"cache/edgeseg/model-abababababababab{name}.engine"
 
 
 def test_the_class_of_each_backend_has_its_name() -> None:
