@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from edgeseg.runtime.bundled_model import model_for
 from edgeseg.runtime.engine_options import take_engine_settings
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.loop import LoopSettings
+from edgeseg.runtime.recording_places import beside_earlier
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.sinks import VIDEO_SUFFIXES, check_distinct, sink_path
 from edgeseg.runtime.source import Source, SourceOptions
@@ -29,6 +30,7 @@ class CameraPlan:
         engine: how it is run.
         settings: of the loop.
         summary: file for the summary, or None.
+        remarks: what the user is to know, a line each.
     """
 
     source: Source
@@ -36,6 +38,7 @@ class CameraPlan:
     engine: EngineSettings
     settings: LoopSettings
     summary: Path | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -48,8 +51,12 @@ class CameraPlan:
             check_writable(path)
 
 
-def camera_plan(options: dict[str, Any]) -> CameraPlan:
+def camera_plan(options: dict[str, Any], keep_recordings: bool = False) -> CameraPlan:
     """Read the options of `edgeseg-camera` that say what to stream, how and where to.
+
+    Args:
+        options: by the names of the command's parameters.
+        keep_recordings: a recording of an earlier run is left, and the new one gets a dated place beside it.
 
     Raises:
         UsageError: options that make no sense, alone or together.
@@ -68,7 +75,18 @@ def camera_plan(options: dict[str, Any]) -> CameraPlan:
     engine = take_engine_settings(options)
     plan = CameraPlan(source, model, engine, LoopSettings(**options, road=road), summary)
     _check_places(plan)
-    return plan
+    return _with_recordings_kept(plan) if keep_recordings else plan
+
+
+def _with_recordings_kept(plan: CameraPlan) -> CameraPlan:
+    asked = plan.settings.outputs
+    outputs = beside_earlier(asked, plan.settings.quota is not None)
+    remarks = [
+        f"output {old} is there from an earlier run, and stays; this run's is {new}"
+        for old, new in zip(asked, outputs, strict=True)
+        if new != old
+    ]
+    return replace(plan, settings=replace(plan.settings, outputs=outputs), remarks=tuple(remarks))
 
 
 def _road_settings(options: dict[str, Any]) -> RoadSettings | None:

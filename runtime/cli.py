@@ -14,7 +14,7 @@ import click
 from edgeseg.console import SIZE, run_command, say, setting_option
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.files import write_whole
-from edgeseg.runtime.config_file import config_option
+from edgeseg.runtime.config_file import config_option, is_by_file
 from edgeseg.runtime.engine_options import engine_options
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.rollback import rollback_option
@@ -147,7 +147,7 @@ def camera(
     log = JsonLog() if log_json else TextLog(quiet)
     try:
         with StopRequest() as stop:
-            plan = camera_plan(options)
+            plan = camera_plan(options, is_by_file())
             outcome = _run(plan, log, metrics_port, stop)
         _finish(outcome, summary_path, log)
     except EdgesegError as error:
@@ -165,6 +165,8 @@ def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest
     from edgeseg.runtime.service import Service
 
     plan.check_writable()
+    for remark in plan.remarks:
+        log.notice(remark)
     with contextlib.ExitStack() as held:
         guard = HangGuard()
         held.callback(guard.close)
@@ -187,7 +189,7 @@ def _check_config(options: dict[str, Any]) -> None:
     from edgeseg.runtime.check_config import check_report
 
     try:
-        plan = camera_plan(options)
+        plan = camera_plan(options, is_by_file())
     except EdgesegError as error:  # a source that is not there is a wrong setting here, code 2
         raise UsageError(str(error)) from error
     say(check_report(plan, click.get_current_context()))

@@ -5,7 +5,8 @@ model = "model.onnx"            # beside this file: relative paths are relative 
 deadline-ms = 100               # any option by its name, with - or _
 output = ["file://drive.mkv"]   # one that may be given several times: a list, or one text
 
-What is typed on the command line counts before the file.
+Relative outputs are relative to $STATE_DIRECTORY where systemd has set it (StateDirectory= of a service): /etc, where
+the file lies, can only be read there. What is typed on the command line counts before the file.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from edgeseg.toml_files import parse_toml
 
 PATH = click.Path(path_type=Path)
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
+_WRITTEN = ("output", "record", "stats", "summary")
 _FILE_SCHEMES = ("", "file", "unix", "record")
-_USER_IN_ADDRESS = re.compile(r"(?i)(rtsps?|https?)://[^/\s?]*@")
+_SECRETS = re.compile(r"(?i)(?<!file)://[^/\s?]*@|\buser-pw\s*=")  # anywhere: a pipeline has its addresses inside
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,6 +41,11 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def _take(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is not None:
         context.default_map = read_config(path, context)
+
+
+def is_by_file() -> bool:
+    """Return whether the command that runs has got --config."""
+    return click.get_current_context().default_map is not None
 
 
 def read_config(path: Path, context: click.Context) -> dict[str, Any]:
@@ -107,8 +114,8 @@ def _expected(parameter: click.Parameter) -> tuple[tuple[type, ...], str]:
 
 
 def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
-    """Return a value with the paths in it relative to the file's folder."""
-    folder = path.absolute().parent
+    """Return a value with the paths in it relative to the file's folder, or to a service's for what it writes."""
+    folder = (_state_folder() if key in _WRITTEN else None) or path.absolute().parent
     if key == "source":
         _refuse_secrets(path, value)
         base = glob.escape(str(folder)) if glob.has_magic(value) else str(folder)
@@ -117,6 +124,12 @@ def _placed(path: Path, key: str, value: Any, parameter: click.Parameter) -> Any
         return _placed_uri(str(folder), value)
     is_path = isinstance(parameter.type, click.Path) or key in _PATHS
     return _joined(str(folder), value) if is_path else value
+
+
+def _state_folder() -> Path | None:
+    """Return the first of the folders that systemd has made for a service (systemd.exec(5))."""
+    first = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(first) if first.startswith("/") else None
 
 
 def _placed_uri(folder: str, uri: str) -> str:
@@ -132,8 +145,8 @@ def _joined(folder: str, text: str) -> str:
 
 
 def _refuse_secrets(path: Path, source: str) -> None:
-    if _USER_IN_ADDRESS.match(source):
+    if _SECRETS.search(source):
         raise UsageError(
             f"{path}: source holds a user's name or password, which all who may read the file would see; write "
-            "USER:PASSWORD into a file of its own and name that by source-credentials"
+            "USER:PASSWORD into a file of its own and name that by source-credentials, of rtsp:// and http://"
         )

@@ -27,13 +27,17 @@ LAYOUT = 1
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
-def check_new(path: Path) -> None:
-    """Raise UsageError for a folder that holds something already, or cannot be looked into."""
+def is_taken(path: Path) -> bool:
+    """Return whether a folder holds something already. Raises UsageError if it cannot be looked into."""
     try:
-        is_taken = path.exists() and any(path.iterdir())
+        return path.exists() and any(path.iterdir())
     except OSError as error:
         raise UsageError(f"{path}: cannot be looked into ({error.strerror}); choose another folder") from error
-    if is_taken:
+
+
+def check_new(path: Path) -> None:
+    """Raise UsageError for a folder that holds something already, or cannot be looked into."""
+    if is_taken(path):
         raise UsageError(f"{path} is not empty; choose a new folder for each recording")
 
 

@@ -17,6 +17,7 @@ from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
 
 _MAX_READERS = 64
 _FAREWELL_S = 0.5  # at the end, for readers that have not got the last mask yet
+_MODE = 0o660  # connecting takes the right to write, which no umask of a service grants to others
 _PATH_BYTES = 107  # sun_path of unix(7), with its zero
 
 
@@ -181,6 +182,7 @@ def _listen(path: Path, uri: str) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         server.bind(os.fspath(fresh))
+        fresh.chmod(_MODE)
         server.listen(_MAX_READERS)
         server.setblocking(False)
         fresh.replace(path)  # in one step, so that a reader always finds a socket that answers

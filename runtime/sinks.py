@@ -146,7 +146,7 @@ def open_sink(
     Raises:
         UsageError: the text names no kind of sink, or its place cannot be written.
     """
-    kind, path = _parse(uri)
+    kind, path = parse_sink(uri)
     if kind in ("video", "unix"):
         check_writable(path)
     elif kind == "folder":
@@ -159,7 +159,7 @@ def open_sink(
 
 def sink_path(uri: str) -> Path | None:
     """Return the absolute path that an output URI names, None for a window. Raises UsageError for no kind of sink."""
-    kind, path = _parse(uri)
+    kind, path = parse_sink(uri)
     return None if kind == "display" else path
 
 
@@ -174,7 +174,8 @@ def check_distinct(uris: Sequence[str]) -> None:
         taken[place] = uri
 
 
-def _parse(uri: str) -> tuple[str, Path]:
+def parse_sink(uri: str) -> tuple[str, Path]:
+    """Return an output URI's kind, a key of the table, and its absolute path. Raises UsageError for no kind of sink."""
     scheme, separator, rest = uri.partition("://")
     if separator and scheme not in ("file", "unix", "display", "record"):
         close = nearest(scheme, ["file", "unix", "display", "record"])

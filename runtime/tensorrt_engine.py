@@ -19,7 +19,7 @@ from edgeseg.runtime.cuda import CudaDevice, Lane, no_cuda
 from edgeseg.runtime.device_buffers import plan_buffers
 from edgeseg.runtime.engine_builder import engine_key
 from edgeseg.runtime.engine_card import EngineCard, why_stale
-from edgeseg.runtime.engine_place import engine_place
+from edgeseg.runtime.engine_place import building_alone, engine_place
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.gpu import Gpu, find_gpu
 from edgeseg.runtime.graph_engine import GraphEngine
@@ -178,7 +178,10 @@ def _built_if_stale(model: ModelFile, settings: EngineSettings, trt: Any, gpu: G
     command = [sys.executable, "-m", _COMMAND, "build", str(model.path), "--out", str(path)]
     command += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
     command += ["--spec", str(settings.spec)] if settings.spec else []
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=None)
+    with building_alone(path):
+        if why_stale(path, key) is None:  # another process has built it meanwhile
+            return path
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=None)
     if done.returncode:
         raise EngineError(f"{model.path}: no engine was built (exit code {done.returncode}, the reason is above)")
     EngineCard.read(path)

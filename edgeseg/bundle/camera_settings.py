@@ -42,5 +42,7 @@ def camera_settings(target: Target, file: Path | None) -> CameraSettings:
     backend = target.backend if backend == "auto" else backend
     if backend not in BACKENDS:
         raise UsageError(f"{file}: backend = {backend!r}{nearest(backend, BACKENDS)}; expected {', '.join(BACKENDS)}")
-    text = file.read_text(encoding="utf-8")
-    return CameraSettings(text if "model" in values else f'model = "{MODEL_PLACE}"\n{text}', backend)
+    # Left to `auto`, a service whose GPU fails would go on on the CPU, and nobody would see.
+    wanted = {"model": MODEL_PLACE, "backend": backend}
+    added = "".join(f'{key} = "{value}"\n' for key, value in wanted.items() if key not in values)
+    return CameraSettings(added + file.read_text(encoding="utf-8"), backend)

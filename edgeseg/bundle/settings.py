@@ -54,7 +54,7 @@ def default_camera_settings(target: Target) -> str:
             *lines,
             "# deadline-ms = 100         # older masks are delivered as stale",
             '# output = ["unix:///run/edgeseg/camera/masks.sock", "file:///var/lib/edgeseg/camera/drive.mkv"]',
-            '# quota = "20GB"            # of the recording',
+            '# quota = "20GB"            # with a video: the oldest of it is deleted; without, it fills the disk',
             "",
         ]
     )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import onnx
@@ -30,6 +31,8 @@ from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
 from edgeseg.errors import ModelError, SourceError, UsageError
 from edgeseg.geometry import Size
+from edgeseg.runtime.cli import camera
+from edgeseg.runtime.config_file import read_config
 from edgeseg.runtime.frame_recording import Recording
 from edgeseg.runtime.model_file import open_model_file
 from edgeseg.spec import ModelSpec
@@ -241,6 +244,22 @@ def test_settings_that_no_service_can_run_by_are_refused(tmp_path: Path, setting
     with pytest.raises(UsageError) as said:
         camera_settings(SIX, tmp_path / "s.toml")
     assert reason in str(said.value)
+
+
+def test_own_settings_that_leave_the_engine_open_get_the_target_s(tmp_path: Path) -> None:
+    """A service whose GPU fails is to end, not to go on on the CPU."""
+    file = tmp_path / "s.toml"
+    text = 'source = "csi://0"\n'
+    file.write_text(text)
+    made, backend = camera_settings(SIX, file)
+    assert made.endswith(text)
+    file.write_text(made)
+    values = read_config(file, click.Context(camera))
+    assert (values["backend"], backend) == ("tensorrt", "tensorrt")
+    for chosen in ("auto", "onnxruntime-cpu"):
+        file.write_text(f'{text}backend = "{chosen}"\n')
+        file.write_text(camera_settings(SIX, file).text)
+        assert read_config(file, click.Context(camera))["backend"] == chosen
 
 
 def test_what_cannot_be_bundled_is_refused_and_leaves_nothing(made: Bundle, tmp_path: Path) -> None:

@@ -92,12 +92,20 @@ def test_what_is_typed_counts_before_the_file(tmp_path: Path) -> None:
     assert parsed("--config", path, "--model", "other.onnx")["model"] == Path("other.onnx")
 
 
+@pytest.fixture(autouse=True)
+def _no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run in a service themselves."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
         ("source", "drive.mp4", "{}/drive.mp4"), ("source", "file://drive.mp4", "file://{}/drive.mp4"),
         ("source", "pictures/*.png", "{}/pictures/*.png"), ("source", "csi://0", "csi://0"),
         ("source", "rtsp://camera/1", "rtsp://camera/1"), ("source", "gst://videotestsrc", "gst://videotestsrc"),
+        ("source", "file://a@b.mp4", "file://{}/a@b.mp4"),
+        ("source", "gst://filesrc location=/a@b", "gst://filesrc location=/a@b"),
         ("source", "0", "0"), ("source", "/drive.mp4", "/drive.mp4"),
         ("output", "masks/", "{}/masks/"), ("output", "masks[1]/", "{}/masks[1]/"), ("output", "file://o.mkv", "file://{}/o.mkv"),
         ("output", "unix://m.sock", "unix://{}/m.sock"), ("output", "display://", "display://"),
@@ -137,7 +145,15 @@ def test_a_glob_in_the_file_is_not_led_astray_by_the_name_of_its_folder(tmp_path
         ("seconds = nan", "seconds = nan; expected a number"), ('stats = "a\\u0000b"', "expected a text in quotes"),
         ("output = [1]", "expected a text in quotes, or a list of them"),
         ('source-size = "big"', "source-size = 'big'"), ('backend = "tensorflow"', "backend = 'tensorflow'"),
-        ('source = "rtsp://me:word@camera/1"', "source holds a user's name or password"),
+        *(
+            (f"source = '{secret}'", "source holds a user's name or password")
+            for secret in (
+                "rtsp://me:word@camera/1", "HTTPS://me:word@camera/1",
+                "gst://rtspsrc location=rtsp://me:word@camera/1 ! appsink",
+                "gst://rtspsrc location=rtsp://camera/1 user-id=me user-pw=me:word ! appsink",
+                'gst://uridecodebin uri="srt://me:word@camera:9000" ! appsink',
+            )
+        ),
         ("frames", "not TOML"),
     ],
 )  # fmt: skip
@@ -155,6 +171,25 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     for name, reason in (("none.toml", "No such file"), ("latin.toml", "not UTF-8"), (".", "Is a directory")):
         with pytest.raises(UsageError, match=reason):
             parsed("--config", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("output", "drive.mkv", "/var/lib/front/drive.mkv"), ("output", "unix://m.sock", "unix:///var/lib/front/m.sock"),
+        ("output", "/mnt/drive.mkv", "/mnt/drive.mkv"), ("record", "drive", "/var/lib/front/drive"),
+        ("stats", "s.jsonl", "/var/lib/front/s.jsonl"), ("summary", "s.json", "/var/lib/front/s.json"),
+        ("spec", "s.json", "{}/s.json"), ("source-credentials", "secret", "{}/secret"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("folders", ["/var/lib/front", "/var/lib/front:/var/lib/second"])
+def test_what_a_service_writes_is_relative_to_the_folder_that_systemd_made_for_it(
+    tmp_path: Path, key: str, value: str, expected: str, folders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", folders)
+    found = parsed("--config", write(tmp_path, f'{key} = "{value}"\n'), "scenes://", "--model", "m.onnx")
+    value = found[keys(camera)[key].name]
+    assert str(value[0] if isinstance(value, tuple) else value) == expected.format(tmp_path)
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -234,7 +269,7 @@ def test_check_config_says_what_would_be_done_and_does_nothing(write_model: Writ
         ('output = "model.onnx/overlay.mkv"', "cannot be written"),
         ('stats = "model.onnx"', "a place of its own"),
         ('backend = "onnxruntime-cuda"', "no engine works here"),
-        ('output = "record://."', "is not empty"),
+        ('output = "record://model.onnx"', "is an input"),
     ],
 )
 def test_check_config_ends_with_2_whatever_is_wrong(

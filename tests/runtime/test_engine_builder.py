@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -59,6 +60,46 @@ def test_a_changed_model_or_a_broken_engine_is_built_again(tmp_path: Path) -> No
         spoil()
         assert "built in" in build(path, "--if-stale").output
         assert why_stale(engine, EngineCard.read(engine).key) is None
+
+
+AS_A_SERVICE = """
+import os, sys
+from pathlib import Path
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.model_file import open_model_file
+from edgeseg.runtime.tensorrt_engine import _built_if_stale
+from edgeseg.runtime.tensorrt_library import library
+assert not os.access(Path(sys.argv[1]).parent, os.W_OK)
+print(_built_if_stale(open_model_file(Path(sys.argv[1])), EngineSettings(), library(), None))
+"""
+
+
+@needs_rtx
+@pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
+def test_a_stale_engine_that_cannot_be_written_is_built_anew_in_the_cache_once_for_all_cameras(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = write_colour_model(folder / "model.onnx")
+    engine, cache = path.with_suffix(".engine"), tmp_path / "cache"
+    assert build(path, "--tf32").exit_code == 0
+    earlier = engine.read_bytes()
+    folder.chmod(0o555)
+
+    def camera() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", AS_A_SERVICE, str(path)]
+        if os.geteuid() == 0:  # whose right to write anywhere the service has not
+            command = ["setpriv", "--bounding-set=-dac_override", *command]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+    said = [each.communicate(timeout=100) for each in [camera(), camera()]]
+    folder.chmod(0o755)
+    (built,) = cache.glob("edgeseg/model-*.engine")
+    assert [out for out, _ in said] == [f"{built}\n"] * 2, said
+    assert sum("building the engine" in errors for _, errors in said) == 1, said
+    assert why_stale(built, dataclasses.replace(EngineCard.read(engine).key, tf32=False)) is None
+    assert engine.read_bytes() == earlier
 
 
 @needs_rtx

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import COLOUR_SPEC
 
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.geometry import Size
-from edgeseg.runtime.engine_card import EngineKey
+from edgeseg.runtime.engine_card import EngineCard, EngineKey, file_sha256
 from edgeseg.runtime.engine_place import engine_place
 from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
 from edgeseg.runtime.engines import backend_class, load_engine, open_engine
@@ -88,8 +90,14 @@ def test_an_engine_lies_beside_its_model_or_in_the_cache(tmp_path: Path, monkeyp
     )  # root, who runs tests in containers, may write anywhere
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "cache/edgeseg/model-abababababababab.engine"
-    (tmp_path / "model.engine").touch()  # one that came with the model is used where it can only be read
-    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "model.engine"
+    engine = tmp_path / "model.engine"
+    engine.write_bytes(b"an engine")
+    engine.with_name("model.engine.json").write_text(EngineCard(key, file_sha256(engine), COLOUR_SPEC).to_json())
+    assert engine_place(tmp_path / "model.onnx", key) == engine  # one that came with the model is used
+    for change, name in (({"version": "10.7.0"}, ""), ({"tf32": True}, "-tf32")):
+        other = dataclasses.replace(key, **change)
+        place = engine_place(tmp_path / "model.onnx", other)
+        assert place == tmp_path / f"cache/edgeseg/model-abababababababab{name}.engine"
 
 
 def test_the_class_of_each_backend_has_its_name() -> None:

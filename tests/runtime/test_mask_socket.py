@@ -1,9 +1,11 @@
 """The Unix socket as other processes see it; the reader is the one that docs/embedding.md prints."""
 
+import errno
 import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -178,6 +180,37 @@ def test_a_socket_left_by_a_killed_run_is_replaced(place: Path, colour_spec: Mod
     assert frame_of(receive(channel)) == 1
     sink.close()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
+def test_the_group_may_read_and_others_may_not_whatever_the_umask(
+    place: Path, colour_spec: ModelSpec, umask: int
+) -> None:
+    earlier = os.umask(umask)
+    try:
+        sink = open_masks(place, colour_spec)
+        sink.start()
+    finally:
+        os.umask(earlier)
+    assert stat.filemode(place.stat().st_mode) == "srw-rw----"
+    if os.geteuid() == 0:
+        place.parent.chmod(0o711)
+        os.chown(place, 0, 4242)
+        assert [connected_as(group, place) for group in (4242, 4243)] == [0, errno.EACCES]
+    sink.close()
+
+
+CONNECT_AS = """
+import os, socket, sys
+channel = socket.socket(socket.AF_UNIX)
+os.setgroups([]), os.setgid(int(sys.argv[1])), os.setuid(65534)
+sys.exit(channel.connect_ex("masks.sock"))
+"""
+
+
+def connected_as(group: int, place: Path) -> int:
+    """Return 0, or the errno of a connection by a user whose group this is."""
+    return subprocess.run([sys.executable, "-c", CONNECT_AS, str(group)], cwd=place.parent).returncode
 
 
 def test_a_live_server_is_not_replaced_and_a_file_not_deleted(
