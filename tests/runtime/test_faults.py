@@ -649,7 +649,7 @@ def test_the_clock_set_back_changes_no_age_and_no_order(
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "edgeseg.runtime", camera.uri, "--model", str(write_model()), "--stats", str(stats),
-         "--quiet", "--frames", "60"],
+         "--quiet", "--frames", "60", "--backend", "onnxruntime-cpu"],
         env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     end = time.monotonic() + 20
