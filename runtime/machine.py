@@ -18,7 +18,7 @@ from pathlib import Path
 from edgeseg.runtime.child import child_command
 from edgeseg.runtime.gpu import NoGpuError, find_gpu
 
-JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7"}
+JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7", 39: "7"}
 """JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
 PACKAGES = (
     "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
