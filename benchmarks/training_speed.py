@@ -12,6 +12,7 @@ rest. Resident memory is read after each round: once all pictures are in the cac
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import threading
 import time
@@ -37,7 +38,7 @@ from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
 from edgeseg.train import _spec
 from edgeseg.train_step import TrainStep
-from edgeseg.training_loop import TrainingLoop
+from edgeseg.training_loop import TrainingLoop, taken_ahead
 from edgeseg.training_state import DataMark, TrainingState
 
 Way = Callable[[int], None]
@@ -65,9 +66,14 @@ def main() -> None:
         batch=arguments.batch,
         xla=arguments.xla,
     )
+    with contextlib.ExitStack() as held:
+        compare(settings, arguments.rounds, arguments.steps, held)
+
+
+def compare(settings: TrainSettings, rounds: int, steps: int, held: contextlib.ExitStack) -> None:
     dataset = open_dataset(settings.data)
     ways = {
-        "edgeseg": edgeseg_loop(settings, dataset),
+        "edgeseg": edgeseg_loop(settings, dataset, held),
         "Model.fit": model_fit(settings, dataset),
         "generator": generator(settings, dataset),
     }
@@ -76,13 +82,13 @@ def main() -> None:
     wall: dict[str, list[float]] = {name: [] for name in ways}
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     memory = []
-    for turn in range(arguments.rounds):
+    for turn in range(rounds):
         names = list(ways) if turn % 2 else list(reversed(ways))  # whoever comes first has no advantage
         for name in names:
             start, start_cpu = time.perf_counter(), time.process_time()
-            ways[name](arguments.steps)
-            wall[name].append((time.perf_counter() - start) / (arguments.steps * settings.batch))
-            cpu[name].append((time.process_time() - start_cpu) / (arguments.steps * settings.batch))
+            ways[name](steps)
+            wall[name].append((time.perf_counter() - start) / (steps * settings.batch))
+            cpu[name].append((time.process_time() - start_cpu) / (steps * settings.batch))
             time.sleep(PAUSE_S)
         memory.append(resident_mib())
     print(f"{'':<12}{'images/s':>10}{'edgeseg is times as fast':>30}{'CPU ms/image':>14}{'edgeseg by CPU time':>30}")
@@ -99,7 +105,7 @@ def ratio(own: Sequence[float], other: Sequence[float]) -> str:
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def edgeseg_loop(settings: TrainSettings, dataset: Dataset) -> Way:
+def edgeseg_loop(settings: TrainSettings, dataset: Dataset, held: contextlib.ExitStack) -> Way:
     """The steps of `edgeseg train` with all that surrounds them, but no epochs' ends."""
     distribution = Distribution.open()
     model, kept = make_models(settings, len(dataset.classes), distribution)
@@ -120,11 +126,11 @@ def edgeseg_loop(settings: TrainSettings, dataset: Dataset) -> Way:
         watch=None,  # type: ignore[arg-type]
         stop_requested=lambda: False,
     )
-    stream = source.iterate()
+    take = held.enter_context(taken_ahead(source.iterate()))
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            loop._train(*next(stream), share=0.5)
+            loop._train(*take(), share=0.5)
 
     return run
 

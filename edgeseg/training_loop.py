@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgeseg.data.memory import OnProgress
 from edgeseg.data.pipeline import TrainingBatches
@@ -22,6 +23,7 @@ from edgeseg.tf import tf
 from edgeseg.train_step import TrainStep
 from edgeseg.training_state import TrainingState
 
+T = TypeVar("T")
 NAMES_SHOWN = 8
 
 
@@ -50,7 +52,10 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train to the end of the run. Raises Stopped, and what `train` says."""
-        stream = self.batches.iterate(first_step=self.state.step)
+        with taken_ahead(self.batches.iterate(first_step=self.state.step)) as take:
+            self._run(take)
+
+    def _run(self, take: Callable[[], tuple[Any, Any]]) -> None:
         last = self.end_epoch.history[-1].step if self.end_epoch.history else 0
         over = False
         while True:
@@ -66,7 +71,7 @@ class TrainingLoop:
                 return
             if self._at_epoch_end:
                 self.state.save()
-            self._train(*next(stream), share)
+            self._train(*take(), share)
             if self.state.seconds_since_saved > self.settings.checkpoint_minutes * 60:
                 self.state.save()
 
@@ -142,6 +147,24 @@ class TrainingLoop:
             f"({self.settings.learning_rate:g}) or set --clip-norm in a new run, or check the step's pictures "
             f"({', '.join(names[:NAMES_SHOWN])}{more}); {kept}"
         )
+
+
+@contextmanager
+def taken_ahead(items: Iterator[T]) -> Iterator[Callable[[], T]]:
+    """Give what takes the next item; the one after it is taken meanwhile, on a thread.
+
+    A step keeps all devices at work but holds no Python: what Python does for a batch need not wait for its end.
+    """
+    with ThreadPoolExecutor(1, "batches") as thread:
+        waiting: list[Future[T]] = []
+
+        def take() -> T:
+            now = waiting.pop() if waiting else thread.submit(next, items)
+            item = now.result()
+            waiting.append(thread.submit(next, items))
+            return item
+
+        yield take
 
 
 @contextmanager
