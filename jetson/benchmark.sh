@@ -40,13 +40,13 @@ note_state() {
   note "$1.memory" free -m
 }
 
-power_mode() { nvpmodel -q 2>/dev/null | sed -n '/^[0-9]*$/p'; }
+power_mode() { nvpmodel -q 2>/dev/null | grep -Ex '[0-9]+' || true; }
 
 set_power_mode() {
   command -v nvpmodel >/dev/null || fail "no nvpmodel; --mode is for a Jetson"
   old_mode=$(power_mode)
   [[ $old_mode != "$mode" ]] || { old_mode='' && return; }
-  echo NO | nvpmodel -m "$mode" >/dev/null || fail "nvpmodel -m $mode failed; sudo, and see /etc/nvpmodel.conf for modes"
+  nvpmodel -m "$mode" >/dev/null <<<NO || fail "nvpmodel -m $mode failed; sudo, and see /etc/nvpmodel.conf for modes"
   [[ $(power_mode) == "$mode" ]] || fail "power mode $mode comes only with a reboot; boot into it, then measure"
 }
 
@@ -62,7 +62,7 @@ put_back() {
   trap '' INT TERM HUP
   set +e
   if [[ $locked == yes ]]; then jetson_clocks --restore "$work/clocks" >/dev/null || status=1; fi
-  if [[ -n $old_mode ]]; then echo NO | nvpmodel -m "$old_mode" >/dev/null || status=1; fi
+  if [[ -n $old_mode ]]; then nvpmodel -m "$old_mode" >/dev/null <<<NO || status=1; fi
   if [[ $status -ne 0 && $locked$old_mode != no ]]; then
     echo "benchmark.sh: clocks and power mode should be as before; see nvpmodel -q and jetson_clocks --show" >&2
   fi
@@ -83,7 +83,7 @@ build_engines() {
   local model engine
   subjects=()
   for model in "${models[@]}"; do
-    engine=$work/engines/$(basename "$model" .onnx).engine
+    engine=$work/engines/$((${#subjects[@]} + 1))-$(basename "$model" .onnx).engine # fp32/model.onnx int8/model.onnx
     if [[ $has_tensorrt == no ]]; then
       subjects+=("$model")
       continue

@@ -18,6 +18,8 @@ install.sh --uninstall   remove everything but what cameras have recorded
   --dry-run              check bundle and machine, say what would be done, change nothing
   --keep-settings        with --uninstall: leave /etc/edgeseg
   --no-start             a first installation starts no camera; they start at the next boot
+  --workspace-mb N       memory that the engine may use while it is built; for boards of 4 GB  [default: no limit]
+  --watch N              seconds for which a camera must run before it counts as running  [default: 20]
   --prefix DIR           [default: /opt/edgeseg]
   --root DIR             a folder in which all paths are taken, as of a system that is being prepared
 END
@@ -54,23 +56,19 @@ look() {
 
 # --- files that are whole, also after a power cut ---
 
+# Joined by &&, for `set -e` does not hold in all callers: nothing half written may get the name.
+
 # put_file FILE MODE: write standard input.
 put_file() {
-  mkdir -p "$(dirname "$1")"
-  cat >"$1.new"
-  chmod "$2" "$1.new"
-  sync "$1.new" "$(dirname "$1")"
-  mv -fT "$1.new" "$1"
-  sync "$(dirname "$1")"
+  local folder=${1%/*}
+  mkdir -p "$folder" && cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new" "$folder" && mv -fT "$1.new" "$1" &&
+    sync "$folder"
 }
 
 # put_link TARGET LINK
 put_link() {
-  mkdir -p "$(dirname "$2")"
-  ln -sfnT "$1" "$2.new"
-  sync "$(dirname "$2")"
-  mv -fT "$2.new" "$2"
-  sync "$(dirname "$2")"
+  local folder=${2%/*}
+  mkdir -p "$folder" && ln -sfnT "$1" "$2.new" && sync "$folder" && mv -fT "$2.new" "$2" && sync "$folder"
 }
 
 # --- the bundle ---
@@ -78,9 +76,13 @@ put_link() {
 open_bundle() {
   if [[ -d $bundle ]]; then return; fi
   [[ -f $bundle ]] || fail "$bundle: no such file or folder; expected what \`edgeseg bundle\` wrote"
-  rm -rf "${TMPDIR:-/var/tmp}"/edgeseg-unpacked.* # of one that was killed
-  unpacked=$(mktemp -d "${TMPDIR:-/var/tmp}/edgeseg-unpacked.XXXXXX")
-  tar -xzf "$bundle" -C "$unpacked" --no-same-owner 2>/dev/null || fail "$bundle: no whole bundle; copy it again"
+  local place=${TMPDIR:-/var/tmp} own said
+  own=edgeseg-unpacked-$(cksum <<<"$base" | cut -d' ' -f1)
+  if [[ $dry == no ]]; then rm -rf "$place/$own".*; fi # of one that was killed: we hold the lock
+  check_room "$place" $(($(du -sm --apparent-size "$bundle" | cut -f1) * 3 / 2)) "set TMPDIR to another folder"
+  unpacked=$(mktemp -d "$place/$own.XXXXXX")
+  said=$(tar -xzf "$bundle" -C "$unpacked" --no-same-owner 2>&1) ||
+    fail "$bundle: cannot be unpacked into $place ($(sed -n '/./{p;q}' <<<"$said")); copy it again, or make room"
   local folders=("$unpacked"/*/)
   [[ ${#folders[@]} -eq 1 ]] || fail "$bundle: holds ${#folders[@]} folders; expected one, as \`edgeseg bundle\` writes"
   bundle=${folders[0]%/}
@@ -123,6 +125,9 @@ for key, pattern in expected.items():
     if not re.fullmatch(pattern, str(found.get(key))):
         sys.exit(f"{sys.argv[1]}: {key} is {found.get(key)!r}; expected {pattern}: use the install.sh of that bundle")
     print(found[key])
+limit = found.get("limits", {}).get("equal_pixels")
+if not isinstance(limit, (float, int)) or not 0 < limit <= 1:
+    sys.exit(f"{sys.argv[1]}: limits.equal_pixels is {limit!r}; expected a share above 0: without it nothing is tested")
 print("[masks]", *(f"{key} = {float(limit)}" for key, limit in found["limits"].items()), sep="\n")
 PY
   ) || fail "$1: its manifest.json cannot be used"
@@ -136,12 +141,11 @@ PY
 check_machine() {
   [[ $(uname -m) == "$machine" ]] || fail "the bundle is for $machine, this is $(uname -m); make one for this machine"
   check_system
-  local found
-  found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  [[ $found == "$needs_python" ]] ||
-    fail "$python is Python $found, the bundle is for $needs_python; make one for this system (it is for $target)"
+  [[ $has_python == "$needs_python" ]] ||
+    fail "$python is Python $has_python, the bundle is for $needs_python; make one for this system (it is for $target)"
   check_libraries
-  check_space
+  check_room "$base" $((3 * $(du -sm "$bundle" | cut -f1) + 200)) # unpacked wheels, the engine, and room to breathe
+  check_memory
 }
 
 check_system() {
@@ -181,20 +185,28 @@ print(cv2.__version__, "with GStreamer" if gstreamer else "WITHOUT GStreamer: cs
   if [[ -f $bundle/build-requirements.txt ]]; then
     PATH=$cuda_path command -v nvcc >/dev/null ||
       fail "no nvcc, which compiles pycuda; sudo apt-get install nvidia-jetpack (or cuda-nvcc, libcurand-dev)"
-    say "  nvcc $(PATH=$cuda_path nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
+    command -v g++ >/dev/null || fail "no g++, which compiles pycuda; sudo apt-get install g++"
+    found=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    [[ -f $found/Python.h ]] || fail "no $found/Python.h, with which pycuda compiles; sudo apt-get install python3-dev"
+    say "  nvcc $(PATH=$cuda_path nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'), g++, Python.h"
   fi
 }
 
-check_space() {
-  local folder=$base free needed total
+# check_room FOLDER MEGABYTES REMEDY
+check_room() {
+  local folder=$1 free
   while [[ ! -d $folder ]]; do folder=$(dirname "$folder"); done
   free=$(($(df -Pk "$folder" | awk 'NR == 2 {print $4}') / 1024))
-  needed=$((3 * $(du -sm "$bundle" | cut -f1) + 200)) # unpacked wheels, the engine, and room to breathe
-  [[ $free -ge $needed ]] || fail "$free MiB free in $folder; expected $needed: make room"
+  [[ $free -ge $2 ]] || fail "$free MiB free in $folder; expected $2: make room${3:+, or $3}"
+  say "  $free MiB free in $folder, $2 needed"
+}
+
+check_memory() {
+  local total
   total=$(awk '/^(MemTotal|SwapTotal):/ {sum += $2} END {print int(sum / 1024)}' /proc/meminfo)
-  say "  $free MiB free, $needed needed; memory and swap $total MiB"
+  say "  memory and swap $total MiB"
   if [[ $backend == tensorrt && $total -lt 6000 ]]; then
-    say "  NOTE little memory for building an engine: add swap (README.md, Memory)"
+    say "  NOTE little memory for building an engine: add swap, or --workspace-mb 512 (README.md, Memory)"
   fi
 }
 
@@ -208,7 +220,7 @@ make_version() {
   chmod -R u=rwX,go=rX "$version"
   chmod 755 "$version/install.sh"
   if [[ $model != model/model.onnx ]]; then
-    ln -s "$(basename "$model")" "$version/model/model.onnx" # settings outlive a model's name
+    ln -s "${model##*/}" "$version/model/model.onnx" # settings outlive a model's name
   fi
   "$python" -m venv --system-site-packages --without-pip "$version/venv" # Ubuntu has no ensurepip without python3-venv
 }
@@ -245,7 +257,7 @@ as_user() {
   if [[ -n $root || $EUID -ne 0 ]]; then "$@"; else runuser -u edgeseg -- env HOME=/nonexistent "$@"; fi
 }
 
-build_engine() { "$version/venv/bin/edgeseg" engine build "$version/model/model.onnx" --if-stale; }
+build_engine() { "$version/venv/bin/edgeseg" engine build "$version/model/model.onnx" --if-stale "${workspace[@]}"; }
 
 see_doctor() { as_user "$version/venv/bin/edgeseg" doctor; }
 
@@ -278,20 +290,34 @@ mark_tested() {
   sync "$base/versions" "$base"
 }
 
-# Settings that the new version does not take are found before it is switched to.
+# Settings that the version does not take are found before it is switched to.
 check_settings() {
-  local file own said files=("$etc"/*.toml) folder
-  folder=$(mktemp -d)
+  local file own said name files=("$etc"/*.toml)
   if [[ ${#files[@]} -eq 0 ]]; then files=("$version/camera.toml"); fi
   for file in "${files[@]}"; do
-    own=$folder/$(basename "$file")
+    own=${file%/*}/.checked.toml # in the same folder: relative paths begin there
+    name=${file##*/} name=${name%.toml}
     sed "s|$prefix/current/|$version/|g; s|/opt/edgeseg/current/|$version/|g" "$file" >"$own"
-    if ! said=$("$version/venv/bin/edgeseg-camera" --config "$own" --check-config 2>&1); then
-      rm -rf "$folder"
-      fail "${said//"$own"/"$file"}"$'\n'"the new version does not take the settings in $file; correct them"
+    if ! said=$(STATE_DIRECTORY=$root/var/lib/edgeseg/$name RUNTIME_DIRECTORY=$root/run/edgeseg/$name \
+      "$version/venv/bin/edgeseg-camera" --config "$own" --check-config 2>&1); then
+      rm -f "$own"
+      echo "install.sh: ${said//"$own"/"$file"}"$'\n'"this version does not take the settings in $file; correct them" >&2
+      return 1
     fi
+    rm -f "$own"
+    note_places "$file" <<<"$said"
   done
-  rm -rf "$folder"
+}
+
+# note_places SETTINGS: of the report on standard input, name what the service may not write. Root's check may.
+note_places() {
+  local path
+  while read -r path; do
+    case ${path#"$root"} in
+      /var/lib/edgeseg/* | /run/edgeseg/* | /tmp/*) ;;
+      *) say "  NOTE $1 writes $path: the service may only with ReadWritePaths= (README.md, Cameras and settings)" ;;
+    esac
+  done < <(sed -nE 's,^(output|writes) +((file|unix|record)://)?(/.*),\4,p')
 }
 
 write_settings() {
@@ -306,23 +332,41 @@ write_settings() {
 # --- current and previous ---
 
 # version_of LINK: the name of the version that it leads to; empty if to none.
-version_of() { basename "$(readlink "$base/$1" 2>/dev/null || true)"; }
+version_of() {
+  local target
+  target=$(readlink "$base/$1" 2>/dev/null || true)
+  echo "${target##*/}"
+}
 
+# `previous.new` is ready before `current` is switched, so that end_switch can finish it whatever happens in between.
 switch_version() {
-  local old
-  old=$(version_of current)
-  if [[ $old == "$(basename "$version")" ]]; then return; fi
-  if [[ -n $old && $old != "$broken" ]]; then put_link "versions/$old" "$base/previous"; fi
-  put_link "versions/$(basename "$version")" "$base/current"
+  if [[ $was == "${version##*/}" ]]; then return; fi
+  if [[ -n $was && $was != "$broken" ]]; then
+    ln -sfnT "versions/$was" "$base/previous.new"
+    sync "$base"
+  fi
+  put_link "versions/${version##*/}" "$base/current"
+  end_switch
+}
+
+end_switch() {
+  local next
+  next=$(version_of previous.new)
+  if [[ -z $next ]]; then return; fi
+  if [[ $next == "$(version_of current)" ]]; then
+    rm -f "$base/previous.new" # `current` was not switched
+  else
+    mv -fT "$base/previous.new" "$base/previous"
+  fi
+  sync "$base"
 }
 
 remove_others() {
-  local each
+  local each current previous
+  current=$(version_of current)
+  previous=$(version_of previous)
   for each in "$base"/versions/*; do
-    case $(basename "$each") in
-      "$(version_of current)" | "$(version_of previous)") ;;
-      *) rm -rf "$each" ;;
-    esac
+    if [[ ${each##*/} != "$current" && ${each##*/} != "$previous" ]]; then rm -rf "$each"; fi
   done
 }
 
@@ -330,40 +374,67 @@ remove_others() {
 
 booted() { [[ -d $root/run/systemd/system ]] && command -v systemctl >/dev/null; }
 
-running() {
-  systemctl list-units --plain --no-legend --state=active,activating,reloading 'edgeseg-camera@*.service' |
-    awk '{print $1}'
-}
-
 # Building an engine and measuring take the GPU and the memory for themselves.
 stop_cameras() {
-  local found
+  local each state up entered
   if ! booted; then return; fi
-  mapfile -t found < <(running)
-  cameras+=("${found[@]}")
-  if [[ ${#found[@]} -gt 0 ]]; then systemctl stop "${found[@]}"; fi
+  read -r up _ </proc/uptime
+  while read -r each _ state _; do
+    cameras+=("$each")
+    entered=$(systemctl show --property=ActiveEnterTimestampMonotonic "$each" | tr -dc '[:digit:]') || entered=0
+    if [[ $state == active && $((${up%.*} - ${entered:-0} / 1000000)) -ge $watch ]]; then wanted+=("$each"); fi
+  done < <(systemctl list-units --plain --no-legend --state=active,activating,reloading 'edgeseg-camera@*.service')
+  if [[ ${#cameras[@]} -gt 0 ]]; then systemctl stop "${cameras[@]}" || say "  not all could be stopped; going on"; fi
 }
 
+# Start what was stopped; `down` is what does not run then.
 start_cameras() {
-  local each end=$((SECONDS + 120)) list=("${cameras[@]}")
-  cameras=()
+  local each list=("${cameras[@]}")
+  cameras=() down=()
   if ! booted || [[ ${#list[@]} -eq 0 ]]; then return; fi
+  systemctl reset-failed "${list[@]}" 2>/dev/null || true # restarts are counted from 0
   systemctl start --no-block "${list[@]}"
   for each in "${list[@]}"; do
-    until systemctl is-active --quiet "$each"; do
-      if [[ $SECONDS -ge $end ]] || systemctl is-failed --quiet "$each"; then
-        say "  $each does not run: journalctl -u $each"
-        return 1
-      fi
-      sleep 0.5
-    done
-    say "  $each runs"
+    if stays_up "$each"; then
+      say "  $each runs"
+    else
+      say "  $each does not run: journalctl -u $each"
+      down+=("$each")
+    fi
   done
 }
 
+# stays_up CAMERA: a service that is restarted for ever never fails, and in between it is active. One that is starting
+# may build an engine for minutes: systemd ends what takes too long, which counts as a restart.
+stays_up() {
+  local found state restarts seen=0 since='' end=$((SECONDS + 30))
+  while true; do
+    found=$(systemctl show --property=ActiveState --property=NRestarts "$1")
+    state=$(sed -n 's/^ActiveState=//p' <<<"$found")
+    restarts=$(sed -n 's/^NRestarts=//p' <<<"$found")
+    if [[ $state == failed || ${restarts:=0} -ge 2 ]]; then return 1; fi
+    if [[ $state != active || $restarts -ne $seen ]]; then since='' seen=$restarts; fi
+    case $state in
+      active)
+        since=${since:-$SECONDS}
+        if [[ $((SECONDS - since)) -ge $watch ]]; then return; fi
+        ;;
+      activating) ;;
+      *) if [[ $SECONDS -ge $end ]]; then return 1; fi ;;
+    esac
+    sleep 0.5
+  done
+}
+
+# lost_cameras: whether one is down that ran before.
+lost_cameras() { [[ -n $(comm -12 <(printf '%s\n' "${down[@]}" | sort) <(printf '%s\n' "${wanted[@]}" | sort)) ]]; }
+
+# A copy, no link into `current`: `systemctl enable` would follow that to one version and stay there, and systemd
+# reads its files before other file systems are mounted. An update installs it before the link is switched, a rollback
+# after: a power cut in between leaves the newer service file to the older version, which needs no more than it gives.
 install_service() {
-  local each
-  sed "s|/opt/edgeseg/|$prefix/|g" "$version/edgeseg-camera@.service" | put_file "$unit" 644
+  local each text
+  text=$(sed "s|/opt/edgeseg/|$prefix/|g" "$version/edgeseg-camera@.service") && put_file "$unit" 644 <<<"$text" || return
   for each in edgeseg edgeseg-camera; do
     if [[ -e $root/usr/local/bin/$each && ! -L $root/usr/local/bin/$each ]]; then
       say "  kept: /usr/local/bin/$each, which is not of this installer"
@@ -392,32 +463,43 @@ enable_cameras() {
 # --- what can be asked for ---
 
 install() {
-  local old
   open_bundle
   look "check the bundle: no byte of it may have changed"
   check_bundle
-  "$python" -c "" 2>/dev/null || fail "$python does not run; install Python 3"
+  has_python=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+    fail "$python does not run; install Python 3"
   read_manifest "$bundle"
   look "check this machine for $name"
   check_machine
-  old=$(version_of current)
   version=$base/versions/$id
-  if [[ $old == "$id"-+([0-9]) ]]; then version=$base/versions/$old; fi
+  if [[ $was == "$id"-+([0-9]) ]]; then version=$base/versions/$was; fi
   if [[ -f $version/tested ]]; then step "test what is installed already" try_installed; fi
-  if [[ ! -f $version/tested ]]; then new_version; fi
-  step "check the settings in $etc" check_settings
+  if [[ -f $version/tested ]]; then step "check the settings in $etc" check_settings; else new_version; fi
   step "write the settings, if there are none" write_settings
   step "install the service" install_service
-  if [[ -z $old ]]; then step "let the cameras start at boot" enable_cameras; fi
+  if [[ -z $was ]]; then step "let the cameras start at boot" enable_cameras; fi
   step "switch to $name" switch_version
-  step "start the cameras" restart_or_go_back "$old"
+  step "start the cameras" start_or_go_back
   step "remove versions older than the previous one" remove_others
-  if [[ $dry == yes ]]; then say "nothing was changed"; else say "installed: $name"; fi
+  report "installed: $name"
+}
+
+# report TEXT: what has come of it; not all is well if a camera does not run.
+report() {
+  doing=''
+  if [[ $dry == yes ]]; then
+    say "nothing was changed"
+  elif [[ ${#down[@]} -eq 0 ]]; then
+    say "$1"
+  else
+    fail "$1, but ${down[*]} does not run: journalctl -u ${down[0]}"
+  fi
 }
 
 new_version() {
   step "copy the model and the settings to $version" make_version
   step "install the packages" install_packages
+  step "check the settings in $etc" check_settings
   step "make the user edgeseg, who may use cameras and GPU" make_user
   step "stop the cameras that run" stop_cameras
   if [[ $backend == tensorrt ]]; then step "build the engine for this GPU: some minutes" build_engine; fi
@@ -432,49 +514,65 @@ try_installed() {
   if [[ $backend == tensorrt ]]; then build_engine || true; fi
   if self_test; then return; fi
   say "  it fails: it is installed anew"
-  broken=$(basename "$version")
+  broken=${version##*/}
   local number=2
   while [[ -e $base/versions/$id-$number ]]; do number=$((number + 1)); done
   version=$base/versions/$id-$number
 }
 
-# restart_or_go_back OLD: what ran with the old version must run with the new one too.
-restart_or_go_back() {
+# What ran with the version before must run with this one too.
+start_or_go_back() {
   local list=("${cameras[@]}")
-  if start_cameras || [[ -z $1 || $1 == "$(version_of current)" ]]; then return; fi
-  systemctl stop "${list[@]}"
-  version=$base/versions/$1
-  install_service
-  put_link "versions/$1" "$base/current"
+  start_cameras
+  if ! lost_cameras || [[ -z $was || $was == "$(version_of current)" ]]; then return; fi
   cameras=("${list[@]}")
-  fail "the cameras do not run with $name; the version before it is back"
+  go_back
+  say "  with the version before:"
+  start_cameras
+  remove_others
+  fail "the cameras do not run with $name; $(cat "$base/current/tested") is back"
 }
 
-# Nothing here needs Python: it may be what is broken.
+# The link before all that could fail.
+go_back() {
+  put_link "versions/$was" "$base/current"
+  if [[ -n $had ]]; then put_link "versions/$had" "$base/previous"; else rm -f "$base/previous"; fi
+  if booted; then systemctl stop "${cameras[@]}" || true; fi
+  version=$base/versions/$was
+  install_service || say "  WARNING: its service file could not be installed: install.sh --check"
+}
+
+# Python may be what is broken: nothing that needs it is more than a warning.
 rollback() {
-  local old
-  old=$(version_of current)
-  version=$base/versions/$(version_of previous)
-  [[ -f $version/tested && $version != "$base/versions/$old" ]] ||
+  version=$base/versions/$had
+  [[ -f $version/tested && $had != "$was" ]] ||
     fail "no version before $(cat "$base/current/tested" 2>/dev/null || echo this one) to go back to"
   name=$(cat "$version/tested")
+  step "check the settings with $name" warn check_settings
   step "stop the cameras that run" stop_cameras
-  step "install the service of $name" install_service
-  step "switch to $name" put_link "versions/$(basename "$version")" "$base/current"
-  step "keep the other one as the previous" put_link "versions/$old" "$base/previous"
-  step "start the cameras" start_cameras
-  if [[ $dry == yes ]]; then say "nothing was changed"; else say "current: $name"; fi
+  if [[ -f $version/model/model.engine ]]; then
+    step "build its engine anew, if JetPack has changed" warn build_engine
+  fi
+  step "switch to $name" switch_version
+  step "install its service" install_service
+  step "start the cameras" start_or_go_back
+  report "current: $name"
 }
 
+warn() { "$@" || say "  WARNING: this failed; going on"; }
+
 check() {
-  version=$base/versions/$(version_of current)
+  version=$base/versions/$was
   [[ -f $version/tested ]] || fail "nothing is installed in $base"
   read_manifest "$version"
   step "stop the cameras that run" stop_cameras
+  step "install its service, where something was ended" install_service
   if [[ $backend == tensorrt ]]; then step "build the engine anew, if JetPack has changed" build_engine; fi
   step "look at the machine" see_doctor
   step "self-test of $name" self_test
+  step "check the settings in $etc" check_settings
   step "start the cameras" start_cameras
+  report "it works: $name"
 }
 
 uninstall() {
@@ -528,7 +626,7 @@ at_exit() {
   if [[ $status -ne 0 && -n $doing ]]; then
     echo "install.sh: ended at: $doing; current: $(cat "$base/current/tested" 2>/dev/null || echo nothing)" >&2
   fi
-  start_cameras >&2
+  if [[ ${#cameras[@]} -gt 0 ]] && booted; then systemctl start --no-block "${cameras[@]}"; fi
   exit "$status"
 }
 
@@ -544,7 +642,7 @@ lock() {
 main() {
   local do=install here
   here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-  bundle='' prefix='' root='' dry=no keep=no start=yes
+  bundle='' prefix='' root='' dry=no keep=no start=yes watch=20 workspace=()
   while [[ $# -gt 0 ]]; do
     case $1 in
       --check | --rollback | --uninstall) do=${1#--} ;;
@@ -554,6 +652,11 @@ main() {
       --prefix | --root)
         [[ ${2:-} == /* ]] || wrong_usage "$1 ${2:-}; expected a whole path"
         printf -v "${1#--}" '%s' "${2%/}"
+        shift
+        ;;
+      --watch | --workspace-mb)
+        [[ ${2:-} == +([0-9]) ]] || wrong_usage "$1 ${2:-}; expected a whole number"
+        case $1 in --watch) watch=$((10#$2)) ;; *) workspace=("$1" "$2") ;; esac
         shift
         ;;
       -h | --help)
@@ -573,12 +676,14 @@ main() {
   bundle=${bundle:-$here}
   base=$root$prefix etc=$root/etc/edgeseg unit=$root/etc/systemd/system/edgeseg-camera@.service
   python=${PYTHON:-/usr/bin/python3} cuda_path=$PATH:/usr/local/cuda/bin
-  doing='' version='' unfinished='' unpacked='' broken='' cameras=()
+  doing='' version='' unfinished='' unpacked='' broken='' cameras=() wanted=() down=()
   cd /
   trap at_exit EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   lock
+  if [[ $dry == no ]]; then rm -f "$base/current.new" && end_switch; fi
+  was=$(version_of current) had=$(version_of previous)
   "$do"
 }
 

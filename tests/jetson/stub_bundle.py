@@ -23,7 +23,10 @@ CODE_OF_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAM = """#!/bin/sh
 name=$(basename "$0")
 case "$name $1" in
-  "edgeseg engine") : >"${3%.onnx}.engine" ;;
+  "edgeseg engine")
+    engine=${3%.onnx}.engine
+    shift 4
+    echo "$*" | sed '/^$/d' >"$engine" ;;
   "edgeseg doctor") echo "good  Python" ;;
   "edgeseg replay")
     golden=$2 model=$4
@@ -31,7 +34,10 @@ case "$name $1" in
     grep -q '^equal_pixels = 0.999$' "$budgets" || exit 2
     cmp -s "$golden/expected" "$model" || { echo "BROKEN masks.equal_pixels"; exit 1; }
     printf '{"masks": {"equal_pixels": 0.9995}, "frame": {"p50": 12.5}}' >"$json" ;;
-  "edgeseg-camera --config") ! grep -q unknown "$2" || { echo "Error: unknown" >&2; exit 2; } ;;
+  "edgeseg-camera --config")
+    ! grep -q unknown "$2" || { echo "$2: unknown" >&2; exit 2; }
+    sed -n 's/^#//p' "$2"
+    ! grep -q secret "$2" || [ -f "$(dirname "$2")/camera.secret" ] ;;
   *) exit 2 ;;
 esac
 """
@@ -46,7 +52,8 @@ with open(os.environ["STATE"] + "/pip", "a") as file:
 for name in ("edgeseg", "edgeseg-camera"):
     shutil.copy(wheels / "program.whl", Path(sys.prefix) / "bin" / name)
 """
-# systemd's manager, as far as install.sh talks to it. A camera whose model says so does not run.
+# systemd's manager, as far as install.sh talks to it. What a camera does stands in the model: with "crash" it never
+# runs and cannot be stopped, with "dies" it is up when it is looked at first; both are restarted for ever.
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >>"$STATE/calls"
 case $1 in
@@ -54,12 +61,30 @@ case $1 in
   *) root= verb=$1 ;;
 esac
 for unit in "$@"; do :; done
+model=$(cat "$CURRENT/model/model.onnx" 2>/dev/null)
+grep -qsx "$unit" "$STATE/unplugged" && model=crash
 case $verb in
-  list-units) [ ! -f "$STATE/running" ] || sed 's/$/ loaded active running/' "$STATE/running" ;;
-  start) shift; for unit in "$@"; do [ "$unit" = --no-block ] || echo "$unit" >>"$STATE/running"; done ;;
-  stop) rm -f "$STATE/running" ;;
-  is-active) grep -qx "$unit" "$STATE/running" && ! grep -q crash "$CURRENT/model/model.onnx" ;;
-  is-failed) grep -q crash "$CURRENT/model/model.onnx" ;;
+  list-units)
+    [ -f "$STATE/running" ] || exit 0
+    while read -r unit; do
+      grep -qsx "$unit" "$STATE/unplugged" && echo "$unit loaded activating auto-restart" ||
+        echo "$unit loaded active running"
+    done <"$STATE/running" ;;
+  start)
+    rm -f "$STATE/shown"
+    echo "$model" >"$STATE/started"
+    shift
+    for unit in "$@"; do [ "$unit" = --no-block ] || echo "$unit" >>"$STATE/running"; done ;;
+  stop) rm -f "$STATE/running"; ! grep -qsx crash "$STATE/started" ;;
+  show)
+    case $* in *ActiveEnter*) echo ActiveEnterTimestampMonotonic=${ENTERED:-1000000}; exit ;; esac
+    printf x >>"$STATE/shown"
+    shown=$(wc -c <"$STATE/shown")
+    case $model in
+      crash) echo "NRestarts=$shown"; echo ActiveState=activating ;;
+      dies*) echo "NRestarts=$((shown - 1))"; echo ActiveState=active ;;
+      *) echo NRestarts=0; grep -qsx "$unit" "$STATE/running" && echo ActiveState=active || echo ActiveState=inactive ;;
+    esac ;;
   enable)
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     ln -sf "/etc/systemd/system/edgeseg-camera@.service" "$root/etc/systemd/system/multi-user.target.wants/$unit" ;;
@@ -103,8 +128,8 @@ def make_bundle(
         wheel.writestr("pip/__main__.py", PIP)
     (folder / "requirements.txt").write_text("edgeseg==0.1.0\n")
     (folder / "camera.toml").write_text('source = "csi://0"\nmodel = "/opt/edgeseg/current/model/model.onnx"\n')
-    for name in (INSTALL.name, UNIT):
-        shutil.copy(JETSON / name, folder / name)
+    shutil.copy(INSTALL, folder)
+    (folder / UNIT).write_text(f"{(JETSON / UNIT).read_text()}# of {model}\n")  # each version has another
     found = {
         "format": 1, "edgeseg": "0.1.0", "id": f"id-{model}", "target": target, "python": CODE_OF_PYTHON,
         "machine": platform.machine(), "model": {"file": f"model/{model}.onnx"}, "limits": {"equal_pixels": 0.999},
@@ -180,7 +205,7 @@ class Device:
         self, *arguments: object, before: Sequence[str] = (), environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*before, "bash", str(INSTALL), "--root", str(self.root), *map(str, arguments)],
+            [*before, "bash", str(INSTALL), "--root", str(self.root), "--watch", "0", *map(str, arguments)],
             env=self.environment | (environment or {}),
             capture_output=True,
             text=True,

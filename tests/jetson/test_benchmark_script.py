@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 from stub_bundle import JETSON
 
+from edgeseg.runtime.benchmark_report import comparison, read_document
+
 WriteModel = Callable[..., Path]
 
 # NVIDIA's programs as far as the script talks to them: the state is in files, each call is written down.
 PROGRAMS = {
     "nvpmodel": """
 case $1 in
-  -q) echo "NV Power Mode: MODE_$(cat "$STATE/mode")"; cat "$STATE/mode" ;;
+  -q) echo; echo "NV Power Mode: MODE_$(cat "$STATE/mode")"; cat "$STATE/mode" ;;
   -m) [ "$2" = 9 ] || echo "$2" >"$STATE/mode" ;;
 esac""",
     "jetson_clocks": """
@@ -109,15 +111,14 @@ def test_it_sets_measures_puts_back_and_writes_one_file(board: Board, write_mode
     assert "not measured: fp16, int8" in said
     assert "Throughput: 123.45 qps" in said
     found = json.loads(out.read_text())
-    notes, trtexec = found["jetson"]["notes"], found["jetson"]["trtexec"]["colours.engine"]
+    notes, trtexec = found["jetson"]["notes"], found["jetson"]["trtexec"]["1-colours.engine"]
     assert notes["before.power_mode"].startswith("NV Power Mode: MODE_0")
     assert notes["before.clocks"] == notes["after.clocks"] == "locked"
     assert "cpu@45C" in notes["after.temperatures_and_power"]
     assert trtexec["frames_per_second"] == 123.45
     assert trtexec["gpu_compute_ms"] == {"min": 7.1, "max": 9.3, "mean": 8.0, "percentile(99%)": 9.1}
     assert not list(board.place.glob("tmp.*"))
-    compare = [sys.executable, "-m", "edgeseg", "benchmark", "--compare", str(out), str(out)]
-    assert "frame" in subprocess.run(compare, check=True, capture_output=True, text=True).stdout
+    assert "colours.onnx on onnxruntime-cpu" in comparison(read_document(out), read_document(out))
 
 
 def test_it_sets_nothing_unasked(board: Board, write_model: WriteModel) -> None:
@@ -128,6 +129,19 @@ def test_it_sets_nothing_unasked(board: Board, write_model: WriteModel) -> None:
         "nvpmodel -q",
         "jetson_clocks --show",
     }
+
+
+def test_models_of_one_name_are_two_models(board: Board, write_model: WriteModel, tmp_path: Path) -> None:
+    (board.state / "quick").touch()
+    models = [tmp_path / precision / "model.onnx" for precision in ("fp32", "int8")]
+    for model in models:
+        model.parent.mkdir()
+        model.write_text(model.parent.name)
+    board.run(*models, "--out", tmp_path / "result.json")
+    (call,) = (call for call in board.calls if call.startswith("edgeseg benchmark"))
+    assert [Path(word).name for word in call.split()[2:4]] == ["1-model.engine", "2-model.engine"]
+    found = json.loads((tmp_path / "result.json").read_text())["jetson"]["trtexec"]
+    assert list(found) == ["1-model.engine", "2-model.engine"]
 
 
 def test_what_it_set_is_put_back_when_measuring_fails(board: Board, tmp_path: Path) -> None:

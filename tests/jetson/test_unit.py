@@ -47,7 +47,7 @@ def test_what_a_camera_in_a_vehicle_needs_is_there() -> None:
     lines = (JETSON / UNIT).read_text().splitlines()
     for line in (
         "Type=notify",
-        "Restart=on-failure",
+        "Restart=always",
         "StartLimitIntervalSec=0",
         "User=edgeseg",
         "SupplementaryGroups=video",
@@ -59,4 +59,7 @@ def test_what_a_camera_in_a_vehicle_needs_is_there() -> None:
         assert line in lines
     assert not {"PrivateTmp=yes", "PrivateDevices=yes", "ProcSubset=pid"} & set(lines)  # no CSI camera, no GPU
     assert [line for line in lines if line.startswith("MemoryMax=")]
+    (environment,) = (line for line in lines if line.startswith("Environment="))
+    # In CacheDirectory=edgeseg: engines, and GStreamer's list of plugins, without which each start looks at them all.
+    assert "XDG_CACHE_HOME=%C/edgeseg" in environment.split()
     assert [line for line in lines if line.startswith("WatchdogSec=")]

@@ -1,4 +1,7 @@
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +26,17 @@ def test_the_class_map_is_of_network_size_and_right(write_model: WriteModel) -> 
     assert [int(result.class_map[16, x]) for x in (5, 30, 55)] == [0, 1, 2]
     assert result.confidence is None
     assert result.inference_ms > 0
+
+
+def test_a_vehicle_tells_nobody_what_it_runs(write_model: WriteModel, tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry keeps an identity and what is to be sent in the home and the temporary folder."""
+    model, home = write_model(), tmp_path / "home"
+    home.mkdir()
+    places = {name: str(home) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"} | places
+    command = [sys.executable, "-m", "edgeseg.runtime", "scenes://?frames=2&size=128x72", "--model", str(model)]
+    subprocess.run([*command, "--backend", "onnxruntime-cpu"], env=environment, check=True, capture_output=True)
+    assert list(home.iterdir()) == []
 
 
 def test_confidence_is_255_times_the_softmax_maximum(write_model: WriteModel) -> None:
