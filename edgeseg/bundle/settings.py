@@ -38,8 +38,8 @@ class BundleSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.equal_pixels is not None and not 0 <= self.equal_pixels <= 1:
-            raise UsageError(f"equal_pixels = {self.equal_pixels}; expected a share from 0 to 1")
+        if self.equal_pixels is not None and not 0 < self.equal_pixels <= 1:
+            raise UsageError(f"equal_pixels = {self.equal_pixels}; expected a share above 0, at most 1")
 
 
 def default_camera_settings(target: Target) -> str:
