@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import mmap
 import os
 import signal
 import subprocess
@@ -201,11 +202,12 @@ def test_the_command_says_what_became_of_it_and_writes_it(
 def test_an_engine_that_leaks_is_said_and_ends_with_1(
     pictures: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, kept, began = OnnxRuntimeCpu._infer, list[NDArray[np.float64]](), time.monotonic()
+    real, kept, began = OnnxRuntimeCpu._infer, list[mmap.mmap](), time.monotonic()
 
     def infer(self: OnnxRuntimeCpu, value: NDArray[np.uint8]) -> Any:
         while len(kept) * 0.2 < time.monotonic() - began:
-            kept.append(np.ones(250_000))  # 2 MB each 0.2 s
+            kept.append(mmap.mmap(-1, 2_000_000))  # 2 MB each 0.2 s, and none that an earlier test has freed
+            kept[-1].write(bytes([1]) * 2_000_000)
         return real(self, value)
 
     monkeypatch.setattr(OnnxRuntimeCpu, "_infer", infer)
