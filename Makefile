@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-models test-faults test-gpu test-arm64 bundled-model check lint types imports wheel format clean
+.PHONY: help demo test test-training test-device test-models test-faults test-gpu test-arm64 bundled-model check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
@@ -21,8 +21,15 @@ help:
 demo: $(READY)
 	$(BIN)/edgeseg demo --out demo
 
+# Two processes side by side: one computes, the other mostly waits.
 test: $(READY)
-	$(BIN)/pytest
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-training test-device
+
+test-training: $(READY)
+	$(BIN)/pytest tests/edgeseg tests/export tests/test_wheel.py
+
+test-device: $(READY)
+	$(BIN)/pytest tests/jetson tests/runtime
 
 test-models: $(READY)
 	$(BIN)/pytest -m "models or not models" tests/edgeseg/models
