@@ -26,7 +26,7 @@ test: $(READY)
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-training test-device
 
 test-training: $(READY)
-	$(BIN)/pytest tests/edgeseg tests/export tests/test_wheel.py
+	$(BIN)/pytest --ignore=tests/jetson --ignore=tests/runtime
 
 test-device: $(READY)
 	$(BIN)/pytest tests/jetson tests/runtime
@@ -46,11 +46,12 @@ test-arm64: $(READY)
 
 # Every setting of its training that counts is here: the defaults may change.
 bundled-model: $(READY)
-	$(BIN)/edgeseg train --data "scenes:train=1500,val=60,test=100,size=320x192" --out demo/bundled \
+	rm -rf runs/bundled
+	$(BIN)/edgeseg train --data "scenes:train=1500,val=60,test=100,size=320x192" --out runs/bundled \
 	  --model fcn8 --encoder compact --width 0.4 --size 320x192 --dropout 0 --class-balance none --epochs 12 --batch 4 \
 	  --learning-rate 0.003 --ema 0.99 --scale-min 1 --scale-max 1.3 --brightness 0.1 --contrast 0.1 --saturation 0 \
 	  --validate-every 3 --seed 0
-	$(BIN)/edgeseg export demo/bundled --onnx runtime/bundled/scenes.onnx --camera-size 1280x720
+	$(BIN)/edgeseg export runs/bundled --onnx runtime/bundled/scenes.onnx --camera-size 1280x720
 	rm runtime/bundled/scenes.onnx.spec.json
 	$(BIN)/edgeseg evaluate runtime/bundled/scenes.onnx --data "scenes:train=1500,val=60,test=100,size=320x192" --split test
 

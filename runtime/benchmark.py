@@ -150,6 +150,12 @@ class _Records(Sink):
         return found
 
 
+def over_and_over(source: Source, camera_rate: float | None) -> Source:
+    """Return a source as it is measured: without end, scenes drawn beforehand, at a camera's rate if one is given."""
+    keep = KEPT_SCENES if source.kind == "scenes" else source.keep
+    return replace(source, keep=keep, loop=True, fps=camera_rate or source.fps)
+
+
 def benchmark(
     models: Sequence[Path],
     source: Source,
@@ -174,9 +180,7 @@ def benchmark(
     Raises:
         SourceError, ModelError, EngineError, UsageError.
     """
-    if source.kind == "scenes":
-        source = replace(source, keep=KEPT_SCENES)
-    source = replace(source, loop=True, fps=settings.camera_rate or source.fps)
+    source = over_and_over(source, settings.camera_rate)
     with ExitStack() as stack:
         contenders = []
         for model, engine in ((model, engine) for model in models for engine in engines):

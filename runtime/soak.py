@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgeseg.runtime.benchmark import KEPT_SCENES, warm_up
+from edgeseg.runtime.benchmark import over_and_over, warm_up
 from edgeseg.runtime.device_state import DeviceMeter, DeviceState
 from edgeseg.runtime.engines import Engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
@@ -220,9 +220,7 @@ def soak(
     Raises:
         SourceError, ModelError, EngineError, UsageError.
     """
-    if source.kind == "scenes":
-        source = replace(source, keep=KEPT_SCENES)
-    source = replace(source, loop=True, fps=settings.camera_rate or source.fps)
+    source = over_and_over(source, settings.camera_rate)
     seconds = settings.minutes * 60
     loop = LoopSettings(every_frame=settings.camera_rate is None, seconds=seconds, outputs=settings.outputs)
     with open_engine() as engine:
