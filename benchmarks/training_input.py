@@ -25,6 +25,7 @@ from edgeseg.labels import IGNORE_INDEX
 from edgeseg.losses import SegmentationLoss
 from edgeseg.optimisation import LossScale, make_models, make_optimizer
 from edgeseg.settings import TrainSettings
+from edgeseg.tf import tf
 from edgeseg.train import _spec
 from edgeseg.train_step import TrainStep
 
@@ -78,15 +79,16 @@ def measure(
     Training keeps every core busy, so on a machine that others use too, CPU time is the steadier of the two.
     """
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in inputs}
+    rate = tf.constant(TrainSettings.learning_rate)
     for _ in range(rounds):
         for name, batches in inputs.items():
             time.sleep(SETTLE_S)
             for _ in range(PREFETCHED):  # made while another input had its turn: no merit of this one
                 next(batches)
-            float(train_step(*next(batches)))
+            float(train_step(*next(batches), rate))
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(steps):
-                float(train_step(*next(batches)))
+                float(train_step(*next(batches), rate))
             seconds[name].append(((time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps))
     return seconds
 

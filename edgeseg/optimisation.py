@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.distribution import Distribution
+from edgeseg.fused_adam import FusedAdam, FusedAdamW
 from edgeseg.geometry import Size
 from edgeseg.models import NetworkOptions, build_model
 from edgeseg.settings import TrainSettings
@@ -67,9 +68,9 @@ def make_optimizer(settings: TrainSettings, model: Any, distribution: Distributi
             nesterov = settings.nesterov and settings.momentum > 0
             optimizer = keras.optimizers.SGD(rate, settings.momentum, nesterov, weight_decay=decay)
         elif settings.optimizer == "adam":
-            optimizer = keras.optimizers.Adam(rate, beta_2=ADAM_BETA_2)
+            optimizer = FusedAdam(rate, beta_2=ADAM_BETA_2)
         else:
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, beta_2=ADAM_BETA_2)
+            optimizer = FusedAdamW(rate, weight_decay=decay, beta_2=ADAM_BETA_2)
         if settings.optimizer != "adam":
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         # The step has summed the gradients over the replicas, to clip them by their norm; once is enough.

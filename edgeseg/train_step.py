@@ -16,10 +16,10 @@ from edgeseg.tf import tf
 class TrainStep:
     """Moves the weights by one batch.
 
-    Calling it takes frames (B, H, W, 3) and class maps (B, H, W), of which every host has the whole batch, and
-    returns the loss over all of it, a scalar. The loss is nan, and no weight is moved, if it or a gradient is not
-    finite: the loss itself shows a bad gradient one step too late. (An overflow of float16's gradients is none while
-    the loss scale can be lowered; the step is then passed over, but counted.)
+    Calling it takes frames (B, H, W, 3) and class maps (B, H, W), of which every host has the whole batch, and the
+    learning rate, a float32 scalar; it returns the loss over the whole batch, a scalar. The loss is nan, and no weight
+    is moved, if it or a gradient is not finite: the loss itself shows a bad gradient one step too late. (An overflow of
+    float16's gradients is none while the loss scale can be lowered; the step is then passed over, but counted.)
 
     Args:
         model, kept, optimizer: of edgeseg.optimisation; `kept` becomes the moving average if there is one.
@@ -49,8 +49,8 @@ class TrainStep:
         self.distribution, self.spec, self.settings, self.parts = distribution, spec, settings, parts
         self._compiled = tf.function(self._step, jit_compile=settings.xla or None)
 
-    def __call__(self, frames: Any, class_maps: Any) -> Any:
-        return self._compiled(self.distribution.parts(frames), self.distribution.parts(class_maps))
+    def __call__(self, frames: Any, class_maps: Any, learning_rate: Any) -> Any:
+        return self._compiled(self.distribution.parts(frames), self.distribution.parts(class_maps), learning_rate)
 
     def in_smaller_parts(self) -> TrainStep:
         """Return the same step with twice as many parts."""
@@ -59,7 +59,8 @@ class TrainStep:
             self.parts * 2,
         )  # fmt: skip
 
-    def _step(self, frames: Any, class_maps: Any) -> Any:
+    def _step(self, frames: Any, class_maps: Any, learning_rate: Any) -> Any:
+        self.optimizer.learning_rate = learning_rate
         run, first = self.distribution.strategy.run, self.distribution.first
         losses, norms, gradients = run(self._gradients, args=(frames, class_maps))
         loss, finite = first(losses), tf.math.is_finite(first(norms))

@@ -85,14 +85,13 @@ class TrainingLoop:
 
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
         is_first = self._at_validation
-        self.step.optimizer.learning_rate = self.schedule.learning_rate(share)
-        loss = self._moved(frames, class_maps)
+        loss = self._moved(frames, class_maps, tf.constant(self.schedule.learning_rate(share), tf.float32))
         if not math.isfinite(loss):
             raise ModelError(self._not_finite(loss))
-        self.state.add_loss(loss, is_first)
+        self.state.add_step(loss, is_first)
         self.progress.step(self.state.step, loss, share)
 
-    def _moved(self, frames: Any, class_maps: Any) -> float:
+    def _moved(self, frames: Any, class_maps: Any, learning_rate: Any) -> float:
         """Move the weights by a batch; where it takes too much memory, from now on in smaller parts.
 
         So the steps, their batches and the learning rate stay what they would be with more memory. Nothing but
@@ -100,7 +99,7 @@ class TrainingLoop:
         """
         while True:
             try:
-                return float(self.step(frames, class_maps))
+                return float(self.step(frames, class_maps, learning_rate))
             except tf.errors.ResourceExhaustedError:
                 pictures = self.settings.batch // self.distribution.replicas
                 if self.distribution.cluster or self.step.parts * 2 > pictures:

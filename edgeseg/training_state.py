@@ -41,6 +41,10 @@ class TrainingState:
         average: the model that holds the moving average of the weights, if there is one.
         loss_scale: float16's.
         writes: false where another host writes the run: nothing is saved then.
+
+    Attributes:
+        step: steps done so far; the optimiser counts them.
+        loss_sum: sum of the losses of the steps since the last validation.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class TrainingState:
     ) -> None:
         self.folder, self.data, self.writes = folder, data, writes
         self._optimizer = optimizer
+        self.step, self.loss_sum, self._seconds_before = int(optimizer.iterations.numpy()), 0.0, 0.0
+        # Only for the checkpoint: to read or write a variable takes a tenth of a millisecond.
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._data = tf.Variable(data, dtype=tf.int64, trainable=False)
         self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
@@ -74,35 +80,28 @@ class TrainingState:
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
 
     @property
-    def step(self) -> int:
-        """Steps done so far; the optimiser counts them."""
-        return int(self._optimizer.iterations.numpy())
-
-    @property
     def seconds(self) -> float:
         """Time spent on the run, earlier parts of a resumed one included."""
-        return float(self._seconds) + time.monotonic() - self._opened
+        return self._seconds_before + time.monotonic() - self._opened
 
     @property
     def seconds_since_saved(self) -> float:
         """How much time a kill would cost now."""
         return time.monotonic() - self._saved_at
 
-    @property
-    def loss_sum(self) -> float:
-        """Sum of the losses of the steps since the last validation."""
-        return float(self._loss_sum)
-
-    def add_loss(self, loss: float, is_first: bool) -> None:
-        """Add a step's loss to those since the last validation; the first step after it starts the sum anew."""
-        self._loss_sum.assign(loss if is_first else self.loss_sum + loss)
+    def add_step(self, loss: float, is_first: bool) -> None:
+        """Count a step, and its loss to those since the last validation; the first after it starts the sum anew."""
+        self.step = int(self._optimizer.iterations.numpy())
+        self.loss_sum = loss if is_first else self.loss_sum + loss
 
     def save(self) -> None:
         """Write a checkpoint of this step, once. Raises UsageError if it cannot be written."""
         if self.step == self._saved_step or not self.writes:
             return
-        self._seconds.assign(self.seconds)
+        self._seconds_before = self.seconds
         self._opened = self._saved_at = time.monotonic()
+        self._seconds.assign(self._seconds_before)
+        self._loss_sum.assign(self.loss_sum)
         try:
             self._manager.save(checkpoint_number=self.step)
         except (OSError, tf.errors.OpError) as error:
@@ -132,7 +131,8 @@ class TrainingState:
                 damaged.append(f"{path} is damaged or of another model ({first_line(error)})")
                 continue
             self._check_data()
-            self._saved_step = self.step
+            self.step = self._saved_step = int(self._optimizer.iterations.numpy())
+            self.loss_sum, self._seconds_before = float(self._loss_sum), float(self._seconds)
             return damaged
         if damaged:
             raise ModelError(f"{damaged[0]}, and no other checkpoint can be read; start a new run with another --out")

@@ -69,7 +69,8 @@ class Steps:
         frames = random.uniform(0, 255, (pictures, *SIZE, 3)).astype(np.float32)
         class_maps = random.integers(0, 3, (pictures, *SIZE), dtype=np.uint8)
         class_maps[0, :13] = 255
-        return float(self.step(tf.constant(frames), tf.constant(class_maps)))
+        rate = tf.constant(self.settings.learning_rate)
+        return float(self.step(tf.constant(frames), tf.constant(class_maps), rate))
 
     @property
     def weights(self) -> list[Any]:

@@ -22,7 +22,7 @@ from edgeseg.errors import UsageError
 from edgeseg.run_directory import RunDirectory, checkpoints_in
 from edgeseg.settings import TrainSettings
 
-HERE, STEPS = Path(__file__).parent, 4
+HERE, STEPS, ADAMW = Path(__file__).parent, 4, "2"
 Process = subprocess.Popen[str]
 
 # Each case trains some steps; the weights go to a file. Without hosts: on one device, then on two of this process.
@@ -37,12 +37,13 @@ from edgeseg.tf import tf
 CASES = [
     dict(batch_norm=False),
     dict(batch_norm=True, loss="cross_entropy+focal+dice", hard_pixels=0.5, clip_norm=0.1, ema=0.5),
+    dict(batch_norm=False, optimizer="adamw", learning_rate=1e-2),
 ]
 
 def train(distribution, out):
     found = {}
     for number, case in enumerate(CASES):
-        steps = Steps(distribution=distribution, optimizer="sgd", learning_rate=0.1, **case)
+        steps = Steps(distribution=distribution, **{"optimizer": "sgd", "learning_rate": 0.1, **case})
         found[f"losses {number}"] = np.array([steps() for _ in range(STEPS)])
         found.update({f"weight {number} {i}": value for i, value in enumerate(steps.weights)})
         found.update({f"average {number} {i}": value for i, value in enumerate(steps.kept.get_weights())})
@@ -106,7 +107,9 @@ def test_hosts_and_devices_compute_what_one_does_with_the_whole_batch(tmp_path: 
     for key, expected in found["one"].items():
         np.testing.assert_array_equal(found["host0"][key], found["host1"][key], err_msg=key)
         for name in ("host0", "devices"):
-            np.testing.assert_allclose(found[name][key], expected, atol=1e-5, err_msg=f"{name}: {key}")
+            # Adam divides by the gradient's own size: where that is next to nothing, so is what its direction means.
+            near = 1e-4 if key.split()[1] == ADAMW else 1e-5
+            np.testing.assert_allclose(found[name][key], expected, atol=near, err_msg=f"{name}: {key}")
 
 
 def training(data: Path, out: Path, together: str, index: int, *more: str) -> list[str]:

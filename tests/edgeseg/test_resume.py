@@ -266,10 +266,10 @@ def test_a_run_on_windows_validated_now_and_then_keeps_a_whole_model_and_goes_on
 ) -> None:
 
     class Noted(TrainStep):
-        def __call__(self, frames: Any, class_maps: Any) -> Any:
+        def __call__(self, frames: Any, class_maps: Any, learning_rate: Any) -> Any:
             assert frames.shape[1:3] == class_maps.shape[1:3] == self.model.input_shape[1:3] == (32, 64)
             seen.append([path.name for path in checkpoints_in(out / "checkpoints")])
-            return super().__call__(frames, class_maps)
+            return super().__call__(frames, class_maps, learning_rate)
 
     monkeypatch.setattr(edgeseg.train, "TrainStep", Noted)
     settings = tiny_settings(camvid, train_size=Size(32, 64), epochs=3, validate_every=2)

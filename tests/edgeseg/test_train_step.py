@@ -9,11 +9,12 @@ import pytest
 from step_helpers import Steps
 
 import edgeseg.losses
-from edgeseg.tf import tf
+from edgeseg.fused_adam import FusedAdam, FusedAdamW
+from edgeseg.tf import keras, tf
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "decays"), [("adamw", "AdamW", True), ("adam", "Adam", False), ("sgd", "SGD", True)]
+    ("name", "kind", "decays"), [("adamw", "FusedAdamW", True), ("adam", "FusedAdam", False), ("sgd", "SGD", True)]
 )
 def test_only_kernels_decay_and_only_where_they_should(name: str, kind: str, decays: bool) -> None:
     steps = Steps(optimizer=name, momentum=0.8)
@@ -24,6 +25,28 @@ def test_only_kernels_decay_and_only_where_they_should(name: str, kind: str, dec
         assert {each.name for each in model.trainable_variables if optimizer._use_weight_decay(each)} == {"kernel"}
     if name == "sgd":
         assert (optimizer.momentum, optimizer.nesterov) == (0.8, True)
+
+
+@pytest.mark.parametrize("decay", [None, 0.1])
+def test_the_fused_optimiser_is_keras_s(decay: float | None) -> None:
+    fused, published = (FusedAdamW, keras.optimizers.AdamW) if decay else (FusedAdam, keras.optimizers.Adam)
+    random = np.random.default_rng(0)
+    start = random.normal(size=(5, 7)).astype(np.float32)
+    gradients = random.normal(size=(30, 5, 7)).astype(np.float32) * 10.0 ** random.integers(-6, 3, (5, 7))
+    ends, states = [], []
+    for kind in (fused, published):
+        variable = keras.Variable(start, name="kernel")
+        optimizer = kind(1e-2, beta_2=0.99, weight_decay=decay)
+        optimizer.build([variable])
+
+        for rate, gradient in zip(np.linspace(1e-2, 1e-4, 30), gradients, strict=True):
+            optimizer.learning_rate = rate
+            optimizer.apply_gradients([(tf.constant(gradient, tf.float32), variable)])
+        ends.append(variable.numpy())
+        states.append([(each.name, each.shape) for each in optimizer.variables])
+    assert np.abs(ends[1] - start).max() > 0.05
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5, atol=1e-6)
+    assert states[0] == states[1]  # a checkpoint of the one is one of the other
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
