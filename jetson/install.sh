@@ -374,15 +374,22 @@ remove_others() {
 
 booted() { [[ -d $root/run/systemd/system ]] && command -v systemctl >/dev/null; }
 
+# No clock of the day, which jumps when a Jetson without a battery finds a time server.
+uptime_hundredths() {
+  local up
+  read -r up _ </proc/uptime
+  echo $((10#${up/./}))
+}
+
 # Building an engine and measuring take the GPU and the memory for themselves.
 stop_cameras() {
-  local each state up entered
+  local each state now entered
   if ! booted; then return; fi
-  read -r up _ </proc/uptime
+  now=$(uptime_hundredths)
   while read -r each _ state _; do
     cameras+=("$each")
     entered=$(systemctl show --property=ActiveEnterTimestampMonotonic "$each" | tr -dc '[:digit:]') || entered=0
-    if [[ $state == active && $((${up%.*} - ${entered:-0} / 1000000)) -ge $watch ]]; then wanted+=("$each"); fi
+    if [[ $state == active && $((now - ${entered:-0} / 10000)) -ge $((watch * 100)) ]]; then wanted+=("$each"); fi
   done < <(systemctl list-units --plain --no-legend --state=active,activating,reloading 'edgeseg-camera@*.service')
   if [[ ${#cameras[@]} -gt 0 ]]; then systemctl stop "${cameras[@]}" || say "  not all could be stopped; going on"; fi
 }
@@ -407,7 +414,7 @@ start_cameras() {
 # stays_up CAMERA: a service that is restarted for ever never fails, and in between it is active. One that is starting
 # may build an engine for minutes: systemd ends what takes too long, which counts as a restart.
 stays_up() {
-  local found state restarts seen=0 since='' end=$((SECONDS + 30))
+  local found state restarts now seen=0 since='' end=$((SECONDS + 30))
   while true; do
     found=$(systemctl show --property=ActiveState --property=NRestarts "$1")
     state=$(sed -n 's/^ActiveState=//p' <<<"$found")
@@ -416,8 +423,9 @@ stays_up() {
     if [[ $state != active || $restarts -ne $seen ]]; then since='' seen=$restarts; fi
     case $state in
       active)
-        since=${since:-$SECONDS}
-        if [[ $((SECONDS - since)) -ge $watch ]]; then return; fi
+        now=$(uptime_hundredths)
+        since=${since:-$now}
+        if [[ $((now - since)) -ge $((watch * 100)) ]]; then return; fi
         ;;
       activating) ;;
       *) if [[ $SECONDS -ge $end ]]; then return 1; fi ;;
