@@ -19,10 +19,11 @@ from edgeseg.data.options import with_classes
 from edgeseg.data_commands import data
 from edgeseg.errors import UsageError
 from edgeseg.export_commands import export
-from edgeseg.geometry import Size
+from edgeseg.geometry import Crop, Size
 from edgeseg.inspect_commands import inspect
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
+from edgeseg.presets import DECIDED, DEFAULT, PRESETS, preset_options
 from edgeseg.run_directory import RunDirectory
 from edgeseg.runtime.doctor_command import doctor
 from edgeseg.runtime.engine_commands import engine
@@ -49,7 +50,13 @@ def cli() -> None:
 @click.option("--require-gpu", is_flag=True, help="Fail where TensorFlow finds no GPU.")
 @click.option("--hosts", metavar="A:PORT,B:PORT", help="Train on these hosts together; or set TF_CONFIG.")
 @click.option("--index", type=int, help="This host's place among --hosts, from 0; the first one writes --out.")
-@setting_options(TrainSettings, leave_out=("crop", "augmentation"))
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default=DEFAULT,
+    help="Network and training's length, docs/recipes.md.",
+)
+@setting_options(TrainSettings, leave_out=("crop", "augmentation"), decided=DECIDED, by="by --preset")
 @setting_options(Augmentation)
 def train(
     out: Path,
@@ -59,21 +66,25 @@ def train(
     require_gpu: bool,
     hosts: str | None,
     index: int | None,
+    preset: str,
     **options: Any,
 ) -> int:
     """Train a model on labelled pictures; leaves a run directory.
 
-    All GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree
-    with them.
+    What is not given is as in the --preset: a network, at the shape of the data's pictures, and how long it trains. All
+    GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree with
+    them.
     """
+    if resume and given({"preset": preset}):
+        raise UsageError("--preset with --resume; leave it out: a run that goes on has its settings")
     if resume and classes:
         raise UsageError("--classes with --resume; leave it out: a run that goes on has its classes")
     options["data"] = with_classes(options["data"], classes)
     if find_spec("tensorflow") is None:  # else what is read before its import would name a smaller extra
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     cluster = find_cluster(hosts, index, os.environ)
-    settings = _with_options(RunDirectory(out).settings(), given(options), crop) if resume else None
-    settings = settings or _with_options(TrainSettings(), options, crop)
+    typed = given(options)
+    settings = _resumed(out, typed, crop) if resume else _fresh(preset, options["data"], typed, crop)
 
     from edgeseg.start import start
 
@@ -87,21 +98,33 @@ def train(
     return 130 if result.stopped else 0
 
 
-def _with_options(settings: TrainSettings, options: dict[str, Any], crop: str | None) -> TrainSettings:
+def _fresh(preset: str, data: str, options: dict[str, Any], crop: str | None) -> TrainSettings:
+    """Return the settings of a new run: the preset's, as far as `options`, those that were typed, do not say more."""
+    picture = None if "size" in options and crop is None else _picture(data)
+    shares = Crop.parse(crop, picture) if crop and picture else None
+    if picture and shares:
+        picture = Size(round(picture.height * shares.height), round(picture.width * shares.width))
+    chosen = preset_options(preset, options, picture) | options | {"data": data}
+    return replace(_with_options(TrainSettings(), chosen), crop=shares)
+
+
+def _resumed(out: Path, options: dict[str, Any], crop: str | None) -> TrainSettings:
+    settings = _with_options(RunDirectory(out).settings(), options)
+    return replace(settings, crop=Crop.parse(crop, _picture(settings.data))) if crop else settings
+
+
+def _with_options(settings: TrainSettings, options: dict[str, Any]) -> TrainSettings:
     augmentation = {each.name: options[each.name] for each in fields(Augmentation) if each.name in options}
     changes: dict[str, Any] = {name: value for name, value in options.items() if name not in augmentation}
     changes["augmentation"] = replace(settings.augmentation, **augmentation)
-    settings = replace(settings, **changes)
-    return settings if crop is None else replace(settings, crop=_crop_of_data(crop, settings.data))
+    return replace(settings, **changes)
 
 
-def _crop_of_data(text: str, data: str) -> Any:
-    """Turn a crop in pixels of the data set's pictures into shares of them."""
+def _picture(data: str) -> Size:
+    """Return the size of a data set's first training picture. Raises DataError."""
     from edgeseg.data import open_dataset
-    from edgeseg.geometry import Crop
 
-    first = open_dataset(data).split("train")[0].read_image()
-    return Crop.parse(text, Size(*first.shape[:2]))
+    return Size(*open_dataset(data).split("train")[0].read_image().shape[:2])
 
 
 cli.add_command(evaluate)

@@ -57,24 +57,33 @@ CLASSES = click.option(
 )
 
 
-def setting_options(settings: type, leave_out: Sequence[str] = ()) -> Callable[[Command], Command]:
-    """Give a command one option for each setting of a dataclass, named, typed and explained by the setting itself."""
+def setting_options(
+    settings: type, leave_out: Sequence[str] = (), decided: Sequence[str] = (), by: str = ""
+) -> Callable[[Command], Command]:
+    """Give a command one option for each setting of a dataclass, named, typed and explained by the setting itself.
+
+    Args:
+        settings: the dataclass.
+        leave_out: names of settings without an option.
+        decided: names of settings whose defaults something else decides: `by`, for the help.
+    """
 
     def decorate(command: Command) -> Command:
         for each in reversed(fields(settings)):
             if each.name not in leave_out:
-                command = setting_option(each)(command)
+                command = setting_option(each, shown=by if each.name in decided else "")(command)
         return command
 
     return decorate
 
 
-def setting_option(setting: Field[Any], prefix: str = "") -> Callable[[Command], Command]:
+def setting_option(setting: Field[Any], prefix: str = "", shown: str = "") -> Callable[[Command], Command]:
     """Return the option of a setting (edgeseg/setting.py), which names, types and explains it; its value is unchecked.
 
     Args:
         setting: a field of a settings dataclass.
         prefix: begins the option's name.
+        shown: what the help says of its default, instead of the setting's.
     """
     name = prefix + setting.name.replace("_", "-")
     default, text = setting.default, setting.metadata["help"]
@@ -85,7 +94,7 @@ def setting_option(setting: Field[Any], prefix: str = "") -> Callable[[Command],
         f"--{name}/--no-{name}" if kind is bool else f"--{name}",
         type=kind,
         default=str(default) if isinstance(default, Size) else default,
-        show_default=default != "",
+        show_default=shown or default != "",
         help=f"{_sentence(text, setting.metadata['choices'])}.",
     )
 

@@ -41,7 +41,7 @@ class TrainingProgress:
     def __init__(self, total_steps: int, steps_per_epoch: int, first_step: int, console: Console | None = None) -> None:
         self.console = console or Console()
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
-        self._of_epochs = f"/{total_steps // steps_per_epoch}" if total_steps else ""
+        self._of_epochs = f"/{-(-total_steps // steps_per_epoch)}" if total_steps else ""
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}" + self._of_epochs),
             BarColumn(),

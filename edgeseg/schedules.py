@@ -25,7 +25,7 @@ class Schedule:
 
     def __init__(self, settings: TrainSettings, steps_per_epoch: int) -> None:
         self.settings = settings
-        self.total_steps = 0 if settings.minutes else settings.epochs * steps_per_epoch
+        self.total_steps = 0 if settings.minutes else settings.steps or settings.epochs * steps_per_epoch
         self.closing_seconds = CLOSING_SHARE * settings.minutes * 60
         self._warmup = settings.warmup
         if not settings.minutes:  # at least one step is left for the fall

@@ -20,6 +20,7 @@ from edgeseg.toml_files import parse_toml
 
 _NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
+VALIDATION_STEPS = 250
 LOSSES = ("cross_entropy", "focal", "dice")
 
 
@@ -62,11 +63,16 @@ class TrainSettings:
     fit: str = setting("stretch", "how a picture's shape meets the network's", choices=FITS)
     crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height", kind=Crop)
     epochs: int = setting(30, "passes over the train split", between=(1, 100_000))
+    steps: int = setting(
+        0,
+        "train so many steps instead of --epochs, however large the train split; 0: --epochs decides",
+        between=(0, 10**9),
+    )
     batch: int = setting(8, "pictures a step", between=(1, 4096))
     minutes: float = setting(
         0.0,
-        "train so long instead of --epochs, validation included, by the clock: such a run does not repeat exactly; "
-        "0: --epochs decides",
+        "train so long instead of --epochs or --steps, validation included, by the clock: such a run does not repeat "
+        "exactly; 0: they decide",
         between=(0, 1e6),
     )
     patience: int = setting(
@@ -74,8 +80,9 @@ class TrainSettings:
     )
     validate_every: int = setting(
         1,
-        "validate after so many epochs, and at the end; more saves time where an epoch is short",
-        between=(1, 100_000),
+        "validate after so many epochs, and at the end; more saves time where an epoch is short; 0: after about 250 "
+        "steps, but whole epochs",
+        between=(0, 100_000),
     )
     checkpoint_minutes: float = setting(
         10.0, "a checkpoint at least so often, besides the one at each epoch's end", between=(0.01, 1e6)
@@ -138,6 +145,10 @@ class TrainSettings:
             raise UsageError(
                 f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
             ) from error
+
+    def epochs_to_validate(self, steps_per_epoch: int) -> int:
+        """Return after how many epochs is validated."""
+        return self.validate_every or max(1, round(VALIDATION_STEPS / steps_per_epoch))
 
     @property
     def window(self) -> Size:

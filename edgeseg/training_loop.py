@@ -81,7 +81,8 @@ class TrainingLoop:
 
     @property
     def _at_validation(self) -> bool:
-        return self.state.step % (self.batches.steps_per_epoch * self.settings.validate_every) == 0
+        steps = self.batches.steps_per_epoch
+        return self.state.step % (steps * self.settings.epochs_to_validate(steps)) == 0
 
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
         is_first = self._at_validation

@@ -10,7 +10,7 @@ import pytest
 
 from edgeseg.cli import main
 
-TINY = ("--size", "64x32", "--width", 0.0625, "--batch-norm", "off", "--epochs", 1, "--batch", 4)
+TINY = ("--model", "fcn8", "--size", "64x32", "--width", 0.0625, "--batch-norm", "off", "--epochs", 1, "--batch", 4)
 DATA = "scenes:train=8,val=4,test=4,size=128x64"
 
 

@@ -124,6 +124,8 @@ def training(data: Path, out: Path, together: str, index: int, *more: str) -> li
         "4",
         "--batch-norm",
         "off",
+        "--validate-every",
+        "1",
     ]
     return ["-m", "edgeseg", "train", *options, "--epochs", "100000", "--hosts", together, "--index", str(index),
             "--out", str(out), *more]  # fmt: skip

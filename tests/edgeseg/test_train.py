@@ -371,6 +371,22 @@ def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_i
     assert again.steps == result.steps  # the minutes are used up
 
 
+def test_steps_end_a_run_within_an_epoch_and_count_on_when_it_goes_on(camvid: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(camvid, steps=5, epochs=1, validate_every=0)
+    shown = io.StringIO()
+    result = train(settings, tmp_path / "run", console=Console(file=shown, width=200))
+    (epoch,) = history(tmp_path / "run")  # 250 steps are more than there are
+    assert (result.steps, epoch.epoch, epoch.step, epoch.learning_rate) == (5, 3, 5, pytest.approx(0, abs=1e-9))
+    assert shown.getvalue().startswith("epoch 3/3  step 5 ")
+    before = [path.name for path in checkpoints_in(tmp_path / "run" / "checkpoints")]
+    assert before == ["ckpt-5", "ckpt-4"]
+    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-5.*"):
+        path.unlink()
+    again = train(settings, tmp_path / "run", resume=True, console=quiet())
+    assert again.steps == 5
+    assert history(tmp_path / "run")[0].loss == pytest.approx(epoch.loss, rel=0.01)
+
+
 def test_a_run_ends_early_where_nothing_gets_better(camvid: Path, tmp_path: Path) -> None:
     console = quiet()
     settings = tiny_settings(camvid, epochs=50, patience=2, learning_rate=1e-9, ema=0.99)

@@ -1,0 +1,100 @@
+"""What `edgeseg train` does where it is not told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import edgeseg.start
+from edgeseg.cli import cli
+from edgeseg.data.augment import Augmentation
+from edgeseg.errors import UsageError
+from edgeseg.geometry import Size
+from edgeseg.models import check_input_size
+from edgeseg.presets import PRESETS, network_size, preset_options, window_size
+from edgeseg.settings import TrainSettings
+
+CAMVID = Size(360, 480)
+
+
+@pytest.mark.parametrize(
+    ("picture", "network"),
+    [
+        ("480x360", "480x352"),
+        ("960x720", "480x352"),
+        ("1280x720", "544x320"),
+        ("1242x375", "768x224"),
+        ("576x160", "576x160"),
+        ("64x48", "64x64"),
+        ("20x20", "32x32"),
+        ("3000x40", "3008x32"),
+    ],
+)
+def test_the_network_takes_the_pictures_shape(picture: str, network: str) -> None:
+    size = network_size(Size.parse(picture))
+    assert str(size) == network
+    assert size.width * size.height <= 1.05 * 480 * 360
+
+
+def test_windows_leave_small_sides_whole() -> None:
+    assert window_size(Size(352, 480)) == Size(256, 352)
+    assert window_size(Size(64, 64)) == Size(64, 64)
+    assert window_size(Size(160, 576)) == Size(160, 416)
+    assert window_size(Size(280, 264)) == Size(256, 256)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_a_network_that_takes_its_sizes(preset: str) -> None:
+    settings = TrainSettings(**preset_options(preset, {}, CAMVID))
+    assert settings.steps
+    for size in (settings.size, settings.window):
+        check_input_size(settings.network(), size)
+
+
+def test_what_is_given_takes_the_place_of_what_belongs_together() -> None:
+    plain = preset_options("balanced", {}, CAMVID)
+    assert preset_options("balanced", {"width": 1.0}, CAMVID) == {k: v for k, v in plain.items() if k != "width"}
+    for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"init": "run"}, {"weights": "imagenet"}):
+        assert not {"model", "encoder", "width"} & preset_options("balanced", network, CAMVID).keys()
+    for length in ({"epochs": 3}, {"minutes": 2.0}, {"steps": 5}):
+        assert "steps" not in preset_options("balanced", length, CAMVID)
+    assert preset_options("balanced", {"size": Size(512, 512)}, None)["train_size"] == Size(384, 384)
+    assert "train_size" not in preset_options("balanced", {"train_size": Size(64, 64)}, CAMVID)
+
+
+def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSettings:
+    """Return the settings that a command would train with."""
+
+    class Begun(Exception):  # noqa: N818
+        pass
+
+    def begin(settings: TrainSettings, out: Path, resume: bool) -> None:
+        raise Begun(settings)
+
+    monkeypatch.setattr(edgeseg.start, "start", begin)
+    result = CliRunner().invoke(cli, ["train", "--out", "run", *map(str, arguments)])
+    if isinstance(result.exception, Begun):
+        settings: TrainSettings = result.exception.args[0]
+        return settings
+    assert result.exception
+    raise result.exception
+
+
+def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = "scenes:train=4,val=2,test=0,size=640x360"
+    expected = TrainSettings(data=data, **preset_options("balanced", {}, Size(360, 640)))
+    assert settings_of(monkeypatch, "--data", data) == expected
+    fast = settings_of(monkeypatch, "--data", data, "--preset", "fast", "--hue", 5, "--crop", "0,0,320,180")
+    assert (fast.model, fast.size, fast.augmentation) == ("fcn8", Size(192, 320), Augmentation(hue=5))
+    assert fast.crop is not None
+    assert list(fast.crop) == [0, 0, 0.5, 0.5]
+    own = settings_of(monkeypatch, "--data", data, "--model", "fcn8", "--size", "64x64", "--epochs", 2)
+    assert own == TrainSettings(
+        data=data, model="fcn8", size=Size(64, 64), train_size=Size(64, 64), epochs=2, validate_every=0
+    )
+    merged = settings_of(monkeypatch, "--classes", "road=road;other=*")
+    assert merged.data.startswith("scenes:?classes=road=road")
+    with pytest.raises(UsageError, match="--preset with --resume; leave it out"):
+        settings_of(monkeypatch, "--resume", "--preset", "fast")
