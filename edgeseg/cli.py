@@ -102,9 +102,7 @@ def _fresh(preset: str, data: str, options: dict[str, Any], crop: str | None) ->
     """Return the settings of a new run: the preset's, as far as `options`, those that were typed, do not say more."""
     picture = None if "size" in options and crop is None else _picture(data)
     shares = Crop.parse(crop, picture) if crop and picture else None
-    if picture and shares:
-        picture = Size(round(picture.height * shares.height), round(picture.width * shares.width))
-    chosen = preset_options(preset, options, picture) | options | {"data": data}
+    chosen = preset_options(preset, options, picture, shares) | options | {"data": data}
     return replace(_with_options(TrainSettings(), chosen), crop=shares)
 
 

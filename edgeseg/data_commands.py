@@ -17,6 +17,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data.options import with_classes
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
 from edgeseg.geometry import FITS, Crop, Size
+from edgeseg.presets import network_size, window_size
 from edgeseg.settings import TrainSettings, check_window
 
 PATH = click.Path(path_type=Path)
@@ -158,8 +159,8 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 @data_argument
 @click.option("--out", type=PATH, default="preview.png", help="The picture to write.")
 @click.option("--augment", is_flag=True, help=f"Also show {DRAWS} draws of the augmentation for each picture.")
-@click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
-@click.option("--train-size", type=SIZE, help="Draw windows of this size, as edgeseg train does with it.")
+@click.option("--size", type=SIZE, help="The network's input size; that of edgeseg train without it.")
+@click.option("--train-size", type=SIZE, help="The size of the augmented windows; that of edgeseg train without it.")
 @click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @click.option("--split", default="train", help="Of the data set.")
@@ -170,7 +171,7 @@ def preview(
     data: str,
     out: Path,
     augment: bool,
-    size: Size,
+    size: Size | None,
     train_size: Size | None,
     fit: str,
     crop: str | None,
@@ -189,13 +190,16 @@ def preview(
     from edgeseg.geometry import Crop, place
 
     check_writable(out)
-    check_window(train_size or size, size)
-    place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
     augmentation = Augmentation(**changes) if augment or train_size or given(changes) else None
     dataset = open_dataset(data)
     samples = dataset.split(split)
-    cut = Crop.parse(crop, Size(*samples[0].read_class_map().shape)) if crop else None
+    picture = Size(*samples[0].read_class_map().shape)
+    cut = Crop.parse(crop, picture) if crop else None
     dataset.check_crop(cut)
+    size = size or network_size(picture, cut)
+    window = train_size or window_size(size)
+    check_window(window, size)
+    place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
 
     from edgeseg.data.pipeline import FittedSamples
     from edgeseg.data.preview import network_views, spread
@@ -204,6 +208,6 @@ def preview(
 
     blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))
-    views = network_views(fitted, augmentation, DRAWS, seed, train_size)
+    views = network_views(fitted, augmentation, DRAWS, seed, window)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
     click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from edgeseg.geometry import Size
+from edgeseg.geometry import Crop, Size
 from edgeseg.settings import TrainSettings
 
 # What a preset decides; everything else has one default for all (edgeseg/settings.py).
@@ -24,10 +24,13 @@ STRIDE = 32  # a multiple of every network's
 WINDOW_SHARE, LEAST_WINDOW = 0.73, 256
 
 
-def network_size(picture: Size) -> Size:
-    """Return the size to train at for pictures of this size: their shape, no more pixels than about MOST_PIXELS."""
-    scale = min(1.0, math.sqrt(MOST_PIXELS / (picture.width * picture.height)))
-    return Size(*(max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in picture))
+def network_size(picture: Size, crop: Crop | None = None) -> Size:
+    """Return the size to train at for such pictures, or this part of them: their shape, about MOST_PIXELS at most."""
+    height, width = picture
+    if crop:
+        height, width = round(height * crop.height), round(width * crop.width)
+    scale = min(1.0, math.sqrt(MOST_PIXELS / (width * height)))
+    return Size(*(max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)))
 
 
 def window_size(size: Size) -> Size:
@@ -38,19 +41,22 @@ def window_size(size: Size) -> Size:
     return Size(*(min(side, max(LEAST_WINDOW, round(side * WINDOW_SHARE / STRIDE) * STRIDE)) for side in size))
 
 
-def preset_options(name: str, given: Mapping[str, Any], picture: Size | None) -> dict[str, Any]:
+def preset_options(
+    name: str, given: Mapping[str, Any], picture: Size | None, crop: Crop | None = None
+) -> dict[str, Any]:
     """Return the settings of a preset, without what is given.
 
     Args:
         name: of PRESETS.
         given: settings that the user chose, by name. One that names a network, or how long to train, takes the place
             of all that the preset says about it.
-        picture: the size of the data's pictures, as far as they are used; not needed where `given` has the size.
+        picture: the size of the data's pictures; not needed where `given` has the size.
+        crop: the part of them that is used.
     """
     chosen = dict(PRESETS[name], validate_every=0)
     for group, keys in ((_NETWORK, ("model", "encoder", "width")), (_LENGTH, ("steps",))):
         if group & given.keys():
             chosen = {key: value for key, value in chosen.items() if key not in keys}
-    size = given.get("size") or (network_size(picture) if picture else TrainSettings.size)
+    size = given.get("size") or (network_size(picture, crop) if picture else TrainSettings.size)
     chosen |= {"size": size, "train_size": window_size(size)}
     return {key: value for key, value in chosen.items() if key not in given}

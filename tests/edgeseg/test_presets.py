@@ -11,7 +11,7 @@ import edgeseg.start
 from edgeseg.cli import cli
 from edgeseg.data.augment import Augmentation
 from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.geometry import Crop, Size
 from edgeseg.models import check_input_size
 from edgeseg.presets import PRESETS, network_size, preset_options, window_size
 from edgeseg.settings import TrainSettings
@@ -36,6 +36,10 @@ def test_the_network_takes_the_pictures_shape(picture: str, network: str) -> Non
     size = network_size(Size.parse(picture))
     assert str(size) == network
     assert size.width * size.height <= 1.05 * 480 * 360
+
+
+def test_the_shape_is_that_of_the_part_that_is_used() -> None:
+    assert network_size(Size(720, 1280), Crop(0, 0.5, 1, 0.5)) == Size(224, 768)
 
 
 def test_windows_leave_small_sides_whole() -> None:
