@@ -108,6 +108,7 @@ def equal_masks(system: System, work: Path, models: list[Path], version: int) ->
     """
     drive, figures = system.root / "root/drive", work / "figures.json"
     options = ["--every-frame", "--frames", str(FRAMES), "--backend", "onnxruntime-cpu", "--record", "/root/drive"]
+    options += ["--give-up-seconds", "300"]  # emulation on a machine that others use starts a process in half a minute
     said = system.run(
         "edgeseg-camera",
         SOURCE.format(size=SIZES[version]),
