@@ -18,7 +18,7 @@ from edgeseg.models.start import network_from, network_like
 from edgeseg.setting import NUMBERS, check_settings, same_setting, setting
 from edgeseg.toml_files import parse_toml
 
-_NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels")
+_NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels", "score_stride")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
 VALIDATION_STEPS = 250
 LOSSES = ("cross_entropy", "focal", "dice")
@@ -60,6 +60,7 @@ class TrainSettings:
     )
     freeze_upsampling: bool = same_setting(NetworkOptions, "freeze_upsampling")
     levels: int = same_setting(NetworkOptions, "levels")
+    score_stride: int = same_setting(NetworkOptions, "score_stride")
     fit: str = setting("stretch", "how a picture's shape meets the network's", choices=FITS)
     crop: Crop | None = setting(None, "the part of each picture that is used: shares x, y, width, height", kind=Crop)
     epochs: int = setting(30, "passes over the train split", between=(1, 100_000))

@@ -46,6 +46,12 @@ class NetworkOptions:
     skip_scales: bool = False
     freeze_upsampling: bool = setting(False, "keep bilinear kernels as they are")
     levels: int = setting(COMPACT_LEVELS, "of the unet encoder: 3 is the compact one, 4 the paper's", between=(2, 5))
+    score_stride: int = setting(
+        1,
+        "of unet: its decoder ends at this stride, 1, 2 or 4, and the classes' scores are enlarged from there; 1: the "
+        "published one; more is quicker, and a narrow network keeps enough channels to tell the classes apart",
+        between=(1, 4),
+    )
     pretrained: bool = False
 
     def __post_init__(self) -> None:
@@ -75,6 +81,10 @@ class NetworkOptions:
             wrong = f"decoder {self.decoder} belongs to an FCN; unet has its own"
         elif is_unet and self.skip_scales:
             wrong = "skip scales belong to an FCN; unet joins features unscaled"
+        elif not is_unet and self.score_stride != 1:
+            wrong = f"score stride {self.score_stride} belongs to unet; {self.architecture} has its own"
+        elif self.score_stride == 3:
+            wrong = "score stride 3; expected 1, 2 or 4"
         elif self.encoder != "unet" and self.levels != COMPACT_LEVELS:
             wrong = f"levels {self.levels} belong to the encoder unet; {self.encoder} has its own"
         elif self.encoder == "vgg16" and self.pretrained and self.batch_norm:

@@ -12,7 +12,13 @@ from edgeseg.models.options import COMPACT_LEVELS, NetworkOptions
 from edgeseg.models.registry import ENCODERS
 from edgeseg.spec import ModelSpec
 
-_SHAPES = {"width": 0.0, "decoder": "published", "upsampling": "transposed", "levels": COMPACT_LEVELS}
+_SHAPES = {
+    "width": 0.0,
+    "decoder": "published",
+    "upsampling": "transposed",
+    "levels": COMPACT_LEVELS,
+    "score_stride": 1,
+}
 """Options that, when they are at these defaults, are as in the run to start from."""
 _ALWAYS = object()
 

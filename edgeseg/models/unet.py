@@ -7,7 +7,7 @@ from typing import Any
 from edgeseg.geometry import Size
 from edgeseg.models.encoders import encode
 from edgeseg.models.features import Features
-from edgeseg.models.layers import convolution, resized, scaled, transposed
+from edgeseg.models.layers import convolution, resized, scaled, transposed, upsampling
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
@@ -47,11 +47,15 @@ def enlarged(x: Any, filters: int, name: str, options: NetworkOptions) -> Any:
 
 
 def unet(input_size: Size, classes: int, options: NetworkOptions) -> Any:
-    """U-Net from (N, H, W, 3) normalised pixels to (N, H, W, classes) float32 logits."""
+    """U-Net from (N, H, W, 3) normalised pixels to (N, H, W, classes) float32 logits.
+
+    Half of its operations are in the decoder's last two levels, which on encoders other than its own have few channels
+    and none of the picture's detail: with a score stride of 4 they are left out, and scores enlarged as an FCN's.
+    """
     image = keras.Input((*input_size, 3), name="image")
     skips, _, x = encode(image, options)
     x = keras.layers.Dropout(options.dropout, name="bottom_dropout")(x)
-    for level in range(options.stride.bit_length() - 1, 0, -1):
+    for level in range(options.stride.bit_length() - 1, options.score_stride.bit_length() - 1, -1):
         stride = 2 ** (level - 1)
         skip = skips.get(stride)  # keras.applications begin at stride 2
         first = FIRST_FILTERS * stride if options.encoder == "unet" else DECODER_FILTERS[stride]
@@ -60,5 +64,9 @@ def unet(input_size: Size, classes: int, options: NetworkOptions) -> Any:
         if skip is not None:
             x = keras.layers.Concatenate(name=f"skip{level}")([skip, x])
         x = double_convolution(x, filters, options.batch_norm, f"up{level}")
-    logits = keras.layers.Conv2D(classes, 1, name="logits", dtype="float32")(x)
+    if options.score_stride == 1:
+        logits = keras.layers.Conv2D(classes, 1, name="logits", dtype="float32")(x)
+    else:
+        scores = keras.layers.Conv2D(classes, 1, name="score_decoded")(x)
+        logits = upsampling(scores, classes, options.score_stride, "logits", options, dtype="float32")
     return keras.Model(image, logits, name="unet")

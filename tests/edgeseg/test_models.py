@@ -13,6 +13,7 @@ from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Size
 from edgeseg.models import ARCHITECTURES, build_model, load_model
 from edgeseg.models.bilinear import Bilinear, bilinear_kernel
+from edgeseg.models.complexity import flops
 from edgeseg.models.inputs import network_input
 from edgeseg.tf import keras, tf
 
@@ -63,6 +64,20 @@ def test_output_has_the_input_s_size(architecture: str) -> None:
     assert logits.dtype == tf.float32
     assert np.isfinite(logits.numpy()).all()
     assert logits.numpy().std() > 0
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_score_stride_ends_the_decoder_there_and_enlarges_bilinearly(stride: int) -> None:
+    model = build_model("unet", Size(64, 96), 5, encoder="compact", width=0.25, score_stride=stride)
+    assert model.output_shape == (None, 64, 96, 5)
+    scores, last = model.get_layer("score_decoded"), model.layers[-1]
+    assert scores.output.shape[1:3] == (64 // stride, 96 // stride)
+    assert last.name == "logits"
+    np.testing.assert_array_equal(
+        last.kernel.numpy(), bilinear_kernel(2 * stride)[:, :, None, None] * np.eye(5, dtype=np.float32)
+    )
+    fully = build_model("unet", Size(64, 96), 5, encoder="compact", width=0.25)
+    assert flops(model) < 0.95 * flops(fully)
 
 
 @pytest.mark.parametrize(

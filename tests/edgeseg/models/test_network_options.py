@@ -64,6 +64,8 @@ def test_a_spec_with_an_unknown_option_is_refused() -> None:
         ({"dropout": 1.0}, "dropout = 1.0; expected a number from 0 to 0.99"),
         ({"decoder": "wdie"}, "did you mean wide"),
         ({"levels": 4}, "levels 4 belong to the encoder unet"),
+        ({"score_stride": 2}, "score stride 2 belongs to unet"),
+        ({"architecture": "unet", "score_stride": 3}, "score stride 3; expected 1, 2 or 4"),
         ({"architecture": "unet", "decoder": "wide"}, "decoder wide belongs to an FCN"),
         ({"architecture": "unet", "skip_scales": True}, "skip scales belong to an FCN"),
         ({"pretrained": True, "batch_norm": True}, "the published weights of vgg16 are for no batch norm"),

@@ -37,6 +37,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"model": "fcn8", "decoder": "wide"},
     {"model": "fcn8", "batch_norm": "off", "skip_scales": "published", "freeze_upsampling": True},
     {"model": "unet", "levels": 4},
+    {"model": "unet", "encoder": "compact", "width": 0.25, "score_stride": 4},
 ]
 
 
