@@ -10,12 +10,13 @@ from edgeseg.geometry import Crop, Size
 from edgeseg.settings import TrainSettings
 
 # What a preset decides; everything else has one default for all (edgeseg/settings.py).
-DECIDED = ("model", "encoder", "width", "size", "train_size", "steps", "validate_every")
+DECIDED = ("model", "encoder", "width", "score_stride", "size", "train_size", "steps", "validate_every")
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"model": "fcn8", "encoder": "compact", "width": 0.375, "steps": 10_000},
-    "balanced": {"model": "unet", "encoder": "compact", "width": 0.5, "steps": 10_000},
-    "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "steps": 10_000},
+    "fast": {"model": "fcn8", "encoder": "compact", "width": 0.375},
+    "balanced": {"model": "unet", "encoder": "compact", "width": 0.5, "score_stride": 4},
+    "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "score_stride": 4},
 }
+STEPS = 10_000
 DEFAULT = "balanced"
 _NETWORK = {"model", "encoder", "weights", "init"}  # whoever names one of them chooses a network of their own
 _LENGTH = {"epochs", "steps", "minutes"}
@@ -53,8 +54,8 @@ def preset_options(
         picture: the size of the data's pictures; not needed where `given` has the size.
         crop: the part of them that is used.
     """
-    chosen = dict(PRESETS[name], validate_every=0)
-    for group, keys in ((_NETWORK, ("model", "encoder", "width")), (_LENGTH, ("steps",))):
+    chosen = dict(PRESETS[name], steps=STEPS, validate_every=0)
+    for group, keys in ((_NETWORK, PRESETS[name]), (_LENGTH, ("steps",))):
         if group & given.keys():
             chosen = {key: value for key, value in chosen.items() if key not in keys}
     size = given.get("size") or (network_size(picture, crop) if picture else TrainSettings.size)

@@ -61,7 +61,7 @@ def test_what_is_given_takes_the_place_of_what_belongs_together() -> None:
     plain = preset_options("balanced", {}, CAMVID)
     assert preset_options("balanced", {"width": 1.0}, CAMVID) == {k: v for k, v in plain.items() if k != "width"}
     for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"init": "run"}, {"weights": "imagenet"}):
-        assert not {"model", "encoder", "width"} & preset_options("balanced", network, CAMVID).keys()
+        assert not {"model", "encoder", "width", "score_stride"} & preset_options("balanced", network, CAMVID).keys()
     for length in ({"epochs": 3}, {"minutes": 2.0}, {"steps": 5}):
         assert "steps" not in preset_options("balanced", length, CAMVID)
     assert preset_options("balanced", {"size": Size(512, 512)}, None)["train_size"] == Size(384, 384)
