@@ -3,7 +3,7 @@
     python benchmarks/training_input.py camvid:CamVid [--rounds 5] [--steps 10]
 
 The same network takes the same training steps from three inputs in turn: batches augmented beforehand and held as
-tensors, the default augmentation, and every augmentation at once. Model, size and batch are those of `edgeseg train`.
+tensors, the default augmentation, and every augmentation at once. FCN-8 on VGG16 at 576x160, batch 8.
 """
 
 from __future__ import annotations

@@ -14,7 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 
-SMALL = ("--data", "scenes:train=32,val=8,test=1,size=256x128", "--size", "256x128", "--encoder", "compact")
+SMALL = (
+    "--data",
+    "scenes:train=32,val=8,test=1,size=256x128",
+    "--size",
+    "256x128",
+    "--encoder",
+    "compact",
+    "--validate-every",
+    "1",
+)
 SETTLED = 5  # epochs after which caches are filled and every graph is built
 
 

@@ -14,16 +14,17 @@ from edgeseg.benchmark_command import benchmark
 from edgeseg.bundle_command import bundle
 from edgeseg.cluster import find_cluster
 from edgeseg.console import CLASSES, given, run_command, say, setting_options
+from edgeseg.data import Dataset, open_dataset
 from edgeseg.data.augment import Augmentation
 from edgeseg.data.options import with_classes
 from edgeseg.data_commands import data
 from edgeseg.errors import UsageError
 from edgeseg.export_commands import export
-from edgeseg.geometry import Crop, Size
+from edgeseg.geometry import Crop
 from edgeseg.inspect_commands import inspect
 from edgeseg.model_commands import models
 from edgeseg.prediction_commands import evaluate, predict, report
-from edgeseg.presets import DECIDED, DEFAULT, PRESETS, preset_options
+from edgeseg.presets import DECIDED, DEFAULT, OWN_NETWORK, PRESETS, chosen_among, picture_size, with_preset
 from edgeseg.run_directory import RunDirectory
 from edgeseg.runtime.doctor_command import doctor
 from edgeseg.runtime.engine_commands import engine
@@ -71,8 +72,11 @@ def train(
 ) -> int:
     """Train a model on labelled pictures; leaves a run directory.
 
-    What is not given is as in the --preset: a network, at the shape of the data's pictures, and how long it trains. All
-    GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree with
+    What is not given is as in the --preset: a network, at the shape of the data's pictures, and how long it trains. One
+    of --model, --encoder, --weights and --init takes the place of the whole network, one of --epochs, --steps and
+    --minutes that of the length.
+
+    All GPUs of the machine are used. With --resume the run's own settings hold; an option that is given must agree with
     them.
     """
     if resume and given({"preset": preset}):
@@ -84,11 +88,14 @@ def train(
         raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
     cluster = find_cluster(hosts, index, os.environ)
     typed = given(options)
-    settings = _resumed(out, typed, crop) if resume else _fresh(preset, options["data"], typed, crop)
+    if resume:
+        settings, dataset = _resumed(out, typed, crop), None
+    else:
+        settings, dataset = _fresh(preset, {**typed, "data": options["data"]}, crop)
 
     from edgeseg.start import start
 
-    started = start(settings, out, resume)  # before TensorFlow's import, which takes seconds
+    started = start(settings, out, resume, dataset)  # before TensorFlow's import, which takes seconds
 
     from edgeseg.train import train as run_training
 
@@ -98,17 +105,23 @@ def train(
     return 130 if result.stopped else 0
 
 
-def _fresh(preset: str, data: str, options: dict[str, Any], crop: str | None) -> TrainSettings:
-    """Return the settings of a new run: the preset's, as far as `options`, those that were typed, do not say more."""
-    picture = None if "size" in options and crop is None else _picture(data)
-    shares = Crop.parse(crop, picture) if crop and picture else None
-    chosen = preset_options(preset, options, picture, shares) | options | {"data": data}
-    return replace(_with_options(TrainSettings(), chosen), crop=shares)
+def _fresh(preset: str, options: dict[str, Any], crop: str | None) -> tuple[TrainSettings, Dataset]:
+    """Return the settings of a new run from the options that were typed, and its data."""
+    named = chosen_among(OWN_NETWORK, options)
+    if named and given({"preset": preset}):
+        raise UsageError(f"--preset {preset} and --{named[0]} both choose a network; leave one of them out")
+    dataset = open_dataset(options["data"])
+    picture = None if "size" in options and crop is None else picture_size(dataset)
+    shares = Crop.parse(crop, picture) if picture and crop is not None else None
+    chosen = with_preset(preset, options, picture, shares)
+    return replace(_with_options(TrainSettings(), chosen), crop=shares), dataset
 
 
 def _resumed(out: Path, options: dict[str, Any], crop: str | None) -> TrainSettings:
     settings = _with_options(RunDirectory(out).settings(), options)
-    return replace(settings, crop=Crop.parse(crop, _picture(settings.data))) if crop else settings
+    if crop is None:
+        return settings
+    return replace(settings, crop=Crop.parse(crop, picture_size(open_dataset(settings.data))))
 
 
 def _with_options(settings: TrainSettings, options: dict[str, Any]) -> TrainSettings:
@@ -116,13 +129,6 @@ def _with_options(settings: TrainSettings, options: dict[str, Any]) -> TrainSett
     changes: dict[str, Any] = {name: value for name, value in options.items() if name not in augmentation}
     changes["augmentation"] = replace(settings.augmentation, **augmentation)
     return replace(settings, **changes)
-
-
-def _picture(data: str) -> Size:
-    """Return the size of a data set's first training picture. Raises DataError."""
-    from edgeseg.data import open_dataset
-
-    return Size(*open_dataset(data).split("train")[0].read_image().shape[:2])
 
 
 cli.add_command(evaluate)

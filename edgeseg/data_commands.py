@@ -17,7 +17,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data.options import with_classes
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
 from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.presets import network_size, window_size
+from edgeseg.presets import network_size, picture_size, window_size
 from edgeseg.settings import TrainSettings, check_window
 
 PATH = click.Path(path_type=Path)
@@ -196,7 +196,7 @@ def preview(
     picture = Size(*samples[0].read_class_map().shape)
     cut = Crop.parse(crop, picture) if crop else None
     dataset.check_crop(cut)
-    size = size or network_size(picture, cut)
+    size = size or network_size(picture_size(dataset), cut)
     window = train_size or window_size(size)
     check_window(window, size)
     place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
@@ -210,4 +210,5 @@ def preview(
     fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))
     views = network_views(fitted, augmentation, DRAWS, seed, window)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
-    click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}: {out}")
+    drawn = f", draws of {window}" if augmentation else ""
+    click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}{drawn}: {out}")

@@ -60,9 +60,9 @@ class EpochEnd:
 
     @property
     def since_best(self) -> int:
-        """Epochs since the best one."""
-        best = max(self.history, key=lambda epoch: epoch.miou, default=None)
-        return self.history[-1].epoch - best.epoch if best else 0
+        """Validations since the best one."""
+        scores = [epoch.miou for epoch in self.history]
+        return len(scores) - 1 - scores.index(self.best) if scores else 0
 
     def __call__(
         self,

@@ -48,15 +48,15 @@ class Row(NamedTuple):
 
 
 def draw_curves(epochs: Sequence[Epoch], path: Path) -> None:
-    """Write loss and validation scores over the epochs as a PNG."""
+    """Write loss and validation scores over the steps as a PNG."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    numbers = [epoch.epoch for epoch in epochs]
-    left.plot(numbers, [epoch.loss for epoch in epochs], marker=".", color="tab:red")
-    left.set(title="Training loss", xlabel="epoch", ylim=(0, None))
-    right.plot(numbers, [epoch.miou for epoch in epochs], marker=".", label="mean IoU")
-    right.plot(numbers, [epoch.pixel_accuracy for epoch in epochs], marker=".", label="pixel accuracy")
-    right.set(title="Validation", xlabel="epoch", ylim=(0, 1))
+    steps = [epoch.step for epoch in epochs]
+    left.plot(steps, [epoch.loss for epoch in epochs], marker=".", color="tab:red")
+    left.set(title="Training loss", xlabel="step", ylim=(0, None))
+    right.plot(steps, [epoch.miou for epoch in epochs], marker=".", label="mean IoU")
+    right.plot(steps, [epoch.pixel_accuracy for epoch in epochs], marker=".", label="pixel accuracy")
+    right.set(title="Validation", xlabel="step", ylim=(0, 1))
     right.legend(loc="lower right")
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from edgeseg.data import Dataset
 from edgeseg.geometry import Crop, Size
+from edgeseg.models.start import run_spec
 from edgeseg.settings import TrainSettings
 
-# What a preset decides; everything else has one default for all (edgeseg/settings.py).
-DECIDED = ("model", "encoder", "width", "score_stride", "size", "train_size", "steps", "validate_every")
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"model": "fcn8", "encoder": "compact", "width": 0.375},
     "balanced": {"model": "unet", "encoder": "compact", "width": 0.5, "score_stride": 4},
     "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "score_stride": 4},
 }
-STEPS = 10_000
 DEFAULT = "balanced"
-_NETWORK = {"model", "encoder", "weights", "init"}  # whoever names one of them chooses a network of their own
-_LENGTH = {"epochs", "steps", "minutes"}
-MOST_PIXELS = 480 * 360  # CamVid's: about what a Jetson Orin Nano or a laptop's CPU does in real time
+STEPS = 10_000
+# What a preset decides, which includes that --epochs does not count; all else has one default (edgeseg/settings.py).
+DECIDED = ("model", "encoder", "width", "score_stride", "size", "train_size", "epochs", "steps", "validate_every")
+OWN_NETWORK = {"model": "", "encoder": "auto", "weights": "none", "init": ""}
+_OWN_LENGTH = {"epochs": None, "steps": None, "minutes": 0.0}
+MOST_PIXELS = 480 * 360  # CamVid's
 STRIDE = 32  # a multiple of every network's
 WINDOW_SHARE, LEAST_WINDOW = 0.73, 256
+
+
+def picture_size(dataset: Dataset) -> Size:
+    """Return the size of the first picture for training, or of all if there is none for it. Raises DataError."""
+    split = "train" if "train" in dataset.splits or not dataset.splits else dataset.splits[0]
+    return Size(*dataset.split(split)[0].read_image().shape[:2])
+
+
+def chosen_among(neutral: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Return which of the settings named in `neutral` are given, but not as the value there, which says nothing."""
+    return [name for name, nothing in neutral.items() if given.get(name, nothing) != nothing]
 
 
 def network_size(picture: Size, crop: Crop | None = None) -> Size:
@@ -42,22 +56,28 @@ def window_size(size: Size) -> Size:
     return Size(*(min(side, max(LEAST_WINDOW, round(side * WINDOW_SHARE / STRIDE) * STRIDE)) for side in size))
 
 
-def preset_options(
-    name: str, given: Mapping[str, Any], picture: Size | None, crop: Crop | None = None
-) -> dict[str, Any]:
-    """Return the settings of a preset, without what is given.
+def with_preset(name: str, given: Mapping[str, Any], picture: Size | None, crop: Crop | None = None) -> dict[str, Any]:
+    """Return the settings of a new run by name: what is given, and the preset's where that says nothing.
 
     Args:
         name: of PRESETS.
-        given: settings that the user chose, by name. One that names a network, or how long to train, takes the place
-            of all that the preset says about it.
+        given: settings that the user chose. One that chooses a network, or how long to train, takes the place of all
+            that the preset says about it; a run to start from has its network.
         picture: the size of the data's pictures; not needed where `given` has the size.
         crop: the part of them that is used.
+
+    Raises:
+        ModelError: the run to start from cannot be read.
     """
-    chosen = dict(PRESETS[name], steps=STEPS, validate_every=0)
-    for group, keys in ((_NETWORK, PRESETS[name]), (_LENGTH, ("steps",))):
-        if group & given.keys():
-            chosen = {key: value for key, value in chosen.items() if key not in keys}
+    neutral = {**OWN_NETWORK, **_OWN_LENGTH}
+    given = {key: value for key, value in given.items() if key not in neutral or value != neutral[key]}
+    chosen: dict[str, Any] = {"validate_every": 0}
+    if not chosen_among(OWN_NETWORK, given):
+        chosen |= PRESETS[name]
+    elif "init" in given and "model" not in given:
+        before = run_spec(Path(given["init"]))
+        chosen |= {"model": before.architecture, "encoder": before.encoder}
+    if not chosen_among(_OWN_LENGTH, given):
+        chosen |= {"steps": STEPS}
     size = given.get("size") or (network_size(picture, crop) if picture else TrainSettings.size)
-    chosen |= {"size": size, "train_size": window_size(size)}
-    return {key: value for key, value in chosen.items() if key not in given}
+    return {**chosen, "size": size, "train_size": window_size(size), **given}

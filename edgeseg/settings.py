@@ -20,7 +20,7 @@ from edgeseg.toml_files import parse_toml
 
 _NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels", "score_stride")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
-VALIDATION_STEPS = 250
+VALIDATION_STEPS = 500
 LOSSES = ("cross_entropy", "focal", "dice")
 
 
@@ -40,8 +40,8 @@ class TrainSettings:
     size: Size = setting(Size(160, 576), "the network's input size, WIDTHxHEIGHT")
     train_size: Size | None = setting(
         None,
-        "train on windows of this size, at random places of the augmented pictures of --size; validation and export "
-        "keep --size; without it, on all of --size",
+        "train on windows of this size, at random places of the augmented pictures of --size, or on all of them where "
+        "it is --size; validation and export keep --size",
         kind=Size,
     )
     width: float = same_setting(NetworkOptions, "width")
@@ -77,16 +77,18 @@ class TrainSettings:
         between=(0, 1e6),
     )
     patience: int = setting(
-        0, "end after so many epochs without a better validation mean IoU; 0: never", between=(0, 100_000)
+        0, "end after so many validations without a better mean IoU; 0: never", between=(0, 100_000)
     )
     validate_every: int = setting(
         1,
-        "validate after so many epochs, and at the end; more saves time where an epoch is short; 0: after about 250 "
-        "steps, but whole epochs",
+        f"validate after so many epochs, and at the end; more saves time where an epoch is short; 0: after "
+        f"{VALIDATION_STEPS} steps",
         between=(0, 100_000),
     )
     checkpoint_minutes: float = setting(
-        10.0, "a checkpoint at least so often, besides the one at each epoch's end", between=(0.01, 1e6)
+        10.0,
+        "a checkpoint at least so often, besides that at each epoch's end, or with --validate-every 0 each validation",
+        between=(0.01, 1e6),
     )
     optimizer: str = setting("adamw", "what turns gradients into steps", choices=("adamw", "adam", "sgd"))
     momentum: float = setting(0.9, "of sgd", between=(0, 0.9999))
@@ -147,9 +149,9 @@ class TrainSettings:
                 f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
             ) from error
 
-    def epochs_to_validate(self, steps_per_epoch: int) -> int:
-        """Return after how many epochs is validated."""
-        return self.validate_every or max(1, round(VALIDATION_STEPS / steps_per_epoch))
+    def validation_steps(self, steps_per_epoch: int) -> int:
+        """Return after how many steps is validated, again and again."""
+        return self.validate_every * steps_per_epoch or VALIDATION_STEPS
 
     @property
     def window(self) -> Size:

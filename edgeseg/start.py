@@ -23,8 +23,8 @@ class Start(NamedTuple):
     network: NetworkOptions
 
 
-def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
-    """Check settings, run directory and data; nothing is written.
+def start(settings: TrainSettings, out: Path, resume: bool, dataset: Dataset | None = None) -> Start:
+    """Check settings, run directory and data, which may have been opened already; nothing is written.
 
     Raises:
         UsageError: settings that do not go together, a batch larger than the data, or a directory that cannot be used.
@@ -35,7 +35,7 @@ def start(settings: TrainSettings, out: Path, resume: bool) -> Start:
     network = _network(settings, out, resume)
     for size in (settings.size, settings.window):
         check_input_size(network, size)
-    dataset = open_dataset(settings.data)
+    dataset = dataset or open_dataset(settings.data)
     dataset.check_crop(settings.crop)
     for split in ("train", "val"):
         dataset.split(split)

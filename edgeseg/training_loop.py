@@ -69,7 +69,7 @@ class TrainingLoop:
                 continue
             if now.over or share >= 1:
                 return
-            if self._at_epoch_end:
+            if self.settings.validate_every and self._at_epoch_end:
                 self.state.save()
             self._train(*take(), share)
             if self.state.seconds_since_saved > self.settings.checkpoint_minutes * 60:
@@ -81,8 +81,10 @@ class TrainingLoop:
 
     @property
     def _at_validation(self) -> bool:
-        steps = self.batches.steps_per_epoch
-        return self.state.step % (steps * self.settings.epochs_to_validate(steps)) == 0
+        epoch = self.batches.steps_per_epoch
+        steps = self.settings.validation_steps(epoch)
+        # With minutes, the first one tells early how long the last will take.
+        return self.state.step % steps == 0 or (self.settings.minutes > 0 and self.state.step == min(epoch, steps))
 
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
         is_first = self._at_validation
@@ -131,7 +133,7 @@ class TrainingLoop:
         if not (patience and self.end_epoch.since_best >= patience):
             return False
         self.progress.say(
-            f"no better epoch for {self.end_epoch.since_best}: ended early, as --patience {patience} asks"
+            f"{self.end_epoch.since_best} validations without a better one: ended early, as --patience {patience} asks"
         )
         return True
 

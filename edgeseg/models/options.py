@@ -78,11 +78,11 @@ class NetworkOptions:
         is_unet = self.architecture == "unet"
         wrong = ""
         if is_unet and self.decoder != "published":
-            wrong = f"decoder {self.decoder} belongs to an FCN; unet has its own"
+            wrong = f"decoder {self.decoder} belongs to an FCN; unet has its own: use --model fcn8, or leave it out"
         elif is_unet and self.skip_scales:
-            wrong = "skip scales belong to an FCN; unet joins features unscaled"
+            wrong = "skip scales belong to an FCN; unet joins features unscaled: use --model fcn8, or leave them out"
         elif not is_unet and self.score_stride != 1:
-            wrong = f"score stride {self.score_stride} belongs to unet; {self.architecture} has its own"
+            wrong = f"score stride {self.score_stride} belongs to unet; {self.architecture} has its own: leave it out"
         elif self.score_stride == 3:
             wrong = "score stride 3; expected 1, 2 or 4"
         elif self.encoder != "unet" and self.levels != COMPACT_LEVELS:

@@ -49,8 +49,8 @@ def enlarged(x: Any, filters: int, name: str, options: NetworkOptions) -> Any:
 def unet(input_size: Size, classes: int, options: NetworkOptions) -> Any:
     """U-Net from (N, H, W, 3) normalised pixels to (N, H, W, classes) float32 logits.
 
-    Half of its operations are in the decoder's last two levels, which on encoders other than its own have few channels
-    and none of the picture's detail: with a score stride of 4 they are left out, and scores enlarged as an FCN's.
+    With a score stride of 4 the decoder's last two levels are left out, and scores are enlarged as an FCN's. On
+    encoders other than its own these levels have few channels, and the last none of the picture's detail.
     """
     image = keras.Input((*input_size, 3), name="image")
     skips, _, x = encode(image, options)

@@ -99,7 +99,7 @@ def test_the_command_writes_a_picture(tmp_path: Path, options: tuple[str, ...]) 
 def test_sizes_are_those_that_training_would_take(tmp_path: Path) -> None:
     data = "scenes:train=2,val=1,test=1,size=640x360"
     done = CliRunner().invoke(cli, ["data", "preview", data, "--augment", "--out", str(tmp_path / "p.png")])
-    assert "2 of 2 pictures of train at 544x320: " in done.output, done.exception
+    assert "2 of 2 pictures of train at 544x320, draws of 384x256: " in done.output, done.exception
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from training_helpers import tiny_settings, write_camvid, write_untrained
 
 import edgeseg.start
 from edgeseg.cli import cli
 from edgeseg.data.augment import Augmentation
-from edgeseg.errors import UsageError
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Crop, Size
 from edgeseg.models import check_input_size
-from edgeseg.presets import PRESETS, network_size, preset_options, window_size
+from edgeseg.presets import PRESETS, network_size, window_size, with_preset
 from edgeseg.settings import TrainSettings
 
 CAMVID = Size(360, 480)
+
+
+@pytest.fixture(scope="module")
+def camvid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_camvid(tmp_path_factory.mktemp("data") / "camvid", train=4, val=2)
 
 
 @pytest.mark.parametrize(
@@ -51,21 +57,35 @@ def test_windows_leave_small_sides_whole() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_a_network_that_takes_its_sizes(preset: str) -> None:
-    settings = TrainSettings(**preset_options(preset, {}, CAMVID))
+    settings = TrainSettings(**with_preset(preset, {}, CAMVID))
     assert settings.steps
     for size in (settings.size, settings.window):
         check_input_size(settings.network(), size)
 
 
 def test_what_is_given_takes_the_place_of_what_belongs_together() -> None:
-    plain = preset_options("balanced", {}, CAMVID)
-    assert preset_options("balanced", {"width": 1.0}, CAMVID) == {k: v for k, v in plain.items() if k != "width"}
-    for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"init": "run"}, {"weights": "imagenet"}):
-        assert not {"model", "encoder", "width", "score_stride"} & preset_options("balanced", network, CAMVID).keys()
+    plain = with_preset("balanced", {}, CAMVID)
+    assert with_preset("balanced", {"width": 1.0}, CAMVID) == {**plain, "width": 1.0}
+    nothing = {"weights": "none", "encoder": "auto", "init": "", "minutes": 0.0}
+    assert with_preset("balanced", nothing, CAMVID) == plain
+    for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"weights": "imagenet"}):
+        found = with_preset("balanced", network, CAMVID)
+        keys = (*PRESETS["balanced"], "weights")
+        assert {key: found[key] for key in keys if key in found} == network
     for length in ({"epochs": 3}, {"minutes": 2.0}, {"steps": 5}):
-        assert "steps" not in preset_options("balanced", length, CAMVID)
-    assert preset_options("balanced", {"size": Size(512, 512)}, None)["train_size"] == Size(384, 384)
-    assert "train_size" not in preset_options("balanced", {"train_size": Size(64, 64)}, CAMVID)
+        found = with_preset("balanced", length, CAMVID)
+        assert {key: found[key] for key in ("epochs", "minutes", "steps") if key in found} == length
+    assert with_preset("balanced", {"size": Size(512, 512)}, None)["train_size"] == Size(384, 384)
+    assert with_preset("balanced", {"train_size": Size(64, 64)}, CAMVID)["train_size"] == Size(64, 64)
+
+
+def test_a_run_to_start_from_keeps_its_network(camvid: Path, tmp_path: Path) -> None:
+    before = tiny_settings(camvid, model="unet", encoder="compact", width=0.125, score_stride=4)
+    run = write_untrained(before, tmp_path / "run")
+    settings = TrainSettings(**with_preset("fast", {"init": str(run)}, CAMVID))
+    assert settings.network() == before.network()
+    with pytest.raises(ModelError, match="no readable model spec"):
+        with_preset("fast", {"init": str(tmp_path / "none")}, CAMVID)
 
 
 def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSettings:
@@ -74,7 +94,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSet
     class Begun(Exception):  # noqa: N818
         pass
 
-    def begin(settings: TrainSettings, out: Path, resume: bool) -> None:
+    def begin(settings: TrainSettings, *_: object) -> None:
         raise Begun(settings)
 
     monkeypatch.setattr(edgeseg.start, "start", begin)
@@ -88,7 +108,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSet
 
 def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     data = "scenes:train=4,val=2,test=0,size=640x360"
-    expected = TrainSettings(data=data, **preset_options("balanced", {}, Size(360, 640)))
+    expected = TrainSettings(data=data, **with_preset("balanced", {}, Size(360, 640)))
     assert settings_of(monkeypatch, "--data", data) == expected
     fast = settings_of(monkeypatch, "--data", data, "--preset", "fast", "--hue", 5, "--crop", "0,0,320,180")
     assert (fast.model, fast.size, fast.augmentation) == ("fcn8", Size(192, 320), Augmentation(hue=5))
@@ -100,5 +120,9 @@ def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) 
     )
     merged = settings_of(monkeypatch, "--classes", "road=road;other=*")
     assert merged.data.startswith("scenes:?classes=road=road")
+    with pytest.raises(UsageError, match="--preset fast and --encoder both choose a network; leave one of them out"):
+        settings_of(monkeypatch, "--preset", "fast", "--encoder", "vgg16")
+    with pytest.raises(UsageError, match="crop ''; expected X,Y,W,H"):
+        settings_of(monkeypatch, "--data", data, "--crop", "")
     with pytest.raises(UsageError, match="--preset with --resume; leave it out"):
         settings_of(monkeypatch, "--resume", "--preset", "fast")

@@ -40,9 +40,8 @@ def test_a_run_of_one_step_has_its_learning_rate() -> None:
 def test_steps_take_the_place_of_epochs_and_minutes_that_of_steps() -> None:
     assert schedule(epochs=5, steps=7).total_steps == 7
     assert schedule(epochs=5, steps=7, minutes=1).total_steps == 0
-    for steps_per_epoch, epochs in ((1, 250), (45, 6), (200, 1), (9000, 1)):
-        assert TrainSettings(validate_every=0).epochs_to_validate(steps_per_epoch) == epochs
-    assert TrainSettings(validate_every=3).epochs_to_validate(45) == 3
+    assert TrainSettings(validate_every=0).validation_steps(45) == 500
+    assert TrainSettings(validate_every=3).validation_steps(45) == 135
 
 
 def test_with_minutes_the_clock_decides_and_the_last_validation_has_its_time() -> None:

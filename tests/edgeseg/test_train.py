@@ -366,26 +366,30 @@ def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_i
     hitch = max(epoch.seconds for epoch in epochs[1:])  # of a machine that others use
     assert sum(epoch.seconds for epoch in epochs) < 0.15 * 60 + 1 + hitch
     near = 1 - (0.5 + hitch) / (0.15 * 60)  # a last epoch that would end too late is not begun
-    assert epochs[-1].learning_rate <= Schedule(settings, 1).learning_rate(max(near, 0.0))
+    assert epochs[-1].learning_rate <= Schedule(settings, 1).learning_rate(max(near, settings.warmup))
     again = train(settings, tmp_path / "run", resume=True, console=quiet())
     assert again.steps == result.steps  # the minutes are used up
 
 
 def test_steps_end_a_run_within_an_epoch_and_count_on_when_it_goes_on(camvid: Path, tmp_path: Path) -> None:
-    settings = tiny_settings(camvid, steps=5, epochs=1, validate_every=0)
+    settings, run = tiny_settings(camvid, steps=5, epochs=1), tmp_path / "run"
     shown = io.StringIO()
-    result = train(settings, tmp_path / "run", console=Console(file=shown, width=200))
-    (epoch,) = history(tmp_path / "run")  # 250 steps are more than there are
-    assert (result.steps, epoch.epoch, epoch.step) == (5, 3, 5)
-    assert epoch.learning_rate == pytest.approx(0, abs=1e-9)
-    assert shown.getvalue().startswith("epoch 3/3  step 5 ")
-    before = [path.name for path in checkpoints_in(tmp_path / "run" / "checkpoints")]
-    assert before == ["ckpt-5", "ckpt-4"]
-    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-5.*"):
+    result = train(settings, run, console=Console(file=shown, width=200))
+    before = history(run)
+    assert [(epoch.epoch, epoch.step) for epoch in before] == [(1, 2), (2, 4), (3, 5)]
+    assert result.steps == 5
+    assert before[-1].learning_rate == pytest.approx(0, abs=1e-9)
+    assert shown.getvalue().splitlines()[-1].startswith("epoch 3/3  step 5 ")
+    for path in (run / "checkpoints").glob("ckpt-5.*"):
         path.unlink()
-    again = train(settings, tmp_path / "run", resume=True, console=quiet())
-    assert again.steps == 5
-    assert history(tmp_path / "run")[0].loss == pytest.approx(epoch.loss, rel=0.01)
+    assert train(settings, run, resume=True, console=quiet()).steps == 5
+    assert [each.loss for each in history(run)] == pytest.approx([each.loss for each in before], rel=0.01)
+
+
+def test_validated_by_steps_a_run_saves_no_checkpoint_for_each_short_epoch(camvid: Path, tmp_path: Path) -> None:
+    train(tiny_settings(camvid, epochs=3, validate_every=0), tmp_path / "run", console=quiet())
+    assert [epoch.step for epoch in history(tmp_path / "run")] == [6]  # 500 steps are more than there are
+    assert [path.name for path in checkpoints_in(tmp_path / "run" / "checkpoints")] == ["ckpt-6"]
 
 
 def test_a_run_ends_early_where_nothing_gets_better(camvid: Path, tmp_path: Path) -> None:

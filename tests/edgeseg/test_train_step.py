@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,23 @@ def test_the_fused_optimiser_is_keras_s(decay: float | None) -> None:
     assert np.abs(ends[1] - start).max() > 0.05
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5, atol=1e-6)
     assert states[0] == states[1]  # a checkpoint of the one is one of the other
+
+
+def test_the_step_uses_the_fused_kernel_and_a_checkpoint_of_keras_s_optimiser_is_one_of_it(tmp_path: Path) -> None:
+    variable = keras.Variable(np.ones(3, np.float32), name="kernel")
+    published, fused = (kind(1e-2) for kind in (keras.optimizers.AdamW, FusedAdamW))
+    for optimizer in (published, fused):
+        optimizer.build([variable])
+    update = tf.function(lambda gradient: fused.apply_gradients([(gradient, variable)]))
+    graph = update.get_concrete_function(tf.TensorSpec(3)).graph
+    assert "ResourceApplyAdam" in {operation.type for operation in graph.get_operations()}
+    for _ in range(3):
+        published.apply_gradients([(tf.ones(3), variable)])
+    path = tf.train.Checkpoint(optimizer=published).save(str(tmp_path / "ckpt"))
+    tf.train.Checkpoint(optimizer=fused).restore(path).assert_consumed()
+    for one, other in zip(published.variables, fused.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert int(fused.iterations.numpy()) == 3
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
