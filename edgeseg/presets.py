@@ -18,9 +18,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "score_stride": 4},
 }
 DEFAULT = "balanced"
-STEPS = 10_000
+STEPS = 8_000
+WEIGHTS: dict[str, Any] = {"ema": 0.998, "weight_decay": 0.02}
 # What a preset decides, which includes that --epochs does not count; all else has one default (edgeseg/settings.py).
-DECIDED = ("model", "encoder", "width", "score_stride", "size", "train_size", "epochs", "steps", "validate_every")
+DECIDED = (
+    *("model", "encoder", "width", "score_stride", "size", "train_size"),
+    *("epochs", "steps", "validate_every", *WEIGHTS),
+)
 OWN_NETWORK = {"model": "", "encoder": "auto", "weights": "none", "init": ""}
 _OWN_LENGTH = {"epochs": None, "steps": None, "minutes": 0.0}
 MOST_PIXELS = 480 * 360  # CamVid's
@@ -72,6 +76,8 @@ def with_preset(name: str, given: Mapping[str, Any], picture: Size | None, crop:
     neutral = {**OWN_NETWORK, **_OWN_LENGTH}
     given = {key: value for key, value in given.items() if key not in neutral or value != neutral[key]}
     chosen: dict[str, Any] = {"validate_every": 0}
+    if "optimizer" not in given:
+        chosen |= WEIGHTS
     if not chosen_among(OWN_NETWORK, given):
         chosen |= PRESETS[name]
     elif "init" in given and "model" not in given:

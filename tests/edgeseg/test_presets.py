@@ -14,7 +14,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.geometry import Crop, Size
 from edgeseg.models import check_input_size
-from edgeseg.presets import PRESETS, network_size, window_size, with_preset
+from edgeseg.presets import PRESETS, WEIGHTS, network_size, window_size, with_preset
 from edgeseg.settings import TrainSettings
 
 CAMVID = Size(360, 480)
@@ -116,8 +116,15 @@ def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) 
     assert list(fast.crop) == [0, 0, 0.5, 0.5]
     own = settings_of(monkeypatch, "--data", data, "--model", "fcn8", "--size", "64x64", "--epochs", 2)
     assert own == TrainSettings(
-        data=data, model="fcn8", size=Size(64, 64), train_size=Size(64, 64), epochs=2, validate_every=0
+        data=data,
+        model="fcn8",
+        size=Size(64, 64),
+        train_size=Size(64, 64),
+        epochs=2,
+        validate_every=0,
+        **WEIGHTS,
     )
+    assert settings_of(monkeypatch, "--data", data, "--optimizer", "sgd").ema == TrainSettings.ema
     merged = settings_of(monkeypatch, "--classes", "road=road;other=*")
     assert merged.data.startswith("scenes:?classes=road=road")
     with pytest.raises(UsageError, match="--preset fast and --encoder both choose a network; leave one of them out"):

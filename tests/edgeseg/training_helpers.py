@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from edgeseg.data import open_dataset
+from edgeseg.data.augment import NONE
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
@@ -63,6 +65,7 @@ def tiny_settings(root: Path, **changes: Any) -> TrainSettings:
         "epochs": 2,
         "batch": 4,
         "learning_rate": 3e-3,
+        "augmentation": replace(NONE, flip=0.5, brightness=0.2, contrast=0.2, saturation=0.2),
         **changes,
     }
     return TrainSettings(**values)
