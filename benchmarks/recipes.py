@@ -4,9 +4,10 @@
         [--work FOLDER] [--json FILE] [--picture docs/recipes.png]
 
 Each run is exported as a user would, in fp32, fp16 and int8 through the export's gate, and the run and each file are
-evaluated on the split. ms/frame is the median of ONNX Runtime on this CPU, all files in turns, frames of the network's
-size, preprocessing and argmax included. Beside them stands, untrained, what `balanced` must not be slower than: FCN-8
-on VGG16 at a quarter of its width, at the first run's size. Prints Markdown.
+evaluated on the split. ms/frame is the median of ONNX Runtime on one thread of this CPU (idle sessions' threads would
+spin in the others' time), all files in turns, frames of the network's size, preprocessing and argmax included. Beside
+them stands, untrained, what `balanced` must not be slower than: FCN-8 on VGG16 at a quarter of its width, at the first
+run's size. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def reference(run: Path, data: str, work: Path) -> Row:
 
 
 def take_turns(rows: Sequence[Row], rounds: int) -> None:
-    engines = [open_engine(row.file, "onnxruntime-cpu") for row in rows]
+    engines = [open_engine(row.file, "onnxruntime-cpu", threads=1) for row in rows]
     random = np.random.default_rng(0)
     frames = [random.integers(0, 256, (*engine.frame_size, 3), np.uint8) for engine in engines]
     for engine in engines:
@@ -141,7 +142,7 @@ def draw(rows: Sequence[Row], split: str, path: Path) -> None:
             axes.annotate(row.name, (row.median, row.miou), (6, -12), textcoords="offset points")
         elif row.miou is None:
             axes.axvline(row.median, color="grey", linestyle=":", label=f"{row.name}: time only")
-    axes.set_xlabel("ms a frame, ONNX Runtime on the CPU")
+    axes.set_xlabel("ms a frame, ONNX Runtime on one thread of the CPU")
     axes.set_ylabel(f"mean IoU on {split}")
     axes.grid(alpha=0.3)
     axes.legend()
