@@ -16,7 +16,7 @@ from edgeseg.runtime.mask_message import HEADER_BYTES, header_of
 from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
 
 _MAX_READERS = 64
-_FAREWELL_S = 0.5  # at the end, for readers that have not got the last mask yet
+_FAREWELL_S = 2.0  # at the end, for readers that have not got the last mask yet
 _MODE = 0o660  # connecting takes the right to write, which no umask of a service grants to others
 _PATH_BYTES = 107  # sun_path of unix(7), with its zero
 
@@ -120,7 +120,7 @@ class MaskSocket(Sink):
     def _serve(self) -> None:
         end: float | None = None
         while end is None or (time.monotonic() < end and self._has_work()):
-            for key, events in self._selector.select(_FAREWELL_S / 10 if end else None):
+            for key, events in self._selector.select(_FAREWELL_S / 40 if end else None):
                 if key.fileobj is self._server:
                     self._accept()
                 elif key.fileobj is self._woken:
