@@ -182,14 +182,14 @@ def test_a_frozen_picture_is_not_one_of_now(camera: MjpegCamera) -> None:
         consumer = Consumer(capture)
         camera.mode = "frozen"
         froze_at = time.monotonic()
-        assert consumer.first_after(froze_at, "frozen") < 0.5 + 0.5
+        assert consumer.first_after(froze_at, "frozen") < 0.5 + consumer.recovery_s
         assert set(consumer.watch(1.0)) == {"frozen"}
         camera.mode = "good"
-        assert consumer.first_after(time.monotonic()) < 0.5
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert consumer.watch(0.3).count("frozen") == 0
         spells = capture.health.to_dict()["frozen"]
         assert spells["count"] == 1
-        assert spells["longest_s"] == pytest.approx(1.0, abs=0.5)
+        assert 0.5 < spells["longest_s"] < 1.0 + 2 * consumer.recovery_s
         assert capture.health.reconnects == 0
 
 
@@ -197,10 +197,10 @@ def test_a_picture_gone_black_is_not_one_of_now(camera: MjpegCamera) -> None:
     with watched(camera, frozen_s=5.0) as capture:
         consumer = Consumer(capture)
         camera.mode = "black"
-        assert consumer.first_after(time.monotonic(), "black") < 0.5
+        assert consumer.first_after(time.monotonic(), "black") < consumer.recovery_s
         assert set(consumer.watch(0.5)) == {"black"}
         camera.mode = "good"
-        assert consumer.first_after(time.monotonic()) < 0.5
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert capture.health.to_dict()["black"]["count"] == 1
 
 
@@ -233,7 +233,7 @@ def test_damaged_pictures_are_let_go_and_counted(camera: MjpegCamera, damage: st
         consumer.watch(0.5)  # what was on its way
         assert consumer.watch(1.0) == []
         camera.mode = "good"
-        assert consumer.first_after(time.monotonic()) < 0.5
+        assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert capture.health.damaged > 10
         assert capture.health.reconnects == 0
         assert consumer.all_accounted_for()

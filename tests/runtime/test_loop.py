@@ -298,7 +298,7 @@ def test_a_slow_sink_never_slows_the_masks(video: Path, colour_spec: ModelSpec, 
         began = time.monotonic()
         for index in range(20):
             outputs.deliver(delivery, done=lambda taken=index: released.append(taken))  # type: ignore[misc]
-        assert time.monotonic() - began < 0.15
+        assert time.monotonic() - began < 2  # the sink alone takes 4 s for them
     assert sorted(released) == list(range(20))
     assert outputs.states[0].written + outputs.states[0].dropped == 20
     assert outputs.states[0].dropped > 0
