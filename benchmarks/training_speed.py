@@ -67,6 +67,7 @@ def main() -> None:
         width=arguments.width,
         batch=arguments.batch,
         xla=arguments.xla,
+        loss="cross_entropy",  # Model.fit's
         precision=arguments.precision,
     )
     with contextlib.ExitStack() as held:

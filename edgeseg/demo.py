@@ -17,7 +17,7 @@ from edgeseg.errors import EdgesegError, UsageError
 DATA = "scenes:train=900,val=60,test=100,size=256x128"
 # Tuned for two CPU cores and three minutes: a narrow network, small batches, a high learning rate, mild augmentation.
 TRAINING = (
-    *("--model", "fcn8", "--size", "256x128", "--width", "0.1875", "--dropout", "0", "--class-balance", "none"),
+    *("--model", "fcn8", "--size", "256x128", "--width", "0.1875", "--dropout", "0", "--loss", "cross_entropy"),
     *("--epochs", "6", "--batch", "4", "--learning-rate", "0.003"),
     *("--scale-min", "1", "--scale-max", "1", "--brightness", "0.1", "--contrast", "0.1", "--saturation", "0"),
     *("--rotation", "0", "--hue", "0", "--blur", "0", "--ema", "0", "--weight-decay", "1e-4"),

@@ -49,7 +49,7 @@ class EpochEnd:
         self.run, self.model, self.kept, self.averaged = run, model, kept, averaged
         self.spec, self.validation, self.history = spec, validation, history
         self.seconds = 0.0
-        self.train_shares = np.zeros(len(spec.classes))  # for the report; not known where nothing is balanced
+        self.train_shares = np.zeros(len(spec.classes))  # for the report
         self._predictor = KerasPredictor(kept, spec)
         self._started = time.monotonic()
 

@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "score_stride": 4},
 }
 DEFAULT = "balanced"
-STEPS = 8_000
+STEPS = 12_000
 WEIGHTS: dict[str, Any] = {"ema": 0.998, "weight_decay": 0.02}
 # What a preset decides, which includes that --epochs does not count; all else has one default (edgeseg/settings.py).
 DECIDED = (

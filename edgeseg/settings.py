@@ -112,7 +112,7 @@ class TrainSettings:
         "for example 0.99; 0: the weights themselves are",
         between=(0, 0.99999),
     )
-    loss: str = setting("cross_entropy", "cross_entropy, focal, dice, or a sum such as cross_entropy+dice")
+    loss: str = setting("cross_entropy+dice", "cross_entropy, focal, dice, or a sum such as cross_entropy+dice")
     focal_gamma: float = setting(
         2.0, "how little pixels that are nearly right count in the focal loss", between=(0, 10)
     )
@@ -120,8 +120,9 @@ class TrainSettings:
         1.0, "share of each picture's labelled pixels, the hardest, that cross_entropy and focal see", between=(1e-4, 1)
     )
     class_balance: str = setting(
-        "log",
-        "class weights from the data: log is 1 / ln(1.10 + share), as in ENet with a milder constant",
+        "none",
+        "class weights of cross_entropy and focal, from the data: log is 1 / ln(1.10 + share), as in ENet with a "
+        "milder constant",
         choices=BALANCES,
     )
     precision: str = setting(

@@ -174,15 +174,8 @@ def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnP
 def _class_weights(
     settings: TrainSettings, samples: FittedSamples, classes: int, watch: Callable[[str], OnProgress]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return a weight for each class, by the labels where these decide, and the classes' shares, or zeros.
-
-    Masks without any label are refused.
-    """
-    reading = watch("reading the labels")
-    if settings.class_balance == "none":
-        samples.check_labelled(reading)
-        return np.ones(classes, np.float32), np.zeros(classes)
-    counts = samples.class_counts(classes, reading)
+    """Return a weight for each class and its share of the labels, for the report; refuse masks without any label."""
+    counts = samples.class_counts(classes, watch("reading the labels"))
     return class_weights(counts, settings.class_balance), counts.shares
 
 

@@ -29,8 +29,8 @@ class TrainStep:
         spec: the model's, for its preprocessing.
         settings: clipping, moving average, XLA.
         parts: each device works on its pictures in so many parts, one after the other, which takes less memory.
-            Gradients add up in the shares of the parts' weights: cross-entropy's are the whole batch's, batch norm's
-            statistics are the parts'.
+            Gradients add up in the shares of the parts' weights: cross-entropy's are the whole batch's, Dice and batch
+            norm's statistics are the parts'.
     """
 
     def __init__(

@@ -117,14 +117,6 @@ class FittedSamples:
         whole = len(self) / len(chosen)
         return ClassCounts(pixels * whole, labelled_where_present * whole)
 
-    def check_labelled(self, on_progress: OnProgress = ignore_progress) -> None:
-        """Read masks until one has a labelled pixel. Raises DataError if none has; see class_shares."""
-        for index in range(len(self)):
-            if self._count(index)[:-1].any():
-                return
-            on_progress(index + 1)
-        raise nothing_labelled(len(self), "training")
-
     def _count(self, index: int) -> NDArray[np.int64]:
         """Count the pixels of each id of a class map, (256,) int64; pictures are only read if they are kept."""
         if self.keeps:

@@ -155,7 +155,6 @@ def test_labels_are_counted_without_pictures_unless_these_are_kept() -> None:
 
     fitted = FittedSamples([NoPicture(*samples(1)[0].read())], NETWORK, cache_bytes=0)
     assert fitted.class_shares(2).sum() == 1
-    fitted.check_labelled()
 
 
 FULL = Augmentation(zoom=0.3, rotation=20, translation=0.2, hue=30, blur=2, noise=10)

@@ -288,8 +288,9 @@ def test_settings_reach_the_samples_the_loss_and_the_optimizer(
     for kind in (SegmentationLoss, TrainingBatches):
         monkeypatch.setattr(edgeseg.train, kind.__name__, noted(kind))
     settings = tiny_settings(
-        camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5), loss="focal+dice", focal_gamma=1.5, hard_pixels=0.5
-    )
+        camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5), loss="focal+dice", focal_gamma=1.5,
+        hard_pixels=0.5, class_balance="log",
+    )  # fmt: skip
     train(settings, tmp_path / "run", console=quiet())
     loss, batches = seen["SegmentationLoss"], seen["TrainingBatches"]
     assert loss.weights[3] < loss.weights[10] == pytest.approx(1 / np.log(1.1))  # road is there, cyclists are not

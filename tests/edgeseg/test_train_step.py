@@ -137,8 +137,8 @@ def test_xla_computes_the_same() -> None:
 
 
 def test_parts_of_a_batch_add_up_to_it() -> None:
-    """Without batch norm, whose statistics are the parts'."""
-    whole, parts = (Steps(n, False, optimizer="sgd", learning_rate=1e-2) for n in (1, 3))
+    """Without Dice and batch norm, whose statistics are the parts'."""
+    whole, parts = (Steps(n, False, loss="cross_entropy", optimizer="sgd", learning_rate=1e-2) for n in (1, 3))
     assert whole() == pytest.approx(parts(), rel=1e-5)
     for one, other in zip(whole.weights, parts.weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
