@@ -1,13 +1,14 @@
 """The curve of mean IoU against ms/frame: trained runs, and their exported files in three precisions.
 
-    python benchmarks/recipes.py fast=RUN balanced=RUN accurate=RUN --data camvid:CamVid [--split val] \\
+    python benchmarks/recipes.py fast=RUN balanced=RUN balanced=RUN accurate=RUN --data camvid:CamVid [--split val] \\
         [--work FOLDER] [--json FILE] [--picture docs/recipes.png]
 
 Each run is exported as a user would, in fp32, fp16 and int8 through the export's gate, and the run and each file are
-evaluated on the split. ms/frame is the median of ONNX Runtime on one thread of this CPU (idle sessions' threads would
-spin in the others' time), all files in turns, frames of the network's size, preprocessing and argmax included. Beside
-them stands, untrained, what `balanced` must not be slower than: FCN-8 on VGG16 at a quarter of its width, at the first
-run's size. Prints Markdown.
+evaluated on the split. Further runs of the same name are other seeds: their scores are measured, without files.
+ms/frame is the median of ONNX Runtime on one thread of this CPU (idle sessions' threads would spin in the others'
+time), all files in turns, frames of the network's size, preprocessing and argmax included. Beside them stands,
+untrained, what `balanced` must not be slower than: FCN-8 on VGG16 at a quarter of its width, at the first run's size.
+Prints Markdown.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ ROUNDS, REFERENCE = 60, "FCN-8 on VGG16, width 0.25"
 
 @dataclass
 class Row:
-    """A file: its scores on the split, and its times in ms a frame. A reference that nobody trained has no scores."""
+    """A file: its scores on the split, and its times in ms a frame. A reference that nobody trained has no scores.
+
+    The first of the runs is the one that the file was made from; others have other seeds.
+    """
 
     name: str
     precision: str
     file: Path
     miou: float | None
-    run_miou: float | None
+    run_mious: list[float]
     megabytes: float
     ms: list[float]
 
@@ -62,16 +66,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    runs = {name: Path(run) for name, run in (each.split("=", 1) for each in arguments.runs)}
+    runs: dict[str, list[Path]] = {}
+    for name, run in (each.split("=", 1) for each in arguments.runs):
+        runs.setdefault(name, []).append(Path(run))
     arguments.work.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, run in runs.items():
-        own = score(run, arguments.data, arguments.split, arguments.work / name)
+    for name, seeds in runs.items():
+        own = [
+            score(run, arguments.data, arguments.split, arguments.work / f"{name}-{index}")
+            for index, run in enumerate(seeds)
+        ]
         for precision in PRECISIONS:
-            file = exported(run, arguments.work / f"{name}-{precision}.onnx", precision)
+            file = exported(seeds[0], arguments.work / f"{name}-{precision}.onnx", precision)
             miou = score(file, arguments.data, arguments.split, arguments.work / f"{name}-{precision}")
             rows.append(Row(name, precision, file, miou, own, file.stat().st_size / 1e6, []))
-    rows.append(reference(next(iter(runs.values())), arguments.data, arguments.work))
+    rows.append(reference(next(iter(runs.values()))[0], arguments.data, arguments.work))
     take_turns(rows, arguments.rounds)
     print("\n".join(table(rows)))
     if arguments.json:
@@ -106,7 +115,7 @@ def reference(run: Path, data: str, work: Path) -> Row:
     file = work / "reference.onnx"
     if not file.is_file():
         edgeseg("export", trained, "--onnx", file)
-    return Row(REFERENCE, "fp32", file, None, None, file.stat().st_size / 1e6, [])
+    return Row(REFERENCE, "fp32", file, None, [], file.stat().st_size / 1e6, [])
 
 
 def take_turns(rows: Sequence[Row], rounds: int) -> None:
@@ -123,9 +132,12 @@ def take_turns(rows: Sequence[Row], rounds: int) -> None:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    lines = ["| recipe | precision | mean IoU of the file | of the run | ms/frame | MB |", "|---" * 6 + "|"]
+    lines = ["| recipe | precision | mean IoU of the file | of the runs | ms/frame | MB |", "|---" * 6 + "|"]
     for row in rows:
-        miou, own = ("-" if each is None else f"{each:.4f}" for each in (row.miou, row.run_miou))
+        miou = "-" if row.miou is None else f"{row.miou:.4f}"
+        own = ", ".join(f"{each:.4f}" for each in row.run_mious) or "-"
+        if len(row.run_mious) > 1:
+            own += f": {statistics.mean(row.run_mious):.4f} ± {statistics.stdev(row.run_mious):.4f}"
         lines.append(f"| {row.name} | {row.precision} | {miou} | {own} | {row.median:.1f} | {row.megabytes:.1f} |")
     return lines
 
@@ -140,6 +152,7 @@ def draw(rows: Sequence[Row], split: str, path: Path) -> None:
     for row in rows:
         if row.precision == "fp32" and row.miou is not None:
             axes.annotate(row.name, (row.median, row.miou), (6, -12), textcoords="offset points")
+            axes.plot([row.median] * len(row.run_mious), row.run_mious, "_", color=COLOURS["fp32"])
         elif row.miou is None:
             axes.axvline(row.median, color="grey", linestyle=":", label=f"{row.name}: time only")
     axes.set_xlabel("ms a frame, ONNX Runtime on one thread of the CPU")

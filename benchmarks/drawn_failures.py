@@ -1,0 +1,84 @@
+"""What a model makes of drawn streets, one picture for each thing that goes wrong on real ones.
+
+    python benchmarks/drawn_failures.py RUN --picture docs/recipes-failures.png
+
+The streets are `scenes:`, by seed, some of them with a change drawn in (a night, an own bonnet, a deep blue sky): a
+place to show failures that may be shown to anybody. `edgeseg predict` writes the overlays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.geometry import Size
+from edgeseg.scenes import CLASSES, render_scene
+
+Picture = NDArray[np.uint8]
+SIZE = Size(360, 480)
+SKY = CLASSES.names.index("Sky")
+
+
+def night(picture: Picture, _: Picture) -> Picture:
+    """Dark, but for a pool of light ahead."""
+    light = np.zeros(picture.shape[:2], np.float32)
+    cv2.ellipse(light, (240, 300), (200, 70), 0, 0, 360, 0.5, -1)
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), 25), np.float32)
+    return np.asarray(np.clip(picture * (0.12 + light[..., None]), 0, 255), np.uint8)
+
+
+def bonnet(picture: Picture, _: Picture) -> Picture:
+    changed = picture.copy()
+    cv2.ellipse(changed, (240, 385), (330, 75), 0, 0, 360, (70, 60, 60), -1, cv2.LINE_AA)
+    cv2.ellipse(changed, (240, 400), (250, 70), 0, 0, 360, (120, 108, 105), -1, cv2.LINE_AA)
+    return changed
+
+
+def blue_sky(picture: Picture, class_map: Picture) -> Picture:
+    """A cloudless sky, deep blue above."""
+    share = np.linspace(0, 1, picture.shape[0])[:, None, None]
+    sky = np.array([150, 80, 25]) * (1 - share) + np.array([235, 190, 140]) * share
+    return np.asarray(np.where((class_map == SKY)[..., None], sky, picture), np.uint8)
+
+
+def as_drawn(picture: Picture, _: Picture) -> Picture:
+    return picture
+
+
+CASES: dict[str, tuple[int, Callable[[Picture, Picture], Picture]]] = {
+    "clouds": (8, as_drawn),
+    "overpass": (26, as_drawn),
+    "near car": (0, as_drawn),
+    "grass and a near sign": (30, as_drawn),
+    "worn road": (34, as_drawn),
+    "blue sky": (0, blue_sky),
+    "bonnet": (12, bonnet),
+    "night": (3, night),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--picture", type=Path, required=True)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, out = Path(folder) / "pictures", Path(folder) / "out"
+        pictures.mkdir()
+        for name, (seed, change) in CASES.items():
+            cv2.imwrite(str(pictures / f"{name}.png"), change(*render_scene(seed, SIZE)))
+        subprocess.run([sys.executable, "-m", "edgeseg", "predict", arguments.run, pictures, "--out", out], check=True)
+        shutil.copyfile(out / "contact.png", arguments.picture)
+
+
+if __name__ == "__main__":
+    main()
