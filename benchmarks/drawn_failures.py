@@ -37,7 +37,7 @@ def night(picture: Picture, _: Picture) -> Picture:
 
 
 def bonnet(picture: Picture, _: Picture) -> Picture:
-    changed = picture.copy()
+    changed: Picture = picture.copy()
     cv2.ellipse(changed, (240, 385), (330, 75), 0, 0, 360, (70, 60, 60), -1, cv2.LINE_AA)
     cv2.ellipse(changed, (240, 400), (250, 70), 0, 0, 360, (120, 108, 105), -1, cv2.LINE_AA)
     return changed
