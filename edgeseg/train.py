@@ -96,7 +96,8 @@ def train(
         UsageError: settings that do not go together, a directory that cannot be used, no GPU though one is required,
             or data other than the resumed run's: nothing was written. Later: the disk is full or gone, or the memory
             does not suffice.
-        DataError: the data cannot be used; all of val, and what class weights need of train, is read before the start.
+        DataError: the data cannot be used; all of val, and labels of train for the classes' shares, are read before
+            the start.
         ModelError: the loss or a gradient is no longer a number, the best model and the last checkpoint before are
             kept; or the model or the checkpoints of the resumed run cannot be read, or are of other classes.
         EngineError: another of the hosts is gone, or never came.
