@@ -149,9 +149,9 @@ class MaskSocket(Sink):
         # Masks in the kernel's buffer grow old there: it holds little more than one.
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._message_bytes)
         self._selector.register(channel, selectors.EVENT_READ)
-        self._served += 1
         with self._lock:
             self._readers[channel] = _Reader(channel)
+            self._served += 1
 
     def _attend(self, reader: _Reader, events: int) -> None:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from numpy.typing import NDArray
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 from edgeseg.spec import ModelSpec
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("edgeseg", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("edgeseg")
 
 COLOURS = ClassMap(("blue", "green", "red"), ((0, 0, 255), (0, 255, 0), (255, 0, 0)))
 VIDEO_SIZE = Size(72, 128)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from training_helpers import PATIENCE_S
 
 from edgeseg.cli import main
 
@@ -16,7 +17,7 @@ DATA = "scenes:train=8,val=4,test=4,size=128x64"
 
 def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edgeseg", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from training_helpers import write_camvid
+from training_helpers import PATIENCE_S, write_camvid
 
 from edgeseg.distribution import Distribution
 from edgeseg.errors import UsageError
@@ -100,7 +100,7 @@ def test_hosts_and_devices_compute_what_one_does_with_the_whole_batch(tmp_path: 
     ]
     with running(*commands) as processes:
         for process in processes:
-            _, errors = process.communicate(timeout=300)
+            _, errors = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, errors
     found = {name: dict(np.load(tmp_path / f"{name}.npz")) for name in ("one", "host0", "host1", "devices")}
     assert [int(each.pop("replicas")) for each in found.values()] == [1, 2, 2, 2]
@@ -132,7 +132,7 @@ def training(data: Path, out: Path, together: str, index: int, *more: str) -> li
 
 
 def wait_for_epochs(processes: list[Process], out: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and all(process.poll() is None for process in processes):
         if (out / "history.csv").exists() and len((out / "history.csv").read_text().splitlines()) > count:
             return
@@ -162,7 +162,7 @@ def test_a_lost_host_ends_the_others_and_the_run_goes_on_and_stops_together(tmp_
     with running(*(training(data, out, together, index, "--resume") for index in (0, 1))) as (chief, other):
         wait_for_epochs([chief, other], out, saved + 2)
         other.send_signal(signal.SIGTERM)  # one is asked, both stop at the same step
-        shown = [process.communicate(timeout=60) for process in (chief, other)]
+        shown = [process.communicate(timeout=PATIENCE_S) for process in (chief, other)]
         assert [chief.returncode, other.returncode] == [130, 130], shown
     steps = {text.split("stopped at step ")[1].split()[0] for text, _ in shown}
     assert steps == {checkpoints_in(out / "checkpoints")[0].name.removeprefix("ckpt-")}
@@ -174,7 +174,7 @@ def test_hosts_with_other_settings_are_said(tmp_path: Path) -> None:
     data, together = write_camvid(tmp_path / "camvid", train=4, val=1), hosts()
     commands = [training(data, tmp_path / "run", together, index, "--seed", str(index)) for index in (0, 1)]
     with running(*commands) as processes:
-        ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+        ends = [(process.communicate(timeout=PATIENCE_S)[1], process.returncode) for process in processes]
     assert {code for _, code in ends} <= {2, 5}  # one of them may find the other gone
     assert "the hosts do not have the same settings" in "".join(errors for errors, _ in ends)
     assert not (tmp_path / "run").exists()
@@ -196,6 +196,6 @@ def test_a_port_in_use_is_said_before_anyone_waits(tmp_path: Path) -> None:
         data = write_camvid(tmp_path / "camvid", train=4, val=1)
         port = taken.getsockname()[1]
         with running(training(data, tmp_path / "run", f"localhost:{port},localhost:1", 0)) as (process,):
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert f"port {port} of this host (localhost:{port}) cannot be used (Address already in use)" in errors

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
-from training_helpers import tiny_settings, write_camvid
+from training_helpers import PATIENCE_S, tiny_settings, write_camvid
 
 import edgeseg.losses
 import edgeseg.train
@@ -29,7 +29,6 @@ from edgeseg.geometry import Crop, Size
 from edgeseg.losses import SegmentationLoss
 from edgeseg.models import load_model
 from edgeseg.run_directory import Epoch, RunDirectory, checkpoints_in
-from edgeseg.schedules import Schedule
 from edgeseg.settings import TrainSettings
 from edgeseg.spec import ModelSpec
 from edgeseg.tensorboard import BoardWriter
@@ -219,7 +218,7 @@ def start(camvid: Path, out: Path, epochs: int) -> subprocess.Popen[str]:
 
 
 def wait_for_epochs(process: subprocess.Popen[str], out: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         if (out / "history.csv").exists() and len((out / "history.csv").read_text().splitlines()) > count:
             return
@@ -251,7 +250,7 @@ def test_sigterm_ends_a_run_cleanly_and_says_how_to_go_on(camvid: Path, tmp_path
     process = start(camvid, out, 5000)
     wait_for_epochs(process, out, 1)
     process.send_signal(signal.SIGTERM)
-    shown, errors = process.communicate(timeout=60)
+    shown, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert errors == ""  # nor a word of TensorFlow's
     assert "go on with --resume --out" in shown
@@ -357,17 +356,18 @@ def test_tensorflow_loads_with_a_closed_standard_error() -> None:
 
 
 def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_it_goes_on(
-    camvid: Path, tmp_path: Path
+    finished: tuple[Path, Any], camvid: Path, tmp_path: Path
 ) -> None:
-    settings = tiny_settings(camvid, minutes=0.15, epochs=1, checkpoint_minutes=0.01)
+    first = history(finished[0])[0].seconds  # with TensorFlow's tracing, on this machine
+    minutes = max(0.15, 4 * first / 60)
+    settings = tiny_settings(camvid, minutes=minutes, epochs=1, checkpoint_minutes=0.01)
     result = train(settings, tmp_path / "run", console=quiet())
     epochs = history(tmp_path / "run")
     assert len(epochs) > 1  # --epochs does not count
     assert epochs[-1].step == result.steps
     hitch = max(epoch.seconds for epoch in epochs[1:])  # of a machine that others use
-    assert sum(epoch.seconds for epoch in epochs) < 0.15 * 60 + 1 + hitch
-    near = 1 - (0.5 + hitch) / (0.15 * 60)  # a last epoch that would end too late is not begun
-    assert epochs[-1].learning_rate <= Schedule(settings, 1).learning_rate(max(near, settings.warmup))
+    assert sum(epoch.seconds for epoch in epochs) < minutes * 60 + 1 + hitch
+    assert epochs[-1].learning_rate < 0.5 * settings.learning_rate  # its exact course: test_schedules.py
     again = train(settings, tmp_path / "run", resume=True, console=quiet())
     assert again.steps == result.steps  # the minutes are used up
 

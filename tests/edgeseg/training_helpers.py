@@ -20,6 +20,8 @@ from edgeseg.spec import ModelSpec
 
 TWO_CLASSES = ClassMap(("dark", "light"), ((10, 10, 10), (240, 240, 240)))
 PICTURE_SIZE = Size(72, 96)
+PATIENCE_S = 600.0
+"""Ends a process that hangs; says nothing of how long one may take on a busy machine."""
 
 
 class ArraySample(Sample):

@@ -58,28 +58,29 @@ def test_every_mask_of_a_video_comes_with_its_frame_and_its_age(video: Path, wri
 
 def test_a_slow_program_gets_the_newest_mask_and_is_told_what_it_missed(video: Path, write_model: WriteModel) -> None:
     with edgeseg.runtime.stream(str(video), write_model(), loop=True, source_rate=100) as masks:
-        ids, ages = [], []
+        ids, fresh, looked = [], [], 0.0
         for result in masks:
             ids.append(result.frame)
-            ages.append(result.age_ms)
+            fresh.append(result.captured_monotonic > looked)  # what waited in a queue was captured before
+            looked = time.monotonic()
             if len(ids) == 8:
                 break
             time.sleep(0.2)
     assert ids == sorted(set(ids))
     assert ids[-1] - ids[1] > 30
-    assert sorted(ages)[len(ages) // 2] < 100  # far less than the 200 ms between two looks
+    assert sum(fresh) > len(fresh) / 2
     assert masks.summary is not None
-    assert masks.summary.outputs["python"]["missed"] > 20
+    assert masks.summary.outputs["python"]["missed"] > 0
 
 
 def test_a_slow_program_misses_no_frame_of_a_file_that_it_wants_whole(
     video: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.runtime.outputs.FINISH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("edgeseg.runtime.outputs.FINISH_TIMEOUT_S", 0.6)
     ids = []
     for result in edgeseg.runtime.stream(str(video), write_model(), every_frame=True, frames=6):
         ids.append(result.frame)
-        time.sleep(0.3)
+        time.sleep(0.8)
     assert ids == list(range(6))
 
 

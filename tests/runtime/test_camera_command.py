@@ -27,8 +27,13 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
 
 
+def remarks(stderr: str) -> list[str]:
+    """All lines but those that say every 10 s how a run goes: on a busy machine a short one is long."""
+    return [line for line in stderr.strip().splitlines() if " fps " not in line and line != "no mask yet"]
+
+
 def assert_one_line(stderr: str, *said: str) -> None:
-    assert len(stderr.strip().splitlines()) == 1, stderr
+    assert len(remarks(stderr)) == 1, stderr
     assert "Traceback" not in stderr
     for text in said:
         assert text in stderr
@@ -66,12 +71,13 @@ def test_a_signal_ends_it_cleanly_with_a_playable_recording(
         command(video, "--loop", "--model", write_model(), "--output", overlay, "--summary", summary, "--stats", stats),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    end = time.monotonic() + 30
-    while time.monotonic() < end and not (overlay.exists() and overlay.stat().st_size):
+    end = time.monotonic() + 90
+    while not (overlay.exists() and overlay.stat().st_size):
+        assert time.monotonic() < end
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=90)
     assert process.returncode == 0, stderr
     assert "captured" in stdout
     frames = json.loads(summary.read_text())["frames"]
@@ -93,7 +99,7 @@ def wait_until_caught(process: "subprocess.Popen[str]", number: signal.Signals) 
 
 
 def started(stats: Path) -> bool:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         if stats.exists() and stats.stat().st_size:
             return True
@@ -111,7 +117,7 @@ def test_a_supervisor_s_sigterm_to_the_whole_group_is_a_clean_stop(
     )  # fmt: skip
     assert started(stats)
     os.killpg(process.pid, signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=90)
     assert process.returncode == 0, stderr
     assert "captured" in stdout
 
@@ -123,7 +129,7 @@ def test_a_stop_before_the_first_frame_is_a_clean_stop(write_model: WriteModel) 
     )
     wait_until_caught(process, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=90)
     assert process.returncode == 0, stderr
 
 
@@ -157,8 +163,7 @@ def test_a_recording_that_the_disk_does_not_take_is_a_failure(write_model: Write
     )
     done = subprocess.run(["bash", "-c", f"ulimit -f 1500; {line}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2, done.stderr
-    said = [line for line in done.stderr.splitlines() if " fps " not in line]  # a slow run says how it goes
-    assert_one_line("\n".join(said), "end of the recording could not be written")
+    assert_one_line(done.stderr, "end of the recording could not be written")
     assert "150 captured = 150 processed" in done.stdout
 
 
@@ -174,7 +179,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(
     assert_one_line(done.stderr, "a pipe that nobody reads")
     reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
     with subprocess.Popen(command(*run)) as camera:
-        text, _ = reader.communicate(timeout=40)
+        text, _ = reader.communicate(timeout=90)
     assert camera.returncode == 0
     assert '"frame": 29' in text if option == "--stats" else json.loads(text)["frames"]["processed"] == 30
 
@@ -197,7 +202,7 @@ def test_a_full_log_does_not_end_the_camera_and_a_full_stdout_is_said(
     os.close(read)
     done = subprocess.run(camera, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, remarks(done.stderr)) == (0, [])
     assert json.loads(summary.read_text())["frames"]["processed"] == 30
 
 
@@ -214,7 +219,7 @@ def test_a_killed_capture_process_ends_it_with_code_3_and_its_figures(
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     assert len(children) == 1
     subprocess.run(["kill", "-KILL", children[0]], check=True)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=90)
     assert process.returncode == 3
     assert "captured" in stdout
     assert_one_line(stderr, "ended by signal 9")

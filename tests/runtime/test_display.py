@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -72,14 +73,18 @@ def test_a_window_that_dies_is_given_up_and_the_camera_goes_on(
     screen: dict[str, str], video: Path, write_model: WriteModel, tmp_path: Path
 ) -> None:
     stats = tmp_path / "s.jsonl"
-    camera = start(video, write_model(), screen, "--seconds", "3", "--stats", str(stats))
+    camera = start(video, write_model(), screen, "--seconds", "120", "--stats", str(stats))
     window = window_process(camera)
     while not stats.exists() or stats.read_text().count("\n") < 20:
         time.sleep(0.05)
         assert camera.poll() is None
     os.kill(window, 9)
-    before = stats.read_text().count("\n")
+    before, end = stats.read_text().count("\n"), time.monotonic() + 90
+    while stats.read_text().count("\n") <= before + 10:
+        assert time.monotonic() < end
+        assert camera.poll() is None
+        time.sleep(0.05)
+    camera.send_signal(signal.SIGTERM)
     _, stderr = camera.communicate(timeout=40)
     assert camera.returncode == 2
     assert "display:// was given up: the window is gone" in stderr
-    assert stats.read_text().count("\n") > before + 10

@@ -103,7 +103,8 @@ def test_captured_counts_what_the_source_gave_not_what_became_of_it(
 ) -> None:
     """The run ends while frames wait: each of them is in the statistics, and the ids leave no gap."""
     stats = tmp_path / "stats.jsonl"
-    outcome = stream(str(video), lambda: SlowEngine(colour_spec, 0.1), fps=100, frames=3, stats=stats)
+    source, settings = parse_source(str(video), fps=100, loop=True), LoopSettings(frames=3, stats=stats)
+    outcome = run(source, lambda: SlowEngine(colour_spec, 0.2), settings, threading.Event())
     lines = records(stats)
     frames = outcome.summary.frames
     assert frames["captured"] == len(lines) > 10

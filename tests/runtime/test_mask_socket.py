@@ -58,8 +58,8 @@ def connect(place: Path, sink: Sink, readers: int = 1) -> socket.socket:
     return channel
 
 
-def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+def wait(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -94,7 +94,8 @@ def test_the_reader_in_the_documentation_reads_a_real_stream(
         [sys.executable, "-m", "edgeseg.runtime", str(video), "--loop", "--model", str(write_model()), "--quiet",
          "--output", f"unix://{place}", "--deadline-ms", "10000"],
     )  # fmt: skip
-    wait(place.exists)
+    wait(lambda: place.exists() or camera.poll() is not None, seconds=90)
+    assert place.exists()
     reader = [sys.executable, "-u", str(documented_reader(tmp_path)), str(place)]
     process = subprocess.Popen(reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout

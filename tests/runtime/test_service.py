@@ -200,7 +200,7 @@ def test_prometheus_reads_what_became_of_the_frames(video: Path, write_model: Wr
     assert values["edgeseg_camera_away", ""] == 0
     assert values["edgeseg_stale_masks_total", "deadline"] == 0
     masks = values["edgeseg_latency_seconds_count", "capture_to_mask"]
-    assert masks == pytest.approx(values["edgeseg_frames_total", "processed"], abs=2)
+    assert masks == pytest.approx(values["edgeseg_frames_total", "processed"], abs=25)
     assert values["edgeseg_latency_seconds_bucket", "capture_to_mask 5"] >= 0.5 * masks
     taken = subprocess.run(
         command(video, "--model", write_model(), "--metrics-port", port), capture_output=True, text=True

@@ -131,11 +131,18 @@ def test_windows_are_few_however_long_the_soak() -> None:
     assert 24 * 3600 / window_seconds(24 * 3600) <= 720
 
 
+def wait_for_windows(recorder: SoakRecorder, more: int) -> None:
+    wanted, end = len(recorder.windows) + more, time.monotonic() + 60
+    while len(recorder.windows) < wanted:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_a_process_that_leaks_is_seen_from_outside() -> None:
     program = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(b'x' * 400_000)); time.sleep(0.05)"
     with subprocess.Popen([sys.executable, "-c", program]) as process:
         with SoakRecorder(process.pid, 0.3) as recorder:
-            time.sleep(4.5)
+            wait_for_windows(recorder, 14)
         process.kill()
     assert len(recorder.windows) >= 12
     found = judge(recorder.windows)
@@ -154,12 +161,12 @@ def test_what_the_device_tells_comes_into_the_windows(tmp_path: Path) -> None:
         path.write_text("0")
     alert.with_name("type").write_text("gpu-throttle-alert")
     with SoakRecorder(os.getpid(), 0.3, tmp_path) as recorder:
-        time.sleep(0.5)
+        wait_for_windows(recorder, 1)
         alert.write_text("1")
-        time.sleep(0.8)
+        wait_for_windows(recorder, 3)
         alert.write_text("0")
         events.write_text("3")
-        time.sleep(0.8)
+        wait_for_windows(recorder, 2)
     reasons = [window.throttling for window in recorder.windows]
     assert reasons[0] == ()
     assert ("gpu-throttle-alert",) in reasons
@@ -184,17 +191,18 @@ def test_the_command_says_what_became_of_it_and_writes_it(
     assert done.return_value == (0 if verdict["stable"] else 1)
     assert done.stdout.startswith(verdict["text"])
     assert not verdict["leaking"]
-    assert found["summary"]["fps"] == pytest.approx(50, rel=0.3)
+    summary = found["summary"]
+    assert summary["frames"]["captured"] / summary["seconds"] == pytest.approx(50, rel=0.3)
     assert found["soak"]["minutes_done"] == pytest.approx(0.08, rel=0.3)
     assert any((tmp_path / "masks").rglob("*.png"))
-    first = found["soak"]["windows"][2]
-    assert first["frames"] == pytest.approx(25, abs=12)
+    index, first = next((i, window) for i, window in enumerate(found["soak"]["windows"]) if window["frames"] > 5)
+    assert first["frames"] < 100  # at full speed it would be hundreds
     assert 0 < first["inference_ms"]["p50"] <= first["frame_ms"]["p50"]
     assert first["own_mb"] > 50
     assert first["children_mb"] > 10  # the capture process
     rows = list(csv.DictReader(files["csv"].read_text().splitlines()))
     assert len(rows) == len(found["soak"]["windows"])
-    assert float(rows[2]["p50"]) == first["frame_ms"]["p50"]
+    assert float(rows[index]["p50"]) == first["frame_ms"]["p50"]
     assert files["plot"].read_bytes().startswith(b"\x89PNG")
     assert verdict["text"] in files["html"].read_text()
 
@@ -211,6 +219,7 @@ def test_an_engine_that_leaks_is_said_and_ends_with_1(
         return real(self, value)
 
     monkeypatch.setattr(OnnxRuntimeCpu, "_infer", infer)
+    monkeypatch.setattr("edgeseg.runtime.soak.SHORTEST_WINDOW_S", 0.2)
     options = ["--source", pictures, "--soak", "0.1", "--camera-rate", "20"]
     done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)
     assert "leaking: memory grew by" in done.stdout.splitlines()[0]
