@@ -29,7 +29,7 @@ from edgeseg.tf import tf
 from edgeseg.train import _spec
 from edgeseg.train_step import TrainStep
 
-EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, blur=1, noise=8)
+EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, white_balance=0.5, blur=1, noise=8)
 HELD_BATCHES = 4
 PREFETCHED = 6
 SETTLE_S = 1.0  # in which the other inputs fill their buffers, so that they work on nobody else's time

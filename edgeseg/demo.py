@@ -20,7 +20,7 @@ TRAINING = (
     *("--model", "fcn8", "--size", "256x128", "--width", "0.1875", "--dropout", "0", "--loss", "cross_entropy"),
     *("--epochs", "6", "--batch", "4", "--learning-rate", "0.003"),
     *("--scale-min", "1", "--scale-max", "1", "--brightness", "0.1", "--contrast", "0.1", "--saturation", "0"),
-    *("--rotation", "0", "--hue", "0", "--blur", "0", "--ema", "0", "--weight-decay", "1e-4"),
+    *("--rotation", "0", "--hue", "0", "--white-balance", "0", "--blur", "0", "--ema", "0", "--weight-decay", "1e-4"),
 )
 CAMERA_SIZE = "1280x720"
 STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"

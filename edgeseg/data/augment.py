@@ -27,7 +27,8 @@ class Augmentation:
     brightness: float = setting(0.4, "the picture is multiplied by 1 - b to 1 + b", between=(0, 1))
     contrast: float = setting(0.4, "distances from the picture's mean are multiplied by 1 - c to 1 + c", between=(0, 1))
     saturation: float = setting(0.8, "distances from grey are multiplied by 1 - s to 1 + s", between=(0, 1))
-    hue: float = setting(20.0, "colours are turned about grey by up to so many degrees, either way", between=(0, 180))
+    hue: float = setting(5.0, "colours are turned about grey by up to so many degrees, either way", between=(0, 180))
+    white_balance: float = setting(0.4, "red and blue are each multiplied by 1 / (1 + w) to 1 + w", between=(0, 4))
     blur: float = setting(1.0, "Gaussian blur of up to so many pixels (sigma)", between=(0, 20))
     noise: float = setting(0.0, "Gaussian noise of up to so many grey levels (sigma)", between=(0, 100))
 
@@ -35,4 +36,15 @@ class Augmentation:
         check_settings(self, "augmentation ")
 
 
-NONE = Augmentation(flip=0, scale_min=1, scale_max=1, rotation=0, brightness=0, contrast=0, saturation=0, hue=0, blur=0)
+NONE = Augmentation(
+    flip=0,
+    scale_min=1,
+    scale_max=1,
+    rotation=0,
+    brightness=0,
+    contrast=0,
+    saturation=0,
+    hue=0,
+    white_balance=0,
+    blur=0,
+)

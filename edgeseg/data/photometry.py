@@ -22,17 +22,18 @@ GRAIN_OFFSETS = 2**18
 def change_colours(image: Image, settings: Augmentation, random: np.random.Generator) -> Image:
     """Return the (H, W, 3) uint8 BGR picture as another camera in other light would have taken it.
 
-    Seven numbers are taken from `random`, whatever the settings, and what is switched off leaves every pixel alone.
+    Nine numbers are taken from `random`, whatever the settings, and what is switched off leaves every pixel alone.
     """
-    blur, brightness, contrast, saturation, hue, noise, offset = random.random(7)
+    blur, brightness, contrast, saturation, hue, noise, offset, blue, red = random.random(9)
     if settings.blur:
         sigma = blur * settings.blur
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)
-    if settings.brightness or settings.contrast or settings.saturation or settings.hue:
+    if any((settings.brightness, settings.contrast, settings.saturation, settings.hue, settings.white_balance)):
         spreads = np.array([settings.brightness, settings.contrast, settings.saturation])
         factors = 1 + (2 * np.array([brightness, contrast, saturation]) - 1) * spreads
         angle = np.radians((2 * hue - 1) * settings.hue)
-        matrix = colour_matrix(np.array(cv2.mean(image)[:3]), factors, angle)
+        gains = (1 + settings.white_balance) ** np.array([2 * blue - 1, 0, 2 * red - 1])
+        matrix = gains[:, None] * colour_matrix(np.array(cv2.mean(image)[:3]), factors, angle)
         image = np.asarray(cv2.transform(image, matrix), np.uint8)
     if settings.noise:
         share = noise * settings.noise / GRAIN_SIGMA

@@ -218,6 +218,22 @@ def test_colours_stay_within_their_settings() -> None:
     assert len({recoloured(red, replace(NONE, hue=180), seed)[0, 0].argmax() for seed in range(20)}) == 3
 
 
+def test_white_balance_makes_a_white_sky_blue_and_leaves_green_alone() -> None:
+    grey = np.full((16, 16, 3), 100, np.uint8)
+    seen = np.array([recoloured(grey, replace(NONE, white_balance=0.6), seed)[0, 0] for seed in range(300)])
+    blue, green, red = seen.T.astype(int)
+    assert set(green) == {100}
+    for channel in (blue, red):
+        assert 62 <= channel.min() < 66
+        assert 155 < channel.max() <= 160
+        assert 0.4 < (channel < 100).mean() < 0.6
+    assert ((blue > 130) & (red < 80)).any()
+    white = np.full((16, 16, 3), 255, np.uint8)
+    darker = replace(NONE, white_balance=0.6, brightness=0.4)
+    skies = np.array([recoloured(white, darker, seed)[0, 0] for seed in range(300)]).astype(int)
+    assert (skies[:, 0] - skies[:, 2]).max() > 100
+
+
 def test_blur_and_noise_have_the_sigma_that_they_say() -> None:
     edge = np.zeros((40, 400, 3), np.uint8)
     edge[:, 200:] = 200

@@ -157,7 +157,7 @@ def test_labels_are_counted_without_pictures_unless_these_are_kept() -> None:
     assert fitted.class_shares(2).sum() == 1
 
 
-FULL = Augmentation(zoom=0.3, rotation=20, translation=0.2, hue=30, blur=2, noise=10)
+FULL = Augmentation(zoom=0.3, rotation=20, translation=0.2, hue=30, white_balance=0.3, blur=2, noise=10)
 
 
 @pytest.mark.parametrize("detail_bytes", [0, 10**9])

@@ -110,8 +110,8 @@ def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) 
     data = "scenes:train=4,val=2,test=0,size=640x360"
     expected = TrainSettings(data=data, **with_preset("balanced", {}, Size(360, 640)))
     assert settings_of(monkeypatch, "--data", data) == expected
-    fast = settings_of(monkeypatch, "--data", data, "--preset", "fast", "--hue", 5, "--crop", "0,0,320,180")
-    assert (fast.model, fast.size, fast.augmentation) == ("fcn8", Size(192, 320), Augmentation(hue=5))
+    fast = settings_of(monkeypatch, "--data", data, "--preset", "fast", "--hue", 10, "--crop", "0,0,320,180")
+    assert (fast.model, fast.size, fast.augmentation) == ("fcn8", Size(192, 320), Augmentation(hue=10))
     assert fast.crop is not None
     assert list(fast.crop) == [0, 0, 0.5, 0.5]
     own = settings_of(monkeypatch, "--data", data, "--model", "fcn8", "--size", "64x64", "--epochs", 2)

@@ -223,7 +223,8 @@ def make_models(work: Path) -> list[Path]:
     """Two files of one network: the second one is for another camera size, and makes another bundle."""
     small = ["--model", "fcn8", "--width", "0.1875", "--size", "256x128", "--epochs", "3", "--batch", "4"]
     settings = ["--learning-rate", "0.003", "--dropout", "0", "--loss", "cross_entropy", "--ema", "0"]
-    settings += ["--saturation", "0", "--hue", "0", "--blur", "0", "--rotation", "0", "--scale-min", "1"]
+    settings += ["--saturation", "0", "--hue", "0", "--white-balance", "0", "--blur", "0"]
+    settings += ["--rotation", "0", "--scale-min", "1"]
     call(*EDGESEG, "train", "--data", TRAINING, *small, *settings, "--out", work / "run", quiet=True)
     models = [work / "first.onnx", work / "second.onnx"]
     for model, size in zip(models, SIZES, strict=True):
