@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peer_models import Files
 
+from edgeseg.runtime.openvino_import import import_openvino
 from edgeseg.runtime.process_state import cpu_seconds, descendants
 from edgeseg.spec import ModelSpec
 
@@ -173,8 +174,7 @@ def litert(files: Files) -> Peer:
 
 
 def openvino(files: Files, **config: str) -> Peer:
-    import openvino
-
+    openvino = import_openvino()
     compiled = openvino.Core().compile_model(str(files.raw), "CPU", config)
     return PlainLoop(lambda pixels: np.asarray(compiled(_nchw(pixels))[0])[0].argmax(0), files.spec)
 

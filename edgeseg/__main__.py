@@ -1,5 +1,14 @@
 """`python -m edgeseg`: the `edgeseg` command."""
 
-from edgeseg.cli import main
+from edgeseg.entry import stoppable
 
-main()
+
+def main() -> None:
+    """Run the command as a program."""
+    with stoppable("edgeseg"):
+        from edgeseg.cli import main as run
+    run()
+
+
+if __name__ == "__main__":
+    main()

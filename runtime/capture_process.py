@@ -14,7 +14,7 @@ from types import TracebackType
 
 from edgeseg.geometry import Size
 from edgeseg.runtime import wire
-from edgeseg.runtime.child import child_command
+from edgeseg.runtime.child import start_child
 from edgeseg.runtime.ring import SLOTS, Ring
 
 
@@ -42,9 +42,14 @@ class CaptureProcess:
         self._channel, theirs = wire.socket_pair()
         self._poll = select.poll()
         self._poll.register(self._channel, select.POLLIN)
-        command = child_command("edgeseg.runtime.capture_worker", str(theirs.fileno()), str(os.getpid()))
         try:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self._process = start_child(
+                "edgeseg.runtime.capture_worker",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
             _let_it_be_the_first_to_go(self._process.pid)
         except OSError:
             self._channel.close()

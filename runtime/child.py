@@ -6,7 +6,9 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -18,6 +20,18 @@ _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); import {mo
 def child_command(module: str, *arguments: str) -> list[str]:
     """Return the command line that runs `module.main()` with `sys.argv[1:] == arguments`."""
     return [sys.executable, "-c", _CODE.format(module=module), json.dumps(sys.path), *arguments]
+
+
+def start_child(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that runs `module.main()`, out of Ctrl-C's reach from its first moment; options are Popen's.
+
+    The terminal sends Ctrl-C to the whole group, and `begin_child` comes after imports that it would break off.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the child inherits it
+    try:
+        return subprocess.Popen(child_command(module, *arguments), **options)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def begin_child(parent: int) -> None:

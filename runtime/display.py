@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from edgeseg.errors import UsageError
 from edgeseg.geometry import Size
-from edgeseg.runtime.child import child_command
+from edgeseg.runtime.child import start_child
 from edgeseg.runtime.drawing import Drawer
 from edgeseg.runtime.sinks import Delivery, Sink, SinkClosed, SinkContext
 
@@ -41,8 +41,10 @@ class Display(Sink):
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise UsageError(f"output {self.uri}: there is no screen (DISPLAY is not set); {_INSTEAD}")
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        self._process = subprocess.Popen(
-            child_command("edgeseg.runtime.display_window", str(os.getpid()), f"edgeseg: {self._context.spec.name}"),
+        self._process = start_child(
+            "edgeseg.runtime.display_window",
+            str(os.getpid()),
+            f"edgeseg: {self._context.spec.name}",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

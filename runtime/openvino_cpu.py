@@ -14,6 +14,7 @@ from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.graph_engine import GraphEngine
 from edgeseg.runtime.graph_form import FRAME, LOGITS, PIXELS, Tensor
 from edgeseg.runtime.model_file import ModelFile
+from edgeseg.runtime.openvino_import import import_openvino
 from edgeseg.runtime.processor import processor_name
 from edgeseg.runtime.signal_stack import signal_stack_kept
 
@@ -33,8 +34,7 @@ class OpenVino(GraphEngine):
         return None
 
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        import openvino
-
+        openvino = import_openvino()
         path = model.onnx
         # Latency: one stream whose threads share each frame, as one camera needs it.
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
@@ -92,8 +92,7 @@ def _network_alone(graph: Any) -> Any | None:
     OpenVINO resizes planes of floats and takes an argmax over channels at six times what the same costs on the host
     (edgeseg.runtime.graph_form), which was up to half of a frame. A confidence needs the tail.
     """
-    import openvino
-
+    openvino = import_openvino()
     named = {name: output for node in graph.get_ops() for output in node.outputs() for name in output.get_names()}
     is_ours = [node.any_name for node in graph.inputs] == [FRAME] and {PIXELS, LOGITS} <= named.keys()
     if not is_ours or len(graph.outputs) != 1:

@@ -58,8 +58,9 @@ def onnxruntime() -> dict[str, Any]:
 
 def openvino() -> dict[str, Any]:
     """OpenVINO's version and devices."""
-    import openvino as ov
+    from edgeseg.runtime.openvino_import import import_openvino
 
+    ov = import_openvino()
     return {"version": ov.get_version(), "devices": ov.Core().available_devices}
 
 

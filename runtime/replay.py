@@ -27,7 +27,7 @@ def replay(
     Args:
         recording: what to run again.
         engine: the model that is tested.
-        stop: set it to end early; what was compared so far is returned.
+        stop: set it to end early, after one frame at the soonest; what was compared so far is returned.
         on_frame: called after each frame.
 
     Returns:
@@ -39,23 +39,13 @@ def replay(
         UsageError: the recording is empty or damaged, or was made by a model of other classes or another size.
         EngineError: the engine failed.
     """
-    if engine.spec.classes.names != recording.spec.classes.names:
-        raise UsageError(
-            f"{recording.path} was recorded with the classes {', '.join(recording.spec.classes.names)}, the model has "
-            f"{', '.join(engine.spec.classes.names)}; expected the same"
-        )
-    if engine.spec.input_size != recording.spec.input_size:
-        raise UsageError(
-            f"{recording.path} holds masks of {recording.spec.input_size}, the model makes {engine.spec.input_size}; "
-            "expected the same: record it anew with a model of this size"
-        )
-    if not len(recording):
-        raise UsageError(f"{recording.path} holds no frame; record some seconds")
+    _check(recording, engine)
     engine.warm_up(_WARM_UP_RUNS)
-    confusion, equal = ConfusionMatrix(engine.spec.classes), []
+    confusion = ConfusionMatrix(engine.spec.classes)
+    equal: list[tuple[float, str]] = []
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for frame in recording:
-        if stop.is_set():
+        if stop.is_set() and equal:
             break
         result, ms = segment(frame.picture(), engine)
         before = frame.class_map()
@@ -85,3 +75,19 @@ def replay(
         **figures,
         "recorded": {stage: statistics(recorded[stage]) for stage in STAGES},
     }
+
+
+def _check(recording: Recording, engine: Engine) -> None:
+    """Raise UsageError if the masks of the engine cannot be compared with those of the recording."""
+    if engine.spec.classes.names != recording.spec.classes.names:
+        raise UsageError(
+            f"{recording.path} was recorded with the classes {', '.join(recording.spec.classes.names)}, the model has "
+            f"{', '.join(engine.spec.classes.names)}; expected the same"
+        )
+    if engine.spec.input_size != recording.spec.input_size:
+        raise UsageError(
+            f"{recording.path} holds masks of {recording.spec.input_size}, the model makes {engine.spec.input_size}; "
+            "expected the same: record it anew with a model of this size"
+        )
+    if not len(recording):
+        raise UsageError(f"{recording.path} holds no frame; record some seconds")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,10 @@ import pytest
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.budgets import draft, read_budgets
+from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.frame_recording import Recording
+from edgeseg.runtime.replay import replay as run_again
 
 WriteModel = Callable[..., Path]
 
@@ -126,6 +130,16 @@ def test_a_camera_that_is_killed_leaves_a_recording_that_replays(
     done = replay(folder, "--model", model)
     assert done.returncode == 0, done.stderr
     assert "100.0000% of the pixels as recorded" in done.stdout
+
+
+def test_a_stop_before_the_first_frame_ends_with_one_frame(recorded: tuple[Path, Path]) -> None:
+    folder, model = recorded
+    stop = threading.Event()
+    stop.set()
+    with load_engine(model, EngineSettings("onnxruntime-cpu")) as engine:
+        figures = run_again(Recording.read(folder), engine, stop)
+    assert figures["frames"] == 1
+    assert figures["masks"]["equal_pixels"] == 1
 
 
 def test_what_cannot_be_replayed_is_said_in_one_line(

@@ -1,0 +1,40 @@
+"""Ctrl-C while a program, or a process that it starts, is still importing its modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeseg.runtime.child import start_child
+
+
+@pytest.mark.parametrize(("module", "program"), [("edgeseg", "edgeseg"), ("edgeseg.runtime", "edgeseg-camera")])
+def test_ctrl_c_during_the_imports_is_one_line(module: str, program: str, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, f"{program}: stopped\n")
+
+
+def test_ctrl_c_reaches_no_child_process() -> None:
+    process = start_child("edgeseg.runtime.probes", "opencv", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.send_signal(signal.SIGINT)
+    found, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
+    assert "version" in json.loads(found)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
