@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from edgeseg.console import CLASSES, SIZE, given, setting_options
+from edgeseg.console import CLASSES, SIZE, given, say, setting_options
 from edgeseg.data.augment import Augmentation
 from edgeseg.data.options import with_classes
 from edgeseg.data.pack_settings import ENCODINGS, PackSettings
+from edgeseg.errors import UsageError
 from edgeseg.geometry import FITS, Crop, Size
 from edgeseg.presets import network_size, picture_size, window_size
 from edgeseg.settings import TrainSettings, check_window
@@ -23,6 +24,7 @@ from edgeseg.settings import TrainSettings, check_window
 PATH = click.Path(path_type=Path)
 NOT_GOOD = 3  # the exit code of a DataError
 DRAWS = 4
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg")
 
 
 def data_argument(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +51,7 @@ def formats() -> None:
 
     width = max(map(len, FORMATS)) + 1
     for name, each in FORMATS.items():
-        click.echo(f"{name + ':':<{width}}  {each.description}")
+        say(f"{name + ':':<{width}}  {each.description}")
 
 
 @data.command()
@@ -82,10 +84,10 @@ def check(data: str, out: Path) -> int:
     write_whole(document, json.dumps(report.document(data), indent=1) + "\n")
     replace_whole(picture, lambda partial: draw_check(report, partial))
     samples = report.total.samples
-    click.echo("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
+    say("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
     speed = f"{number(samples, 'sample')} in {seconds:.1f} s, {samples / seconds:.0f} a second"
-    click.echo(f"{speed}; see {document} and {picture}")
-    click.echo(report.verdict)
+    say(f"{speed}; see {document} and {picture}")
+    say(report.verdict)
     return NOT_GOOD if report.errors else 0
 
 
@@ -104,7 +106,7 @@ def masks(data: str, out: Path, colour: bool) -> None:
     dataset = open_dataset(data)
     with SampleProgress("writing") as progress, stderr_held_back():
         count = write_masks(dataset, out, colour, progress.start, progress.step)
-    click.echo(f"{count} masks and classes.json: {out}")
+    say(f"{count} masks and classes.json: {out}")
 
 
 @data.command()
@@ -152,7 +154,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
         packed = write_pack(dataset, out, settings, data, splits, overwrite, progress.start, done)
     shards = [shard for listed in packed.splits.values() for shard in listed]
     size = sum(shard.bytes for shard in shards) / 1e6
-    click.echo(f"{packed.samples} samples, {size:.0f} MB in {len(shards)} shard(s): {out}; read it as tfrecord:{out}")
+    say(f"{packed.samples} samples, {size:.0f} MB in {len(shards)} shard(s): {out}; read it as tfrecord:{out}")
 
 
 @data.command()
@@ -190,6 +192,8 @@ def preview(
     from edgeseg.geometry import Crop, place
 
     check_writable(out)
+    if out.suffix.lower() not in PICTURES:
+        raise UsageError(f"{out}: no kind of picture; expected a name that ends in {', '.join(PICTURES)}")
     augmentation = Augmentation(**changes) if augment or train_size or given(changes) else None
     dataset = open_dataset(data)
     samples = dataset.split(split)
@@ -211,4 +215,4 @@ def preview(
     views = network_views(fitted, augmentation, DRAWS, seed, window)
     replace_whole(out, lambda partial: draw_views(views, dataset.classes, partial))
     drawn = f", draws of {window}" if augmentation else ""
-    click.echo(f"{len(views)} of {len(samples)} pictures of {split} at {size}{drawn}: {out}")
+    say(f"{len(views)} of {len(samples)} pictures of {split} at {size}{drawn}: {out}")

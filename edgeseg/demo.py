@@ -67,9 +67,9 @@ edgeseg demo, {seconds:.0f} s on {measured["device"]}
 
 
 def _prepare(out: Path) -> None:
-    if out.exists() and not (out / _MARK).exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} holds something that no demo made; choose another --out or empty it")
     try:
+        if out.exists() and not (out / _MARK).exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UsageError(f"{out} holds something that no demo made; choose another --out or empty it")
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         (out / _MARK).touch()

@@ -17,6 +17,11 @@ T = TypeVar("T")
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
+def printable(name: str) -> str:
+    """Return a file name as text that can be drawn and written: bytes that are no UTF-8 become U+FFFD."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def write_whole(path: Path, data: str | bytes) -> None:
     """Write a file in one step. Raises UsageError."""
     content = data.encode() if isinstance(data, str) else data
@@ -166,7 +171,9 @@ def _exchanged(a: Path, b: Path) -> bool:
 def _target(path: Path) -> Path:
     """Follow links, so that the file they name is replaced and not the link."""
     try:
-        return path.resolve()
+        real = path.resolve()
+        # A shell's >(program) is a link in /proc that leads to an open pipe, though by no name.
+        return path if os.path.exists(path) and not os.path.exists(real) else real
     except (OSError, RuntimeError) as error:  # a loop of links
         raise UsageError(f"{path}: cannot be written ({error}); choose another place") from error
 

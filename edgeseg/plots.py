@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +15,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from edgeseg.data.base import Image, Mask
+from edgeseg.files import printable
 from edgeseg.labels import ClassMap
 from edgeseg.overlay import colourise
 from edgeseg.run_directory import Epoch
 
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it announces the building of its font cache
+warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)  # names in any script: a box stands there
 
 PREVIEW_COLUMN_INCHES = 4.0
 CONTACT_COLUMN_INCHES = 3.2
@@ -150,7 +153,7 @@ def picture_grid(
 def show_picture(axes: Axes, picture: Image, title: str) -> None:
     """Show a (H, W, 3) uint8 BGR picture under its title."""
     axes.imshow(picture[:, :, ::-1], interpolation="nearest" if picture.shape[1] < 300 else "antialiased")
-    axes.set_title(title, fontsize=9, parse_math=False)
+    axes.set_title(printable(title), fontsize=9, parse_math=False)
 
 
 def _wrong(row: Row, classes: ClassMap) -> Image:

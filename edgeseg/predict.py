@@ -71,7 +71,7 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for source in sources:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
         if os.path.isdir(path):
             paths = pictures_in(path)
         elif os.path.exists(path) or not glob.has_magic(source):

@@ -167,10 +167,10 @@ def _keras_predictor(path: Path, size: Size | None, flip: bool) -> KerasPredicto
 
 def _resized(model: Any, size: Size, spec: ModelSpec) -> Any:
     """Return the same layers with the same weights on another input size: the networks are fully convolutional."""
-    from edgeseg.models import check_input_size
+    from edgeseg.models import NetworkOptions, check_input_size
     from edgeseg.tf import keras
 
-    check_input_size(spec.architecture, size)
+    check_input_size(NetworkOptions.from_spec(spec), size)
     resized = keras.models.clone_model(model, input_tensors=keras.Input((*size, 3), name=model.inputs[0].name))
     resized.set_weights(model.get_weights())
     return resized

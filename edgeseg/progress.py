@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgeseg.files import printable
 from edgeseg.run_directory import Epoch
 
 
@@ -71,8 +73,8 @@ class TrainingProgress:
         self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        """Print a line that stays, if it can be written."""
+        _print(self.console, text)
 
     @property
     def of_total(self) -> str:
@@ -131,5 +133,12 @@ class SampleProgress:
         self._bar.advance(self._task)
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        """Print a line that stays, if it can be written."""
+        _print(self.console, text)
+
+
+def _print(console: Console, text: str) -> None:
+    try:
+        console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+    except OSError:  # a full disk, a reader that has gone: no reason to end hours of work
+        os.dup2(os.open(os.devnull, os.O_WRONLY), console.file.fileno())  # Python must not fail at its exit either

@@ -17,9 +17,15 @@ def stderr_held_back() -> Iterator[None]:
     except OSError:  # it is closed: nobody sees what is written there
         yield
         return
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    except OSError:  # no room for what is dropped: it is seen then
+        os.close(shown)
+        yield
+        return
     if sys.stderr:
         sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    with held:
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -14,7 +14,7 @@ from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image, Sample
 from edgeseg.data.preview import spread
 from edgeseg.evaluate import evaluate, predicted_class_map
-from edgeseg.files import replace_whole, write_whole
+from edgeseg.files import printable, replace_whole, write_whole
 from edgeseg.geometry import Size
 from edgeseg.labels import ClassMap
 from edgeseg.metrics import PictureScore, Scores
@@ -76,7 +76,7 @@ def write_run_report(run: RunDirectory, history: Sequence[Epoch], samples: Seque
     page.heading("Settings")
     page.table(("setting", "value"), _settings(run.settings()))
     _add_model(page, spec)
-    write_whole(run.report, page.html())
+    write_whole(run.report, printable(page.html()))
 
 
 def write_evaluation_report(
@@ -103,7 +103,7 @@ def write_evaluation_report(
     page.heading("Evaluation")
     page.table(("", ""), about)
     _add_model(page, predictor.spec)
-    write_whole(out / "report.html", page.html())
+    write_whole(out / "report.html", printable(page.html()))
 
 
 def draw_worst(predictor: Predictor, scores: Scores, samples: Sequence[Sample], path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 
 from edgeseg.data.base import Image
+from edgeseg.files import printable
 from edgeseg.tf import first_line, tf
 
 DATA_CLASS_SCALAR, DATA_CLASS_BLOB_SEQUENCE = 1, 3  # of TensorBoard's summary.proto
@@ -63,7 +64,7 @@ class BoardWriter:
             self._writer = self._writer or tf.summary.create_file_writer(str(self._folder))
             with self._writer.as_default():
                 for name, tensor in tensors.items():
-                    tf.summary.write(name, tensor, step=step, metadata=metadata)
+                    tf.summary.write(printable(name), tensor, step=step, metadata=metadata)
             self._writer.flush()
 
     @contextmanager

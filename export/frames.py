@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.data import open_dataset
 from edgeseg.data.base import Sample
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.geometry import Placement, Size, place_through
 from edgeseg.labels import ClassMap
 from edgeseg.spec import ModelSpec
@@ -39,6 +39,7 @@ class Frames:
 
     Raises:
         DataError: the data set or the split is not here.
+        UsageError: its pictures are cropped already, and the model crops the camera's.
     """
 
     def __init__(self, data: str, split: str, count: int, spec: ModelSpec, purpose: str, option: str) -> None:
@@ -47,6 +48,10 @@ class Frames:
             samples = dataset.split(split)
         except DataError as error:
             raise DataError(f"no frames to {purpose}: {error}; give a data set that is here by {option}") from error
+        try:
+            dataset.check_crop(spec.crop)
+        except UsageError as error:
+            raise UsageError(f"no frames to {purpose}: {error}; give whole pictures by {option}") from error
         chosen = np.linspace(0, len(samples) - 1, min(count, len(samples)), dtype=int)
         self._samples = [samples[i] for i in chosen]
         self._classes: ClassMap = dataset.classes

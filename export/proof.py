@@ -113,7 +113,7 @@ def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]
     if worst is None:
         raise ModelError("no frames to compare the export with; give a data set with pictures by --check")
     model_scores, file_scores = (matrix.scores() for matrix in matrices)
-    labelled = model_scores.images > 0
+    labelled = bool(model_scores.pictures)
     difference = {
         name: 100 * ((file_scores.iou[name] or 0.0) - value)
         for name, value in model_scores.iou.items()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.errors import DataError, EdgesegError, UsageError, nearest
 from edgeseg.geometry import Crop
 from edgeseg.labels import ClassMap
 
@@ -35,11 +36,13 @@ class Sample(ABC):
 
     def read_image(self) -> Image:
         """Return the picture, (H, W, 3) uint8 BGR. Raises DataError."""
-        return self._image()
+        with self._own_errors():
+            return self._image()
 
     def read_class_map(self) -> Mask:
         """Return the labels, (H, W) uint8: class ids and the ignore index. Raises DataError for any other id."""
-        class_map = self._class_map()
+        with self._own_errors():
+            class_map = self._class_map()
         self.classes.check(class_map, self.name)
         return class_map
 
@@ -52,6 +55,17 @@ class Sample(ABC):
                 f"{class_map.shape[0]}; expected equal sizes: label the image at its own size"
             )
         return image, class_map
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """The class may be the user's own: what its code raises is said of the sample, and blames nothing else."""
+        try:
+            yield
+        except (EdgesegError, MemoryError):
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise DataError(f"{self.name}: cannot be read ({said}); mend it") from error
 
     @abstractmethod
     def _image(self) -> Image: ...

@@ -5,6 +5,7 @@ Layout: `train/*.png` with `trainannot/*.png`, and so on for `val` and `test`; 8
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class CamVid(Dataset):
     """The folders `train`, `val` and `test` that are there are the splits."""
 
     def __init__(self, argument: str) -> None:
-        self.root = Path(argument).expanduser()
+        self.root = Path(os.path.expanduser(argument))
         if not argument or not self.root.is_dir():
             raise DataError(f"camvid:{argument}: no such folder; expected one with train/ and trainannot/ in it")
         self.splits = tuple(name for name in ("train", "val", "test") if (self.root / name).is_dir())

@@ -12,6 +12,7 @@ segmentation is drawn as its box.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +70,8 @@ class CocoSample(DrawnSample):
     """A picture and its annotations."""
 
     def __init__(self, image: Path, entry: Any, file: CocoFile, classes: ClassMap, rule: DrawRule, crowd: bool) -> None:
-        super().__init__(f"{file.path}: {image.name}", image, classes, rule)
+        super().__init__(str(image), image, classes, rule)
+        self.labelled_in = f"{file.path}: {image.name}"
         self.crowd = crowd
         sides = [entry.get(key) for key in ("height", "width")]
         self.size = Size(*sides) if all(type(side) is int and 0 < side < 1 << 20 for side in sides) else None
@@ -143,7 +145,7 @@ class Coco(ListedDataset):
         if crowd not in CROWDS:
             raise UsageError(f"option crowd={crowd}{nearest(crowd, CROWDS)}; expected {' or '.join(CROWDS)}")
         self._crowd = crowd == "class"
-        path = Path(argument).expanduser()
+        path = Path(os.path.expanduser(argument))
         self._images = images
         self.root = path if path.is_dir() else path.parent
         files = [CocoFile(each) for each in _json_files(path, argument)]

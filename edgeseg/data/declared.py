@@ -25,6 +25,7 @@ group = "^(.*)_"
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -72,7 +73,7 @@ class Declared(ListedDataset):
     OPTIONS: ClassVar = SPLIT_OPTIONS
 
     def __init__(self, argument: str, **split: str) -> None:
-        self.path = Path(argument).expanduser()
+        self.path = Path(os.path.expanduser(argument))
         self.root = self.path.parent
         document = parse_toml(read_text(self.path), str(self.path), "the declaration of a data set", DataError)
         _known(document, KEYS, str(self.path))

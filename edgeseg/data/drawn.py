@@ -51,6 +51,7 @@ class DrawnSample(Sample):
         super().__init__(name, classes)
         self.image = image
         self.rule = rule
+        self.labelled_in = name
 
     def _image(self) -> Image:
         return read_image(self.image)
@@ -73,8 +74,8 @@ class DrawnSample(Sample):
         if not annotation.exact and not _looks_resized(annotation.shapes, stated, size):
             return annotation.shapes
         raise DataError(
-            f"{self.name}: labelled at {stated}, but the picture is {size}; expected one size: say sizes=scale if the "
-            f"picture was resized, or sizes=ignore if {stated} is wrong"
+            f"{self.labelled_in}: labelled at {stated}, but the picture is {size}; expected one size: say sizes=scale "
+            f"if the picture was resized, or sizes=ignore if {stated} is wrong"
         )
 
     @abstractmethod
@@ -109,16 +110,17 @@ def one_each(samples: Iterable[Sample]) -> list[Sample]:
     first: dict[str, str] = {}
     kept: list[Sample] = []
     for sample in samples:
-        picture = str(sample.image) if isinstance(sample, DrawnSample) and isinstance(sample.image, Path) else ""
-        if picture in first:
+        drawn = sample if isinstance(sample, DrawnSample) else None
+        picture = str(drawn.image) if drawn and isinstance(drawn.image, Path) else ""
+        if drawn and picture in first:
             problem = DataError(
-                f"{sample.name}: {picture} is labelled in {first[picture]} already; expected all labels of a picture "
-                f"in one place: join them"
+                f"{drawn.labelled_in}: {picture} is labelled in {first[picture]} already; expected all labels of a "
+                f"picture in one place: join them"
             )
             kept.append(BrokenSample(sample.name, sample.classes, problem))
             continue
-        if picture:
-            first[picture] = sample.name
+        if drawn and picture:
+            first[picture] = drawn.labelled_in
         kept.append(sample)
     return kept
 

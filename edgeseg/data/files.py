@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -248,7 +249,7 @@ def lonely(mask: Path, classes: ClassMap, images: Path) -> Sample:
 
 def data_folder(argument: str, example: str) -> Path:
     """Return the folder that a data argument names. Raises DataError, with `example` as what was expected."""
-    folder = Path(argument).expanduser()
+    folder = Path(os.path.expanduser(argument))
     if not argument or not folder.is_dir():
         raise DataError(f"{argument or 'no path'}: no such folder; expected {example}")
     return folder

@@ -73,6 +73,8 @@ def open_dataset(argument: str) -> Dataset:
         from edgeseg.data.ignore_mask import masked  # brings OpenCV
 
         dataset = masked(dataset, ignore_mask)
+    if not dataset.splits:
+        raise DataError(f"{argument}: no picture with labels in it; expected at least one, laid out as in docs/data.md")
     return dataset if rule is None else merged(dataset, rule)
 
 

@@ -6,6 +6,7 @@ moves with the picture), class weights, validation, evaluation, checks. Pixels u
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class MaskedDataset(Dataset):
         self.classes, self.splits, self.split_hint = dataset.classes, dataset.splits, dataset.split_hint
         self.crop = dataset.crop
         self._dataset, self._path = dataset, path
-        self._mask = read_colours(Path(path).expanduser())[:, :, :3].max(axis=2)
+        self._mask = read_colours(Path(os.path.expanduser(path)))[:, :, :3].max(axis=2)
 
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)

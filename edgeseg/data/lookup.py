@@ -54,5 +54,6 @@ def _named(found: list[str], hints: Iterable[str]) -> str:
 def _within(root: Path, base: Path, hint: str) -> Path | None:
     """Return the hint as a path under `base` if it stays in the data folder or in `base`."""
     path = os.path.normpath(os.path.join(base, hint))
-    allowed = any(path.startswith(os.path.normpath(folder) + os.sep) for folder in (root, base))
+    # Absolute, since the normal path of a picture in the current folder does not begin with that folder's ".".
+    allowed = any(os.path.abspath(path).startswith(os.path.join(os.path.abspath(each), "")) for each in (root, base))
     return Path(path) if allowed and not os.path.isabs(hint) else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.parallel import map_in_order
+from edgeseg.data.splits import check_split_names
 from edgeseg.errors import DataError, UsageError
 from edgeseg.files import replace_whole_folder
 from edgeseg.labels import IGNORE_INDEX, ClassMap
@@ -43,9 +44,10 @@ def write_masks(
 
     Raises:
         DataError: a mask cannot be read.
-        UsageError: `out` has something in it, or cannot be written.
+        UsageError: `out` has something in it, or cannot be written; or a split's name cannot be a folder's.
     """
     check_free(out)
+    check_split_names(dataset.splits)
     files = []
     for split in dataset.splits:
         samples = dataset.split(split)
@@ -63,10 +65,15 @@ def write_masks(
 
 
 def check_free(folder: Path) -> None:
-    """Raise UsageError if `folder` is a file or has something in it."""
-    if folder.exists() and not folder.is_dir():
+    """Raise UsageError if `folder` is a file, has something in it or cannot be looked into."""
+    try:
+        taken = folder.exists() and not folder.is_dir()
+        full = folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be looked into ({error.strerror}); choose another folder") from error
+    if taken:
         raise UsageError(f"{folder} is a file; expected a new or empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if full:
         raise UsageError(f"{folder} is not empty; choose a new folder: nothing is overwritten")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -15,14 +14,14 @@ from edgeseg.data.mask_files import check_free, file_names
 from edgeseg.data.pack_settings import PackSettings
 from edgeseg.data.pack_spec import PackSpec, Record, Shard, is_pack, read_pack_spec
 from edgeseg.data.parallel import map_in_order
+from edgeseg.data.splits import check_split_names
 from edgeseg.data.tfrecord_file import framed_size, write_record
 from edgeseg.data.tfrecord_sample import packed_record
-from edgeseg.errors import DataError, EdgesegError, UsageError
+from edgeseg.errors import UsageError
 from edgeseg.files import replace_whole_folder
 from edgeseg.geometry import Crop, Size, place
 
 MB = 1_000_000
-SPLIT_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
 def write_pack(
@@ -56,9 +55,7 @@ def write_pack(
     check_place(out, overwrite)
     dataset.check_crop(settings.crop)
     chosen = list(dict.fromkeys(splits or dataset.splits))
-    odd = next((split for split in chosen if not SPLIT_NAME.fullmatch(split)), None)
-    if odd is not None:
-        raise UsageError(f"split {odd!r}; expected a name of letters, digits, - and _, as it becomes a file name")
+    check_split_names(chosen)
     listed = {split: dataset.split(split) for split in chosen}
     on_start(sum(map(len, listed.values())))
 
@@ -100,12 +97,7 @@ def _write_samples(
 
 def _record(named: tuple[str, Sample], settings: PackSettings) -> tuple[str, bytes]:
     name, sample = named
-    try:
-        image, class_map = sample.read()
-    except EdgesegError:
-        raise
-    except Exception as error:  # a data set class may be the user's own, and an OSError of its would blame `out`
-        raise DataError(f"{sample.name}: cannot be read ({type(error).__name__}: {error}); mend it") from error
+    image, class_map = sample.read()
     picture = Size(*class_map.shape)
     cut = place(picture, picture, crop=settings.crop).source
     placement = place(picture, settings.size or Size(cut.height, cut.width), settings.fit, settings.crop)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.errors import DataError, UsageError
 
+SPLIT_NAME = re.compile(r"\w[\w.+-]{0,99}")
 SPLIT_OPTIONS = {
     "val": "share of the pictures for validation, in whole drives (0.2)",
     "test": "share of the pictures for the final test, in whole drives (0)",
@@ -124,6 +125,13 @@ def _nearest_to(wanted: float, left: Sequence[str], drives: Mapping[str, list[in
             taken.add(drive)
             count += size
     return taken or {min(left, key=lambda drive: len(drives[drive]))}
+
+
+def check_split_names(names: Iterable[str]) -> None:
+    """Raise UsageError unless each name may be that of a file or a folder."""
+    odd = next((name for name in names if not SPLIT_NAME.fullmatch(name)), None)
+    if odd is not None:
+        raise UsageError(f"split {odd!r}; expected a name of letters, digits, - and _, as it becomes a file name")
 
 
 class ListedDataset(Dataset):

@@ -9,6 +9,7 @@ whole files are chosen (`edgeseg.data.splits`).
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ class TFRecords(ListedDataset):
         if is_pack(root):
             if options:
                 raise UsageError(f"option {next(iter(options))} with {root}, whose spec has it all; leave it out")
-            self._list_pack(root, None if Path(argument).expanduser().is_dir() else {path.name for path in files})
+            whole = os.path.isdir(os.path.expanduser(argument))
+            self._list_pack(root, None if whole else {path.name for path in files})
         else:
             self._list_others(root, files, **options)
 
@@ -113,7 +115,7 @@ class TFRecords(ListedDataset):
 
 def record_files(argument: str) -> list[Path]:
     """Return the TFRecord files that a path or a pattern names, in order. Raises DataError if there is none."""
-    path = Path(argument).expanduser()
+    path = Path(os.path.expanduser(argument))
     if path.is_dir():
         files = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
     elif path.is_file():
@@ -128,7 +130,7 @@ def record_files(argument: str) -> list[Path]:
 
 
 def _root(argument: str, files: Sequence[Path]) -> Path:
-    path = Path(argument).expanduser()
+    path = Path(os.path.expanduser(argument))
     if path.is_dir():
         return path
     parents = [file.parent for file in files]

@@ -67,9 +67,8 @@ def packed_record(image: Image, class_map: Mask, name: str, encoding: str, quali
         flags = (cv2.IMWRITE_JPEG_QUALITY, quality) if encoding == "jpeg" else ()
         parts = _encoded(f".{encoding}", image, name, flags), _encoded(".png", class_map, name, MASK_FLAGS)
     sizes = {"height": height, "width": width}
-    return example_from(
-        {"image": parts[0], "mask": parts[1], "name": name.encode(), "encoding": encoding.encode(), **sizes}
-    )
+    texts = {"name": name.encode(errors="surrogateescape"), "encoding": encoding.encode()}
+    return example_from({"image": parts[0], "mask": parts[1], **texts, **sizes})
 
 
 def _encoded(suffix: str, pixels: Image, name: str, flags: tuple[int, ...] = ()) -> bytes:
@@ -127,7 +126,7 @@ class RecordSample(EncodedSample):
         record = Example(read_record(self._path, self._offset), where)
         if self._recorded_name is not None:
             found = record.bytes_of("name")
-            if found != self._recorded_name.encode():
+            if found != self._recorded_name.encode(errors="surrogateescape"):
                 raise DataError(
                     f"{where}: holds {found.decode(errors='replace')!r}; expected {self._recorded_name!r}, as the "
                     f"index says: the shard is of another pack, copy all files of one"

@@ -13,8 +13,7 @@ from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, sample_of
 from edgeseg.data.image_sets import read_image_sets
 from edgeseg.data.lookup import find_image
-from edgeseg.data.masks import IdMask
-from edgeseg.data.palette import read_palette
+from edgeseg.data.palette import Palette, read_palette
 from edgeseg.data.shapes import distinct_colours
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.errors import DataError
@@ -32,7 +31,7 @@ class VocMasks(ListedDataset):
 
     OPTIONS: ClassVar = {
         "images": "the folder of the pictures, if it is none of JPEGImages and images",
-        "ignore": "a class of labelmap.txt that is no class but ignored, such as background",
+        "ignore": "a class that is none but ignored, such as background",
         **SPLIT_OPTIONS,
     }
 
@@ -47,7 +46,9 @@ class VocMasks(ListedDataset):
             self.classes = palette.classes
             decode: MaskDecoder = palette.decode_colours(labelmap)
         else:
-            self.classes, decode = VOC_CLASSES, IdMask.of(VOC_CLASSES)
+            palette = Palette(tuple(zip(VOC_NAMES, VOC_CLASSES.colours, strict=True)), has_colours=True)
+            palette = palette.with_ignored(ignore, root)
+            self.classes, decode = palette.classes, palette.decode_ids(trusted=True)
         folders = [root / images] if images else [root / name for name in ("JPEGImages", "images", ".")]
         samples: dict[str, Sample] = {}
         for mask in masks:

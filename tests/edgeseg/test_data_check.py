@@ -27,6 +27,7 @@ from edgeseg.data.check import check_dataset, shared_sequences
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.report import PICTURES, Report
 from edgeseg.data_pictures import CHECK_OPACITY, draw_check
+from edgeseg.errors import DataError
 from edgeseg.labels import ClassMap
 
 REAL_CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
@@ -160,6 +161,38 @@ def test_nothing_readable_at_all_still_ends_in_a_verdict_and_a_picture(camvid: P
     assert result.return_value == 3
     assert len(document["errors"]) == 8
     assert cv2.imread(str(tmp_path / "check.png")) is not None
+
+
+@pytest.mark.parametrize("data", ["folder", "camvid", "tfrecord", "labelme"])
+def test_a_folder_that_holds_no_picture_is_not_good(tmp_path: Path, data: str) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    (tmp_path / "data" / "classes.txt").write_text("road\nsky\n")
+    command = ["data", "check", f"{data}:{tmp_path / 'data'}", "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert isinstance(result.exception, DataError), result.output
+
+
+def test_names_that_are_no_text_of_any_encoding(tmp_path: Path) -> None:
+    """A memory card of an old camera has Latin-1 names."""
+    data = os.fsencode(write_camvid(tmp_path / "camvid", train=2, val=1))
+    for folder in (b"train", b"trainannot"):
+        os.rename(data + b"/" + folder + b"/000.png", data + b"/" + folder + b"/stra\xdfe.png")
+    result, document = check(tmp_path / "camvid", tmp_path)
+    assert (result.exception, result.return_value) == (None, 0), result.output
+    assert document["errors"] == []
+    packed = ["data", "pack", f"camvid:{tmp_path / 'camvid'}", "--out", str(tmp_path / "pack")]
+    assert CliRunner().invoke(cli, packed, standalone_mode=False).exception is None
+    for sample in open_dataset(f"tfrecord:{tmp_path / 'pack'}").split("train"):
+        assert sample.read()[0].shape[2] == 3
+
+
+@pytest.mark.parametrize("command", ["check", "masks", "pack"])
+def test_a_home_of_nobody_is_one_line(tmp_path: Path, command: str) -> None:
+    options = ["data", command, "camvid:~nobody-of-this-name/x", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, options, standalone_mode=False)
+    assert isinstance(result.exception, DataError), result.output
+    assert "~nobody-of-this-name/x" in str(result.exception)
 
 
 def test_a_data_set_class_of_the_users_own_may_raise_what_it_likes() -> None:

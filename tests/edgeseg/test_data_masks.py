@@ -17,7 +17,7 @@ from training_helpers import ArraySample, write_camvid
 from edgeseg.cli import cli
 from edgeseg.data import FORMATS, Dataset, open_dataset
 from edgeseg.data.mask_files import file_names, write_masks
-from edgeseg.errors import DataError, EdgesegError
+from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.labels import ClassMap
 
 
@@ -54,6 +54,29 @@ def test_masks_are_ids_with_void_as_255_and_names_and_colours_stand_beside_them(
     document = json.loads((out / "classes.json").read_text())
     assert document["ignore_index"] == 255
     assert document["classes"][3] == {"id": 3, "name": "Road", "colour": [128, 64, 128]}
+
+
+def test_a_folder_that_cannot_be_looked_into_is_one_line(camvid: Path, tmp_path: Path) -> None:
+    result = masks(camvid, tmp_path / ("x" * 300))
+    assert isinstance(result.exception, UsageError)
+    assert "File name too long" in str(result.exception)
+
+
+class Elsewhere(Dataset):
+    """Its split has the name of a folder that is none of the data set's."""
+
+    def __init__(self) -> None:
+        self.classes = ClassMap(("a", "b"), ((0, 0, 0), (1, 1, 1)))
+        self.splits = ("../../elsewhere",)
+
+    def _samples(self, split: str) -> list[ArraySample]:
+        return [ArraySample(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), name="s")]
+
+
+def test_no_mask_is_written_outside_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected a name of letters"):
+        write_masks(Elsewhere(), tmp_path / "in" / "masks")
+    assert not list(tmp_path.rglob("*.png"))
 
 
 class Odd(Dataset):

@@ -111,6 +111,7 @@ def test_sizes_are_those_that_training_would_take(tmp_path: Path) -> None:
         (("--train-size", "9999x32"), UsageError, "train size 9999x32 is larger than size"),
         (("--fit", "squeeze"), UsageError, "expected one of stretch"),
         (("--out", "."), UsageError, "is a folder"),
+        (("--out", "preview"), UsageError, "expected a name that ends in .png"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, options: tuple[str, ...], kind: type[EdgesegError], said: str) -> None:

@@ -24,7 +24,7 @@ from edgeseg.evaluate import evaluate
 from edgeseg.geometry import Crop, Placement, Size, place
 from edgeseg.labels import ClassMap
 from edgeseg.metrics import ConfusionMatrix, Scores
-from edgeseg.models import build_model
+from edgeseg.models import NetworkOptions, build_model
 from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
 from edgeseg.progress import evaluation_progress
 from edgeseg.runtime.engine_settings import EngineSettings
@@ -211,6 +211,16 @@ def test_another_size_is_the_same_network_on_another_input(tmp_path: Path) -> No
     np.testing.assert_array_equal(found, KerasPredictor(other, replace(spec, input_size=large)).predict([image])[0])
     with pytest.raises(UsageError, match="multiples of 32; 65x64 is not: use 96x64"):
         load_predictor(run, size=Size(64, 65))
+
+
+def test_another_size_is_one_that_the_run_s_own_network_takes(tmp_path: Path) -> None:
+    """An encoder has another stride than the architecture's usual one."""
+    network = NetworkOptions("unet", "compact", width=0.1, score_stride=4)
+    model = build_model(network, Size(64, 96), 3)
+    spec = replace(spec_of(Size(64, 96), THREE), encoder="compact", options=network.to_document())
+    run = written(tmp_path / "run", model, spec)
+    with pytest.raises(UsageError, match="multiples of 32; 96x72 is not: use 96x96"):
+        load_predictor(run, size=Size(72, 96))
 
 
 def test_a_flipped_average_does_not_know_left_from_right(tmp_path: Path) -> None:

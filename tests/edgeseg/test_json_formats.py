@@ -18,6 +18,7 @@ from PIL import Image
 from edgeseg.data import open_dataset
 from edgeseg.data.coco import CocoFile
 from edgeseg.data.labelme import read_labelme
+from edgeseg.data.mask_files import write_masks
 from edgeseg.data.rle import mask_from_rle
 from edgeseg.errors import DataError, EdgesegError, UsageError
 from edgeseg.geometry import Size
@@ -113,6 +114,35 @@ def test_a_coco_picture_in_a_folder_is_not_the_one_of_its_name_beside_it(tmp_pat
     write_picture(tmp_path / "annotations" / "a.png", 9, 9)
     sample = open_dataset(f"coco:{tmp_path}?group=(.*)/").split("train")[0]
     assert sample.read_image().shape == (20, 30, 3)
+
+
+def two_of_one_name(root: Path) -> Path:
+    """Write pictures monday/a.png and friday/a.png, and another a.png beside the file that labels the two."""
+    path = coco(root, annotation(7, [SQUARE]), file_name="monday/a.png", name="labels.json")
+    document = json.loads(path.read_text())
+    document["images"].append({**document["images"][0], "id": 6, "file_name": "friday/a.png"})
+    path.write_text(json.dumps(document))
+    for picture, side in (("monday/a.png", 30), ("friday/a.png", 30), ("a.png", 7)):
+        write_picture(root / picture, 20 if side == 30 else side, side)
+    return path
+
+
+@pytest.mark.parametrize("argument", ["labels.json", "."])
+def test_coco_in_the_current_folder_is_what_it_is_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str
+) -> None:
+    two_of_one_name(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    samples = open_dataset(f"coco:{argument}?val=0").split("train")
+    assert [sample.name for sample in samples] == ["monday/a.png", "friday/a.png"]
+    assert samples[0].read()[0].shape == (20, 30, 3)
+
+
+def test_each_coco_picture_has_its_own_mask_file(tmp_path: Path) -> None:
+    dataset = open_dataset(f"coco:{two_of_one_name(tmp_path)}?val=0")
+    assert write_masks(dataset, tmp_path / "masks") == 2
+    written = sorted(str(path.relative_to(tmp_path / "masks")) for path in (tmp_path / "masks").rglob("*.png"))
+    assert written == ["train/friday/a.png", "train/monday/a.png"]
 
 
 def test_coco_s_own_folder_has_other_files_of_the_same_pictures(tmp_path: Path) -> None:

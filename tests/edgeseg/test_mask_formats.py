@@ -294,6 +294,11 @@ def test_voc_masks_of_the_challenge(tmp_path: Path) -> None:
     assert dataset.classes.names[15] == "person"
     assert dataset.classes.colours[15] == (192, 128, 128)
     assert set(np.unique(dataset.split("train")[0].read()[1])) == {0, 1, 255}
+    dataset = open_dataset(f"voc-masks:{tmp_path}?ignore=background")
+    assert (len(dataset.classes), dataset.classes.names[14]) == (20, "person")
+    assert set(np.unique(dataset.split("train")[0].read()[1])) == {0, 255}
+    with pytest.raises(UsageError, match="did you mean sheep"):
+        open_dataset(f"voc-masks:{tmp_path}?ignore=shep")
 
 
 def test_kitti_road_ignores_black(tmp_path: Path) -> None:

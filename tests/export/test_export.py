@@ -15,6 +15,9 @@ import onnx
 import pytest
 from training_helpers import tiny_settings, write_camvid
 
+from edgeseg.data import open_dataset
+from edgeseg.data.pack import write_pack
+from edgeseg.data.pack_settings import PackSettings
 from edgeseg.errors import DataError, ModelError, UsageError
 from edgeseg.export import exporter
 from edgeseg.export.camera_graph import camera_graph, with_camera
@@ -82,6 +85,27 @@ def test_crop_fit_and_confidence_are_in_the_graph(run: Path, tmp_path: Path) -> 
         result = engine.run(np.zeros((180, 320, 3), np.uint8))
     assert result.confidence is not None
     assert (engine.spec.crop, engine.spec.fit) == (Crop(0, 0.25, 1, 0.75), "pad")
+
+
+def test_frames_without_a_label_have_no_mean_iou(run: Path, tmp_path: Path) -> None:
+    """As those of a test split whose labels nobody gives away."""
+    data = write_camvid(tmp_path / "unlabelled", train=1, val=2)
+    for mask in (data / "valannot").iterdir():
+        cv2.imwrite(str(mask), np.full((72, 96), 11, np.uint8))
+    report = export(run, tmp_path / "model.onnx", ExportSettings(check=f"camvid:{data}"))
+    assert report.parity.equal_pixels > 0.9999
+    assert report.parity.miou_model is None
+    assert not any("mean IoU" in line for line in report.lines())
+
+
+def test_pictures_that_are_cropped_already_are_no_frames_of_a_camera(run: Path, tmp_path: Path) -> None:
+    data = write_camvid(tmp_path / "camvid", train=1, val=2)
+    half = Crop(0, 0.5, 1, 0.5)
+    write_pack(open_dataset(f"camvid:{data}"), tmp_path / "pack", PackSettings(crop=half), "camvid")
+    settings = ExportSettings(Size(180, 320), crop=half, check=f"tfrecord:{tmp_path / 'pack'}")
+    with pytest.raises(UsageError, match=r"packed with the crop .*give whole pictures by --check"):
+        export(run, tmp_path / "model.onnx", settings)
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def broken(network: onnx.ModelProto, name: str, change: object) -> None:
