@@ -68,7 +68,8 @@ def benchmark(
     frames arrive on a clock as from a camera, the newest is processed, and its age counts.
 
     With --soak one model runs for so many minutes, the device's heat, clocks, power and memory beside its times; the
-    verdict is stable, throttled or slower from some minute on, or leaking. Exit code 1 unless it is stable.
+    verdict is stable, throttled or slower from some minute on, or leaking. Exit code 1 unless it is stable, 2 if an
+    output failed.
     """
     from edgeseg.files import check_writable
     from edgeseg.runtime.benchmark_report import comparison, read_document
@@ -91,11 +92,19 @@ def benchmark(
 
         document, code = run_soak(soak, models, source, engines, options)
     else:
-        document, code = _benchmark(layers, models, source, engines, options)
+        document, code = _benchmark(models, source, engines, options)
+    try:
+        if layers and document:
+            _add_layers(document, models, engines)
+    finally:  # what was measured is not lost with a model that cannot be profiled
+        _write(document, writers)
+    return code
+
+
+def _write(document: dict[str, Any], writers: dict[Path, Writer]) -> None:
     if document:
         for path, write in writers.items():
             write(document, path)
-    return code
 
 
 def _writers(
@@ -123,11 +132,7 @@ def _writers(
 
 
 def _benchmark(
-    layers: bool,
-    models: tuple[Path, ...],
-    source: str,
-    engines: Sequence[EngineSettings],
-    options: dict[str, Any],
+    models: tuple[Path, ...], source: str, engines: Sequence[EngineSettings], options: dict[str, Any]
 ) -> tuple[dict[str, Any], int]:
     from edgeseg.runtime.benchmark import BenchmarkSettings
     from edgeseg.runtime.benchmark_report import text
@@ -137,8 +142,6 @@ def _benchmark(
         click.echo("stopped before its time; no result was written", err=True)
         return {}, STOPPED
     say("\n\n".join(text(result) for result in document["results"]))
-    if layers:
-        document["layers"] = _layers(models, engines, document["results"])
     return document, 0
 
 
@@ -165,21 +168,19 @@ def _measure(
     return ({} if stop.requested else document(contenders, settings)), stop.requested
 
 
-def _layers(
-    models: tuple[Path, ...], engines: Sequence[EngineSettings], results: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """Profile each model once for each profiler; `results` say which backends `auto` has chosen."""
+def _add_layers(document: dict[str, Any], models: tuple[Path, ...], engines: Sequence[EngineSettings]) -> None:
+    """Profile each model once for each profiler; the results say which backends `auto` has chosen."""
     from dataclasses import asdict
 
     from edgeseg.runtime.layers import layer_table, layer_times, profiler_of
 
     found: dict[str, Any] = {}
+    document["layers"] = found
     pairs = [(model, engine) for model in models for engine in engines]
-    for (model, engine), result in zip(pairs, results, strict=True):
+    for (model, engine), result in zip(pairs, document["results"], strict=True):
         backend = result["summary"]["backend"]
         name = f"{model} by {profiler_of(backend)}"
         if name not in found:
             layers = layer_times(model, replace(engine, backend=backend))
             say(f"\n{name}\n{layer_table(layers)}")
             found[name] = [asdict(layer) for layer in layers]
-    return found

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -144,14 +144,21 @@ def say(text: str) -> None:
         UsageError: standard output cannot be written.
     """
     try:
-        print(text, flush=True)
+        _print(text, sys.stdout)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not fail again at its exit
         if not isinstance(error, BrokenPipeError):
             raise UsageError(f"standard output cannot be written ({error.strerror}); redirect it elsewhere") from error
 
 
+def _print(text: str, file: TextIO) -> None:
+    try:
+        print(text, file=file, flush=True)
+    except UnicodeEncodeError:  # a file name that is no text, or text that this terminal cannot show
+        print(text.encode(file.encoding, "backslashreplace").decode(file.encoding), file=file, flush=True)
+
+
 def _fail(program: str, message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # standard error may be full or gone
-        print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+        _print(f"{program}: {' '.join(message.split())}", sys.stderr)
     sys.exit(code)

@@ -185,6 +185,8 @@ def check_writable(path: Path) -> None:
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; expected a file name")
+        if path.is_fifo():  # as of >(program), in a folder where nothing can be made
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()

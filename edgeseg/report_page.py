@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edgeseg.labels import Colour
 
@@ -93,7 +94,7 @@ class Page:
         """Add a PNG file; with `photographic` as JPEG, a fraction of its size."""
         content, kind = path.read_bytes(), "png"
         if photographic:
-            pixels = cv2.imread(str(path))
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             assert pixels is not None
             content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
             kind = "jpeg"

@@ -63,6 +63,8 @@ def write_page(document: dict[str, Any], path: Path) -> None:
             ("p99", f"{frame['p99']:.2f} ms"),
         ]
     )
+    for failure in soak["failures"]:
+        page.text(failure)
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "soak.png"
         draw(document, picture)

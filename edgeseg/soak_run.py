@@ -22,7 +22,8 @@ def run_soak(
     """Soak a model and say what was found; a run that was stopped is judged by what there is of it.
 
     Returns:
-        The document (edgeseg.runtime.soak_report), and the exit code: 1 unless the verdict is stable.
+        The document (edgeseg.runtime.soak_report), and the exit code: 2 for an output that failed, as of
+        edgeseg-camera, else 1 unless the verdict is stable.
 
     Raises:
         UsageError: more than one model or backend, or an option that a soak does not have.
@@ -60,8 +61,10 @@ def run_soak(
             notice,
         )
     status.clear()
-    found = document(models[0], outcome.summary, windows, minutes, [mode, machine.power_mode()])
+    found = document(models[0], outcome, windows, minutes, [mode, machine.power_mode()])
     say(text(found))
+    if outcome.failures:
+        return found, UsageError.exit_code
     if stop.requested:
         return found, STOPPED
     return found, 0 if found["soak"]["verdict"]["stable"] else 1

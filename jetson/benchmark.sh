@@ -74,8 +74,17 @@ no_camera_runs() {
   local running
   if ! command -v systemctl >/dev/null; then return; fi
   running=$(systemctl list-units --plain --no-legend --state=active,activating 'edgeseg-camera@*.service' \
-    2>/dev/null | awk '{print $1}' | paste -sd ' ')
+    2>/dev/null | awk '{print $1}' | paste -sd ' ') || true # systemctl fails where systemd does not run
   [[ -z $running ]] || fail "a camera takes the GPU: sudo systemctl stop $running"
+}
+
+# What is measured for minutes must have a place to go.
+out_can_be_written() {
+  local probe
+  probe=$(dirname "$out")/.$(basename "$out").partial
+  [[ ! -d $out ]] || fail "--out $out is a folder; give a file name"
+  { : >"$probe"; } 2>/dev/null || fail "--out $out cannot be written; give a file in a folder that is there"
+  rm -f "$probe"
 }
 
 # An engine in this folder for each model, where TensorRT works; `subjects` is what is measured.
@@ -178,6 +187,7 @@ main() {
   trtexec=$(PATH=$PATH:/usr/src/tensorrt/bin command -v trtexec || true)
   has_tensorrt=no
   if "$python" -c 'import tensorrt, pycuda.driver' 2>/dev/null; then has_tensorrt=yes; fi
+  out_can_be_written
   no_camera_runs
   work=$(mktemp -d)
   trap put_back EXIT

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import UsageError
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.loop import LoopSettings, Outcome, run
@@ -238,7 +239,8 @@ def _run(box: _Newest, arguments: dict[str, Any]) -> None:
     """Run in the stream's thread: the engine is made, used and freed here."""
     try:
         box.outcome = run(**arguments, stop=box.stop, sinks=[box])
-        box.error = box.outcome.error
+        failures = box.outcome.failures
+        box.error = box.outcome.error or (UsageError(failures[0]) if failures else None)
     except BaseException as error:  # raised again where the program waits for a mask
         box.error = error
     finally:

@@ -177,7 +177,7 @@ def _difference(first: dict[str, Any], second: dict[str, Any], stage: str) -> Di
 
 def _comparison_line(name: str, found: Difference) -> str:
     ratio = f"{found.ratio:8.3f}" if found.ratio and found.before >= 0.01 else f"{'-':>8}"
-    span = f"{found.low:+.2f} to {found.high:+.2f} ms"
+    span = f"{found.low:+.2f} to {found.high:+.2f} ms" if found.verdict != "not known" else "needs --rounds 2"
     return f"  {name:<26}{found.before:9.2f}{found.after:9.2f}{ratio}  {span:<22}{found.verdict}"
 
 

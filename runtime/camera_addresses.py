@@ -69,7 +69,7 @@ def read_credentials(options: SourceOptions) -> str:
     text = os.environ.get(CREDENTIALS_VARIABLE, "")
     if options.credentials:
         try:
-            text = Path(options.credentials).expanduser().read_text().strip()
+            text = Path(os.path.expanduser(options.credentials)).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             raise SourceError(f"credentials {where}: cannot be read ({reason}); expected USER:PASSWORD") from error

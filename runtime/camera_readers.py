@@ -18,7 +18,7 @@ from edgeseg.runtime.pipelines import csi_pipeline, ffmpeg_options, raw_pipeline
 from edgeseg.runtime.readers import Frame, HopelessSourceError, Reader, stated_fps
 from edgeseg.runtime.source import Source
 
-_FFMPEG_TIMEOUT_MS = 5000  # ends a try with a reason, before the supervisor's own time-out ends it without
+_OPEN_TIMEOUT_MS = 5000  # ends a try with a reason, before the supervisor's own time-out ends it without
 _ANALYSE_S = (0.2, 5.0)  # enough for a camera that describes its stream; else until its key frame has come
 _FOURCC = {"mjpg": "MJPG", "yuyv": "YUYV"}
 
@@ -147,12 +147,8 @@ def open_rtsp(source: Source) -> Reader:
     if not has(cv2.CAP_FFMPEG) or (is_jetson() and has(cv2.CAP_GSTREAMER)):
         return GStreamerReader(source)
     log = DecoderLog()
-    properties = [
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        _FFMPEG_TIMEOUT_MS,
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        _FFMPEG_TIMEOUT_MS,
-    ]
+    # A read may take as long as it likes (0): the supervisor ends this process after --stall-seconds.
+    properties = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 0]
     if hasattr(cv2, "CAP_PROP_N_THREADS"):  # else one a core, and FFmpeg holds a frame back for each but one
         properties += [cv2.CAP_PROP_N_THREADS, source.options.decoder_threads]
     for analyse_s in _ANALYSE_S:

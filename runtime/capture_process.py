@@ -83,7 +83,7 @@ class CaptureProcess:
         self._send(wire.START)
 
     def begin_opening(self) -> None:
-        """Note that it has begun: what loading the libraries took is not the camera's time."""
+        """Note that it has begun, or is still at it: what loading the libraries took is not the camera's time."""
         self.is_opening, self.heard_at = True, time.monotonic()
 
     def hold(self) -> None:

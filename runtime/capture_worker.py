@@ -32,6 +32,11 @@ _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK_BYTES = 256 * 1024
 
 
+def _message(kind: bytes, text: str) -> bytes:
+    """Return a message with a text, which may name a file whose name is not UTF-8."""
+    return kind + text.encode(errors="backslashreplace")[: wire.MESSAGE_BYTES - 1]
+
+
 class Publisher:
     """Writes frames into free slots and tells the parent."""
 
@@ -94,7 +99,7 @@ class Publisher:
 
     def tell(self, kind: bytes, text: str = "") -> None:
         """Send a message other than a frame."""
-        self._channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
+        self._channel.send(_message(kind, text))
 
     def wait_for_start(self) -> None:
         while not self.is_started:
@@ -188,7 +193,7 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
         _keep_no_large_blocks()
     try:
         channel.send(wire.OPENING)
-        reader = open_reader(source)
+        reader = open_reader(source, lambda: channel.send(wire.OPENING))
         publisher = Publisher(channel, reader.fps, request["every_frame"], request["frozen_s"])
         for text in reader.remarks():
             publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
@@ -207,7 +212,7 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
         text = source.without_secrets(text if source.uri in text else f"source {source.uri}: {text}")
         kind = wire.HOPELESS if isinstance(error, HopelessSourceError) else wire.ERROR
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            channel.send(kind + text.encode()[: wire.MESSAGE_BYTES - 1])
+            channel.send(_message(kind, text))
         sys.exit(3)
 
 

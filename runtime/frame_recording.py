@@ -2,7 +2,7 @@
 
 recording.json      the model's spec, the frame size and the version of this layout, written first
 frames/00000007.png the frame with the id 7, as captured (lossless)
-masks/00000007.png  its mask: class ids, also of stale masks
+masks/00000007.png  its mask: class ids, also of stale masks, never smoothed
 records.jsonl       one line a mask, the record of --stats with `captured_monotonic`; written last for each frame
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
-from edgeseg.files import write_whole
+from edgeseg.files import check_writable, write_whole
 from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
 from edgeseg.spec import ModelSpec
 
@@ -47,20 +47,26 @@ class FrameRecording(Sink):
     def __init__(self, context: SinkContext) -> None:
         super().__init__(context.uri)
         self._path, self._spec, self._size = context.path, context.spec, context.graph_size
+        self._has_begun = False
 
     def start(self) -> None:
-        try:
-            check_new(self._path)
-            for name in ("frames", "masks"):
-                (self._path / name).mkdir(parents=True, exist_ok=True)
-            head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": json.loads(self._spec.to_json())}
-            write_whole(self._path / "recording.json", json.dumps(head, indent=1) + "\n")
-        except OSError as error:
-            raise UsageError(f"{self._path}: cannot be written ({error.strerror}); choose another folder") from error
+        check_new(self._path)
+        check_writable(self._path / "recording.json")
+
+    def _begin(self) -> None:
+        for name in ("frames", "masks"):
+            (self._path / name).mkdir(parents=True, exist_ok=True)
+        head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": json.loads(self._spec.to_json())}
+        write_whole(self._path / "recording.json", json.dumps(head, indent=1) + "\n")
+        self._has_begun = True
 
     def write(self, delivery: Delivery) -> None:
+        if not self._has_begun:  # not before: a folder without a frame would be in the next recording's way
+            self._begin()
         name = f"{delivery.record.frame:08d}.png"
-        for folder, picture in (("frames", delivery.picture), ("masks", delivery.class_map)):
+        # A replay makes masks frame by frame, so what it is held against must not be smoothed.
+        mask = delivery.class_map if delivery.unsmoothed is None else delivery.unsmoothed
+        for folder, picture in (("frames", delivery.picture), ("masks", mask)):
             encoded = cv2.imencode(".png", picture, _QUICK)[1]
             (self._path / folder / name).write_bytes(encoded.tobytes())
         line = json.loads(delivery.record.to_json()) | {"captured_monotonic": delivery.captured_monotonic}
@@ -115,9 +121,12 @@ class Recording:
     @classmethod
     def read(cls, path: Path) -> Recording:
         """Open a recording. Raises UsageError if this is none, ModelError if its spec is not one."""
+        if path.is_dir() and not is_taken(path):
+            raise UsageError(f"{path} holds no frame; record some seconds")
         try:
             head = json.loads((path / "recording.json").read_text())
-            lines = (path / "records.jsonl").read_text().split("\n")
+            records = path / "records.jsonl"
+            lines = records.read_text().split("\n") if records.exists() else []  # killed within its first frame
             layout, spec = head["layout"], json.dumps(head["spec"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise UsageError(f"{path} holds no recording of edgeseg-camera --record ({error})") from error

@@ -8,13 +8,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.graph_engine import GraphEngine
+from edgeseg.runtime.graph_form import Tensor, form_of
 from edgeseg.runtime.model_file import open_model_file
 from edgeseg.runtime.onnx_metadata import onnx_operators
 
@@ -43,7 +46,7 @@ def layer_times(model: Path, settings: EngineSettings, runs: int = 20) -> list[L
     """Return the layers' times, the longest first.
 
     Args:
-        model: an ONNX file with inputs of fixed size; for TensorRT an engine too.
+        model: an ONNX file; for TensorRT an engine too.
         settings: of the engine; its backend says whose profiler it is (`profiler_of`).
         runs: that are averaged, after a fifth as many for warming up.
 
@@ -53,7 +56,7 @@ def layer_times(model: Path, settings: EngineSettings, runs: int = 20) -> list[L
         EngineError: the engine does not work here.
     """
     if settings.backend not in PROFILERS:
-        return _by_onnx_runtime(model, settings.threads, runs)
+        return _by_onnx_runtime(model, settings, runs)
     plain = replace(settings, cuda_graph=False, in_flight=1, profiled=True)  # a graph that is replayed reports nothing
     with load_engine(model, plain) as engine:
         assert isinstance(engine, GraphEngine)
@@ -74,9 +77,11 @@ def _operator(name: str, kind: str, operators: Mapping[str, str]) -> str:
     return kind or "+".join(sorted(fused))
 
 
-def _by_onnx_runtime(model: Path, threads: int | None, runs: int) -> list[LayerTime]:
+def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[LayerTime]:
     try:
         import onnxruntime
+
+        from edgeseg.runtime.onnxruntime_session import tensors
     except ImportError as error:
         raise UsageError(f"--layers needs ONNX Runtime ({error}): pip install 'edgeseg[cpu]'") from error
     warm_up = max(1, runs // 5)
@@ -85,13 +90,17 @@ def _by_onnx_runtime(model: Path, threads: int | None, runs: int) -> list[LayerT
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "layers")
         options.log_severity_level = 4
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        if settings.threads is not None:
+            options.intra_op_num_threads = settings.threads
         try:
             session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-            feed = {each.name: _noise(each.shape, each.type) for each in session.get_inputs()}
+            spec = open_model_file(model, settings.spec).spec
+            taken = form_of(tensors(session.get_inputs()), tensors(session.get_outputs()), spec, str(model)).input
+            feed = {taken.name: _noise(taken)}
             for _ in range(warm_up + runs):
                 session.run(None, feed)
+        except ModelError:
+            raise
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{model}: ONNX Runtime cannot profile it ({reason})") from error
@@ -99,10 +108,11 @@ def _by_onnx_runtime(model: Path, threads: int | None, runs: int) -> list[LayerT
     return _averaged(events, warm_up, runs)
 
 
-def _noise(shape: list[int | str], kind: str) -> object:
-    random = np.random.default_rng(0)
-    size = [each if isinstance(each, int) else 1 for each in shape]
-    return random.integers(0, 256, size, np.uint8) if kind == "tensor(uint8)" else random.random(size, np.float32)
+def _noise(taken: Tensor) -> NDArray[Any]:
+    random, size = np.random.default_rng(0), [int(n or 1) for n in taken.shape]
+    if taken.dtype == "uint8":
+        return random.integers(0, 256, size, np.uint8)
+    return random.random(size, np.float32).astype(taken.dtype)
 
 
 def _averaged(events: list[dict[str, object]], warm_up: int, runs: int) -> list[LayerTime]:

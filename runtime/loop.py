@@ -275,7 +275,7 @@ def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadR
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         reason = "deadline"
     record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
-    return Delivery(record, frame.captured_monotonic, frame.picture, class_map)
+    return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map)
 
 
 def segment(picture: NDArray[np.uint8], engine: Engine) -> tuple[Result, dict[str, float]]:

@@ -20,7 +20,7 @@ from edgeseg.runtime.clocks import Stamp, StreamClock
 from edgeseg.runtime.readers import FALLBACK_FPS, DamagedFrameError, Frame, Reader
 from edgeseg.runtime.source import Source
 
-_CONNECT_TIMEOUT_S = 4.0
+_CONNECT_TIMEOUT_S = 4.0  # ends a try with a reason, before the supervisor's own time-out ends it without
 _MOST_BYTES = 32 * 2**20  # of one picture
 _LONGEST_LINE = 8192
 
@@ -38,6 +38,8 @@ class MjpegReader(Reader):
         boundary = self._response.headers.get_param("boundary")
         if not kind.startswith("multipart/") or not isinstance(boundary, str):
             raise SourceError(f"source {source.uri}: sends {kind}; expected an MJPEG stream, multipart/x-mixed-replace")
+        # How long a picture may take is --stall-seconds: the supervisor ends this process when it is over.
+        self._response.fp.raw._sock.settimeout(None)
         self._boundary = b"--" + boundary.strip('"').removeprefix("--").encode()
         self._clock = StreamClock()
         self._damage = DamageLog()

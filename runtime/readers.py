@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -149,11 +149,13 @@ class KeptReader(Reader):
     So that what a source costs, a drawn one above all, is not measured with the engine.
     """
 
-    def __init__(self, reader: Reader, count: int) -> None:
+    def __init__(self, reader: Reader, count: int, is_alive: Callable[[], object] = lambda: None) -> None:
+        """`is_alive` is called after each frame: all of them may take longer than a first frame is waited for."""
         self.fps = reader.fps
         self._frames: list[Frame] = []
         while len(self._frames) < count and (frame := reader.read(None)) is not None:
             self._frames.append(frame)
+            is_alive()
         reader.close()
         self._next = 0
 
@@ -200,8 +202,9 @@ def flipped(frame: Frame, flip: str) -> Frame:
 def read_image(path: Path) -> Frame:
     """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
     try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # raised for sizes over OpenCV's limit
+        # Not cv2.imread: a name that is not UTF-8 ends the process.
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
         image = None
     if image is None:
         raise SourceError(f"{path}: not a picture that can be read; expected a complete PNG, JPEG or the like")
@@ -226,10 +229,10 @@ _READERS = {
 }
 
 
-def open_reader(source: Source) -> Reader:
-    """Open a source. Raises SourceError."""
+def open_reader(source: Source, is_alive: Callable[[], object] = lambda: None) -> Reader:
+    """Open a source; `is_alive` is called now and then while that takes long. Raises SourceError."""
     module, _, name = _READERS[source.kind].partition(":")
     reader: Reader = getattr(importlib.import_module(f"edgeseg.runtime.{module}"), name)(source)
     if source.is_camera and source.kind != "csi" and source.options.flip != "none":
         reader = FlippedReader(reader, source.options.flip)
-    return reader if source.keep is None else KeptReader(reader, source.keep)
+    return reader if source.keep is None else KeptReader(reader, source.keep, is_alive)

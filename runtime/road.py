@@ -154,7 +154,11 @@ def _box(region: str, camera: Size) -> Box:
 
 def _without_bonnet(path: Path, camera: Size) -> ClassIds:
     """Return (H, W) uint8, 1 where the bonnet is not."""
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    try:
+        # Not cv2.imread: a name that is not UTF-8 ends the process.
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):
+        picture = None
     if picture is None:
         raise UsageError(f"{path}: no readable picture; expected the camera's view, white where the bonnet is")
     if picture.shape[0] * camera.width != picture.shape[1] * camera.height:

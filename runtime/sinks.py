@@ -43,12 +43,14 @@ class Delivery:
         captured_monotonic: seconds of the monotonic clock, which no time server sets back.
         picture: (H, W, 3) uint8, BGR, as captured; valid only during the `write` of a sink with `needs_picture`.
         class_map: (h, w) uint8 at the network's size.
+        unsmoothed: the class map as the network gave it; None where it is `class_map`.
     """
 
     record: FrameRecord
     captured_monotonic: float
     picture: NDArray[np.uint8]
     class_map: NDArray[np.uint8]
+    unsmoothed: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def parse_sink(uri: str) -> tuple[str, Path]:
     if separator and scheme not in ("file", "unix", "display", "record"):
         close = nearest(scheme, ["file", "unix", "display", "record"])
         raise UsageError(f"output {uri!r}: {scheme}:// is not supported{close}; expected {_EXPECTED}")
-    path = Path(rest if separator else uri).expanduser().absolute()
+    path = Path(os.path.expanduser(rest if separator else uri)).absolute()
     if separator and scheme == "display":
         if rest not in ("", "0"):
             raise UsageError(f"output {uri!r}; expected display://, a window on the screen that DISPLAY names")
@@ -194,7 +196,16 @@ def parse_sink(uri: str) -> tuple[str, Path]:
             raise UsageError(f"output {uri!r}; expected a folder, as in record://drive")
         return "record", path
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
+        _check_text(uri, path)
         return "video", path
     if uri.endswith("/") or path.is_dir():
         return "folder", path
     raise UsageError(f"output {uri!r}; expected {_EXPECTED}")
+
+
+def _check_text(uri: str, path: Path) -> None:
+    """Raise UsageError for a path that is not UTF-8: OpenCV's writer would end the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"output {uri!r}: {str(path)!r} is not UTF-8; expected a path that is") from error

@@ -83,15 +83,18 @@ class SoakRecorder:
         pid: the process.
         window_s: length of a window.
         root: of /sys and /proc/meminfo, for tests.
+        from_first: begin with the first frame that is added: what opening the source takes would pass for a leak.
     """
 
-    def __init__(self, pid: int, window_s: float, root: Path = Path("/")) -> None:
+    def __init__(self, pid: int, window_s: float, root: Path = Path("/"), from_first: bool = False) -> None:
         self.windows: list[Window] = []
         self._pid, self._window_s = pid, window_s
         self._device = DeviceMeter(root)
         self._times: list[tuple[float, float]] = []
         self._lock = threading.Lock()
-        self._is_over = threading.Event()
+        self._may_begin, self._is_over = threading.Event(), threading.Event()
+        if not from_first:
+            self._may_begin.set()
         self._thread = threading.Thread(target=self._watch, name="edgeseg-soak", daemon=True)
 
     def __enter__(self) -> SoakRecorder:
@@ -103,6 +106,7 @@ class SoakRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_over.set()
+        self._may_begin.set()
         self._thread.join()
         self._device.__exit__()
 
@@ -110,8 +114,10 @@ class SoakRecorder:
         """Note what a frame took."""
         with self._lock:
             self._times.append((frame_ms, inference_ms))
+        self._may_begin.set()
 
     def _watch(self) -> None:
+        self._may_begin.wait()
         start = time.monotonic()
         events = self._device.read().throttle_events
         while not self._is_over.is_set():
@@ -225,7 +231,7 @@ def soak(
     loop = LoopSettings(every_frame=settings.camera_rate is None, seconds=seconds, outputs=settings.outputs)
     with open_engine() as engine:
         warm_up(engine, stop)
-        with SoakRecorder(os.getpid(), window_seconds(seconds)) as recorder:
+        with SoakRecorder(os.getpid(), window_seconds(seconds), from_first=True) as recorder:
             sinks = [_Times(recorder)]
             outcome = run(source, lambda: nullcontext(engine), loop, stop, watch, notice, str(model), sinks)
     if outcome.error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeseg.runtime.engine_card import file_sha256
 from edgeseg.runtime.environment import environment
-from edgeseg.runtime.records import Summary
+from edgeseg.runtime.loop import Outcome
 from edgeseg.runtime.soak import Window
 from edgeseg.runtime.soak_verdict import growth, judge
 
@@ -30,17 +30,18 @@ GROWTH_NAMES = {
 
 
 def document(
-    model: Path, summary: Summary, windows: Sequence[Window], minutes: float, power_modes: Sequence[str]
+    model: Path, outcome: Outcome, windows: Sequence[Window], minutes: float, power_modes: Sequence[str]
 ) -> dict[str, Any]:
     """Return what `edgeseg benchmark --soak --json` writes.
 
     Args:
         model: its file.
-        summary: of the whole run.
+        outcome: of the whole run.
         windows: of the run.
         minutes: that were asked for.
         power_modes: the Jetson's at the start and at the end, empty elsewhere.
     """
+    summary = outcome.summary
     return {
         "summary": summary.to_dict(),
         "soak": {
@@ -48,6 +49,7 @@ def document(
             "minutes": minutes,
             "minutes_done": round(summary.seconds / 60, 3),
             "power_modes": list(power_modes),
+            "failures": outcome.failures,
             "growth": growth(windows),
             "windows": [window.to_dict() for window in windows],
         },
@@ -74,8 +76,9 @@ def text(document: dict[str, Any]) -> str:
         *growth_lines(soak["growth"]),
     ]
     silent = [name for key, name in _NOT_TOLD.items() if all(each[key] is None for each in soak["windows"])]
-    if silent:
+    if silent and soak["windows"]:
         lines.append(f"this machine does not tell: {', '.join(silent)}")
+    lines += soak["failures"]
     if len(set(soak["power_modes"])) > 1:
         lines.append(f"the power mode changed from {' to '.join(soak['power_modes'])}")
     return "\n".join(lines)

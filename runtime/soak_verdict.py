@@ -19,6 +19,7 @@ SLOWER = 1.05
 """Times that rise by more are no noise: two runs of one benchmark may differ by 3 %."""
 _CLOCK_FELL = 0.97
 _FEWEST = 3  # windows on either side of a change
+_FEWEST_IN_ALL = 3 * _FEWEST  # growth is looked for in thirds
 _MOSTLY = 0.8
 LEAKS = {"memory_mb": 5.0, "gpu_memory_mib": 32.0, "handles": 1.5, "threads": 1.5}
 """Growth over the settled part of a soak that is no fluctuation any more."""
@@ -35,16 +36,18 @@ class Verdict:
         slower_from: minute from which frames took longer, for no reason that the device gives.
         reasons: of either.
         leaking: what kept growing.
+        too_few: windows that were all there was to judge by, when nothing else was found; None: there were enough.
     """
 
     throttled_from: float | None = None
     slower_from: float | None = None
     reasons: tuple[str, ...] = ()
     leaking: tuple[str, ...] = ()
+    too_few: int | None = None
 
     @property
     def is_stable(self) -> bool:
-        return self.throttled_from is None and self.slower_from is None and not self.leaking
+        return self.throttled_from is None and self.slower_from is None and not self.leaking and self.too_few is None
 
     def __str__(self) -> str:
         said = []
@@ -52,6 +55,8 @@ class Verdict:
             if minute is not None:
                 said.append(f"{word} from minute {minute:.1f} ({'; '.join(self.reasons)})")
         said += [f"leaking: {', '.join(self.leaking)}"] if self.leaking else []
+        if self.too_few is not None:
+            said.append(f"not known: {self.too_few} windows to judge by; expected {_FEWEST_IN_ALL} or more: run longer")
         return ", ".join(said) or "stable"
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +81,8 @@ def judge(windows: Sequence[Window]) -> Verdict:
         hard = sorted({reason for each in windows for reason in _hard_reasons(each)})
         return Verdict(told.minute, None, tuple(hard), leaking)
     if change is None:
-        return Verdict(leaking=leaking)
+        is_open = not leaking and len(later) < _FEWEST_IN_ALL
+        return Verdict(leaking=leaking, too_few=len(later) if is_open else None)
     before, after = later[:change], later[change:]
     times = _median_p50(after) / _median_p50(before)
     slower = f"{times - 1:.0%} slower" if np.isfinite(times) else "no masks any more"
@@ -143,7 +149,7 @@ def _spread(values: NDArray[np.float64]) -> float:
 def _leak(name: str, windows: Sequence[Window]) -> str | None:
     """Say how much something grew, if it grew from the first third to the second and from there to the last."""
     values = [value for each in windows if (value := getattr(each, name)) is not None]
-    if len(values) < 3 * _FEWEST:
+    if len(values) < _FEWEST_IN_ALL:
         return None
     thirds: list[NDArray[np.float64]] = np.array_split(np.array(values, np.float64), 3)
     first, second, last = (float(np.median(each)) for each in thirds)

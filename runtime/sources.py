@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def _files(uri: str, location: str, fps: float | None) -> Source:
     if not location:
         raise UsageError(f"source {uri!r} is empty; expected {_EXPECTED}")
     # Absolute, since FFmpeg takes what stands before a colon in a relative name for a protocol.
-    path = Path(location).expanduser().absolute()
+    path = Path(os.path.expanduser(location)).absolute()
     source = Source("images", uri, str(path), fps=fps)
     try:
         str(path).encode()  # what is not UTF-8 cannot be handed to the capture process

@@ -127,9 +127,10 @@ class Supervisor:
 
     def _patience_s(self, failures: int) -> float:
         """For how long a first frame is waited for."""
-        again_s = REOPEN_TIMEOUT_S * 1.5 ** min(failures, 10)
-        left_s = self._left_s() if self._was_there or self._settings.give_up_s is not None else OPEN_TIMEOUT_S
-        return min(OPEN_TIMEOUT_S, again_s if self._was_there else OPEN_TIMEOUT_S, max(1.0, left_s))
+        stall_s = self._settings.stall_s  # a camera that may be silent for so long may be so at first, too
+        open_s, again_s = max(OPEN_TIMEOUT_S, stall_s), max(REOPEN_TIMEOUT_S, stall_s) * 1.5 ** min(failures, 10)
+        left_s = self._left_s() if self._was_there or self._settings.give_up_s is not None else open_s
+        return min(open_s, again_s if self._was_there else open_s, max(1.0, left_s))
 
     def _one_life(self, delay_s: float, patience_s: float) -> tuple[End, float]:
         """Open the source after a wait and follow it to its end; return that, and for how long it gave frames."""

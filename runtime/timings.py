@@ -41,7 +41,7 @@ class Difference:
 
     Attributes:
         before, after: medians in ms.
-        low, high: 95 % confidence interval of after - before, in ms.
+        low, high: 95 % confidence interval of after - before, in ms; infinite where one of them has a single round.
         tolerance: ms that a repetition may differ by: REPEATABILITY of the whole frame, whatever the stage, or 0.25.
     """
 
@@ -58,7 +58,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`slower` or `faster` where the whole interval is beyond what a repetition may differ by, else `noise`."""
+        """`slower` or `faster` where the whole interval is beyond what a repetition may differ by, else `noise`.
+
+        `not known` where there is no interval.
+        """
+        if not np.isfinite(self.low):
+            return "not known"
         if self.low > self.tolerance:
             return "slower"
         return "faster" if self.high < -self.tolerance else "noise"
@@ -109,6 +114,7 @@ def compare(before: Rounds, after: Rounds, frame_ms: float, seed: int = 0) -> Di
         raise UsageError("a result holds no times to compare; measure longer")
     random = np.random.default_rng(seed)
     drawn = [_drawn_anew(each, random) for each in medians]
-    low, high = _interval(drawn[1] - drawn[0])
+    is_known = min(each.size for each in medians) > 1  # a single round drawn anew is always itself
+    low, high = _interval(drawn[1] - drawn[0]) if is_known else (-np.inf, np.inf)
     middle = [float(np.median(each)) for each in medians]
     return Difference(middle[0], middle[1], low, high, max(_FLOOR_MS, REPEATABILITY * frame_ms))

@@ -165,6 +165,29 @@ def test_what_it_set_is_put_back_when_it_is_stopped(board: Board, write_model: W
     assert board.set_to == AS_BEFORE
 
 
+def test_a_result_that_could_not_be_written_is_said_before_anything_is_measured(
+    board: Board, write_model: WriteModel, tmp_path: Path
+) -> None:
+    (board.state / "quick").touch()
+    for out, said in (
+        (tmp_path / "none" / "result.json", "cannot be written; give a file in a folder that is there"),
+        (tmp_path, "is a folder; give a file name"),
+    ):
+        assert board.run(write_model(), "--out", out, code=1) == f"benchmark.sh: --out {out} {said}\n"
+    assert not (board.state / "calls").exists() or not any("benchmark" in call for call in board.calls)
+    assert "result: " in board.run(write_model(), "--out", tmp_path / "result.json")
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_it_measures_where_systemctl_is_installed_and_systemd_does_not_run(
+    board: Board, write_model: WriteModel
+) -> None:
+    (board.state / "quick").touch()
+    systemctl = board.place / "bin" / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho 'System has not been booted with systemd as init system' >&2\nexit 1\n")
+    assert "result: " in board.run(write_model())
+
+
 def test_a_mode_that_wants_a_reboot_and_a_camera_that_runs_are_refused(board: Board, write_model: WriteModel) -> None:
     assert "comes only with a reboot" in board.run(write_model(), "--mode", "9", code=1)
     assert board.set_to == AS_BEFORE

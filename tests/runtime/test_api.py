@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import edgeseg.runtime
-from edgeseg.errors import ModelError, SourceError
+from edgeseg.errors import ModelError, SourceError, UsageError
 
 WriteModel = Callable[..., Path]
 
@@ -118,6 +119,18 @@ def test_what_fails_is_raised_where_the_program_iterates(video: Path, write_mode
         next(edgeseg.runtime.stream(str(video), tmp_path / "none.onnx"))
     with pytest.raises(TypeError, match="deadlin"):
         edgeseg.runtime.stream(str(video), write_model(), deadlin_ms=5)
+
+
+def test_an_output_that_fails_is_raised_behind_the_last_mask(
+    pictures: Path, write_model: WriteModel, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(pictures / "wide.png"), np.zeros((72, 256, 3), np.uint8))  # a video holds one size
+    outputs = (str(tmp_path / "overlay.mkv"),)
+    masks = edgeseg.runtime.stream(str(pictures), write_model(), every_frame=True, outputs=outputs)
+    with pytest.raises(UsageError, match=r"overlay.mkv was given up: frames changed"):
+        list(masks)
+    assert masks.summary is not None
+    assert masks.summary.frames["processed"] == 13
 
 
 def test_the_script_in_the_documentation_runs_without_a_guard_and_leaves_nothing(

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 import edgeseg.runtime.loop
 from edgeseg.cli import cli
-from edgeseg.errors import EdgesegError, SourceError, UsageError
+from edgeseg.errors import EdgesegError, ModelError, SourceError, UsageError
 from edgeseg.runtime import benchmark as module
+from edgeseg.runtime import layers as profiling
 from edgeseg.runtime import nvml
 from edgeseg.runtime.benchmark import BenchmarkSettings, Contender, benchmark
 from edgeseg.runtime.benchmark_report import as_csv, comparison, document, read_document, text
@@ -207,6 +208,8 @@ def test_a_difference_is_called_noise_unless_rounds_agree_on_it() -> None:
     found = compare(before, rounds(25), 20)
     assert found.low < 5 < found.high
     assert found.ratio == pytest.approx(1.25, abs=0.02)
+    assert compare([before[0]], rounds(25), 20).verdict == "not known"  # a single round may have been disturbed
+    assert compare(before, [[25.0, 25.1]], 20).verdict == "not known"
     with pytest.raises(UsageError, match="no times"):
         compare([[]], before, 20)
 
@@ -293,6 +296,27 @@ def test_the_command_writes_what_it_measured_and_compares(
     (layers,) = json.loads(files["json"].read_text())["layers"].items()
     assert layers[0].endswith(("by OpenVINO", "by ONNX Runtime on the CPU"))
     assert layers[1]
+
+
+def test_what_was_measured_outlives_a_model_that_cannot_be_profiled(
+    pictures: Path, write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, real = write_model(), profiling.layer_times
+
+    def profiled(path: Path, settings: EngineSettings) -> list[profiling.LayerTime]:
+        path.write_bytes(path.read_bytes()[:200])
+        return real(path, settings)
+
+    monkeypatch.setattr(profiling, "layer_times", profiled)
+    measuring = ["--source", str(pictures), "--seconds", "0.5", "--rounds", "1", "--layers"]
+    written = ["--json", str(tmp_path / "result.json"), "--html", str(tmp_path / "result.html")]
+    with pytest.raises(ModelError):
+        CliRunner().invoke(cli, ["benchmark", str(model), *measuring, *written], catch_exceptions=False)
+    assert read_document(tmp_path / "result.json")["layers"] == {}
+    assert (tmp_path / "result.html").is_file()
+    compared = CliRunner().invoke(cli, ["benchmark", "--compare", written[1], written[1]], catch_exceptions=False)
+    assert "needs --rounds 2" in compared.stdout
+    assert "not known" in compared.stdout
 
 
 def test_what_is_no_result_is_said(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from conftest import VIDEO_SIZE, numbered_frame
 
 from edgeseg.errors import SourceError
 from edgeseg.geometry import Size
+from edgeseg.runtime import wire
 from edgeseg.runtime.capture import Capture
+from edgeseg.runtime.capture_process import CaptureProcess
 from edgeseg.runtime.ring import SLOTS
 from edgeseg.runtime.sources import parse_source
 
@@ -134,6 +137,19 @@ def test_kept_frames_are_repeated_from_memory(pictures: Path) -> None:
             assert frame is not None
             np.testing.assert_array_equal(frame.picture, numbered_frame(index % 5))
             capture.release(frame)
+
+
+def test_while_frames_are_being_kept_the_capture_process_says_that_it_lives(pictures: Path) -> None:
+    """All of them may take longer than a first frame is waited for: 30 drawn ones of 3840x2160 do."""
+    source = replace(parse_source(str(pictures)), keep=7)
+    said = []
+    with CaptureProcess() as process:
+        process.open(json.dumps({"source": source.to_dict(), "every_frame": True, "frozen_s": 0.0}), False)
+        while (received := process.receive(60.0)) and received[0][:1] != wire.FORMAT:
+            said.append(received[0][:1])
+        assert received is not None
+        os.close(received[1][0])
+    assert said == [wire.OPENING] * 8
 
 
 def test_a_name_with_a_colon_is_a_file_not_a_protocol(

@@ -177,6 +177,15 @@ def test_frames_that_stop_for_three_seconds_are_a_stall(camera: MjpegCamera) -> 
         assert 2.5 < capture.health.away.longest < 3.2 + consumer.recovery_s
 
 
+def test_a_camera_is_waited_for_as_long_as_asked_for() -> None:
+    """A picture in 4.5 s: longer than a connection is waited for."""
+    with MjpegCamera(fps=1 / 4.5) as camera, watched(camera, stall_s=30.0) as capture:
+        consumer = Consumer(capture)
+        consumer.first_after(0.0)
+        health = capture.health
+        assert (health.losses, health.stalls, camera.connections) == (0, 0, 1)
+
+
 def test_a_frozen_picture_is_not_one_of_now(camera: MjpegCamera) -> None:
     with watched(camera) as capture:
         consumer = Consumer(capture)
@@ -526,6 +535,18 @@ def test_an_rtsp_camera_stopped_and_started_again_is_found_again() -> None:
             assert consumer.first_after(time.monotonic()) < consumer.recovery_s
         assert (capture.health.losses, capture.health.reconnects) == (2, 2)
         assert consumer.all_accounted_for()
+
+
+@needs_rtsp_server
+def test_an_rtsp_camera_is_waited_for_as_long_as_asked_for() -> None:
+    with RtspCamera() as camera, watched(camera, stall_s=30.0) as capture:
+        consumer = Consumer(capture)
+        assert camera._process is not None
+        camera._process.send_signal(signal.SIGSTOP)
+        consumer.watch(8.0)
+        camera._process.send_signal(signal.SIGCONT)
+        consumer.first_after(time.monotonic())
+        assert (capture.health.losses, capture.health.stalls) == (0, 0)
 
 
 @needs_rtsp_server

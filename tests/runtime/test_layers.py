@@ -19,6 +19,7 @@ from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.layers import LayerTime, layer_table, layer_times, profiler_of
 from edgeseg.runtime.onnx_metadata import onnx_operators
 from edgeseg.runtime.tensorrt_library import library_name, make_profiler
+from edgeseg.spec import ModelSpec
 
 WriteModel = Callable[..., Path]
 
@@ -61,6 +62,21 @@ def test_each_profiler_tells_the_layers_and_the_transposed_convolution(tmp_path:
     assert any(name in upsampling.name for name in ("up8", "logits"))  # the node, or as OpenVINO says, what it gives
     assert upsampling.ms > 0
     assert "1 transposed convolutions together" in layer_table(layers)
+
+
+def test_a_network_of_free_size_is_profiled_at_its_own(tmp_path: Path, colour_spec: ModelSpec) -> None:
+    """It takes no other, for it enlarges what it makes of it to this very size."""
+    path = upsampling_model(tmp_path / "up.onnx")
+    model = onnx.load(str(path))
+    for axis in (0, 2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"any{axis}"
+    size = onnx.numpy_helper.from_array(np.array([1, 3, *colour_spec.input_size]), "size")
+    model.graph.initializer.append(size)
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["logits", "size"], ["shaped"], "shape1"))
+    model.graph.output[0].name = "shaped"
+    onnx.save(model, str(path))
+    layers = layer_times(path, EngineSettings("onnxruntime-cpu", threads=1), runs=2)
+    assert {"Conv", "ConvTranspose"} <= {layer.operator for layer in layers}
 
 
 def test_onnx_runtime_s_time_of_a_layer_is_that_of_a_run(write_model: WriteModel) -> None:

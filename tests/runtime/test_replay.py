@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,11 +18,14 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.geometry import Size
 from edgeseg.runtime.budgets import draft, read_budgets
 from edgeseg.runtime.engine_settings import EngineSettings
 from edgeseg.runtime.engines import load_engine
 from edgeseg.runtime.frame_recording import Recording
 from edgeseg.runtime.replay import replay as run_again
+from edgeseg.runtime.sinks import Playback, open_sink
+from edgeseg.spec import ModelSpec
 
 WriteModel = Callable[..., Path]
 
@@ -130,6 +134,38 @@ def test_a_camera_that_is_killed_leaves_a_recording_that_replays(
     done = replay(folder, "--model", model)
     assert done.returncode == 0, done.stderr
     assert "100.0000% of the pixels as recorded" in done.stdout
+
+
+def test_a_drive_whose_outputs_were_smoothed_replays_as_itself(write_model: WriteModel, tmp_path: Path) -> None:
+    folder, model, flickering = tmp_path / "drive", write_model(), tmp_path / "flickering"
+    flickering.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(6):
+        cv2.imwrite(str(flickering / f"{index}.png"), random.integers(0, 256, (72, 128, 3), np.uint8))
+    smooth = ("--report", "road", "--road-class-name", "red", "--road-smooth", 5)
+    options = ("--every-frame", "--model", model, "--backend", "onnxruntime-cpu", "--record", folder)
+    done = subprocess.run(camera(flickering, *options, *smooth), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "100.0000% of the pixels as recorded" in replay(folder, "--model", model, "--equal-pixels", "1").stdout
+
+
+def test_a_recording_without_a_frame_is_in_nobody_s_way(
+    recorded: tuple[Path, Path], colour_spec: ModelSpec, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    for _ in range(2):  # a start that was stopped before the first frame, and the next one
+        with contextlib.closing(
+            open_sink(f"record://{empty}", colour_spec, Size(72, 128), Playback(10.0, keep_time=False))
+        ) as sink:
+            sink.start()
+    with pytest.raises(UsageError, match="holds no frame; record some seconds"):
+        Recording.read(empty)
+    folder, model = recorded
+    (folder / "records.jsonl").unlink()  # as after a kill within the first frame
+    done = replay(folder, "--model", model)
+    assert (done.returncode, "holds no frame; record some seconds" in done.stderr) == (2, True)
+    with pytest.raises(UsageError, match="cannot be written"):
+        open_sink(f"record://{model}/drive", colour_spec, Size(72, 128), Playback(10.0, keep_time=False)).start()
 
 
 def test_a_stop_before_the_first_frame_ends_with_one_frame(recorded: tuple[Path, Path]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -121,7 +122,27 @@ def test_growth_is_what_was_held_later_beside_what_was_held_when_it_had_settled(
     run = windows(memory_mb=lambda minute: 100.0 if minute < 1 else 150.0 + (2.5 if minute > 10 else 0.0))
     assert growth(run)["memory_mb"] == {"first": 150.0, "most": 152.5, "grew": 2.5}
     assert growth([]) == {}
-    assert judge([]).is_stable
+
+
+def test_too_few_windows_are_no_verdict() -> None:
+    few = windows()[:8]
+    for found in (judge([]), judge(few)):
+        assert not found.is_stable
+        assert "not known" in str(found)
+    assert judge([replace(each, throttling=("over-current",)) for each in few]).throttled_from is not None
+    assert "too_few" in judge(few).to_dict()
+
+
+def test_watching_begins_with_the_first_frame() -> None:
+    with SoakRecorder(os.getpid(), 0.2, from_first=True) as recorder:
+        time.sleep(0.6)
+        assert recorder.windows == []
+        recorder.add(5.0, 4.0)
+        wait_for_windows(recorder, 1)
+        assert recorder.windows[0].frames == 1
+    with SoakRecorder(os.getpid(), 0.2, from_first=True) as never:
+        pass
+    assert never.windows == []
 
 
 def test_windows_are_few_however_long_the_soak() -> None:
@@ -224,6 +245,26 @@ def test_an_engine_that_leaks_is_said_and_ends_with_1(
     done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)
     assert "leaking: memory grew by" in done.stdout.splitlines()[0]
     assert done.return_value == 1
+
+
+def test_an_output_that_fails_is_said_and_ends_with_2(pictures: Path, write_model: WriteModel, tmp_path: Path) -> None:
+    cv2.imwrite(str(pictures / "wide.png"), np.zeros((72, 256, 3), np.uint8))  # a video holds one size
+    written = [part for name in ("json", "html") for part in (f"--{name}", tmp_path / f"soak.{name}")]
+    options = ["--source", pictures, "--soak", "0.02", "--output", tmp_path / "overlay.mkv", *written]
+    done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)
+    assert done.return_value == 2
+    assert "was given up: frames changed from 128x72 to 256x72" in done.stdout
+    (failure,) = json.loads((tmp_path / "soak.json").read_text())["soak"]["failures"]
+    assert "overlay.mkv was given up" in failure
+    assert "overlay.mkv was given up" in (tmp_path / "soak.html").read_text()
+
+
+def test_a_soak_too_short_to_judge_says_so(pictures: Path, write_model: WriteModel) -> None:
+    options = ["--source", pictures, "--soak", "0.005"]
+    done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)
+    assert done.return_value == 1
+    assert done.stdout.startswith("not known: 0 windows")
+    assert "does not tell" not in done.stdout
 
 
 def test_a_soak_that_is_stopped_is_judged_by_what_there_is(
