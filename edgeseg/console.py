@@ -132,6 +132,10 @@ def run_command(command: click.Command, program: str) -> NoReturn:
             raise
         extra = _EXTRA_OF[package]
         _fail(program, f"{package} is not installed and this command needs it: pip install 'edgeseg[{extra}]'", 2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(program, f"{error.filename}: {error.strerror}; mend it, or name another place", UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail(program, "stopped", 130)
     sys.exit(code if isinstance(code, int) else 0)

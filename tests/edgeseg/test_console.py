@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -20,3 +23,18 @@ from edgeseg.cli import cli
 def test_help_is_made_of_settings(option: str, kind: str, text: str) -> None:
     shown = " ".join(CliRunner().invoke(cli, ["train", "--help"], terminal_width=300).output.split())
     assert f" {option} {kind} {text}" in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "x" * 300, "--onnx", "model.onnx"),
+        ("replay", "x" * 300, "--model", "model.onnx"),
+        ("report", "x" * 300),
+    ],
+)
+def test_a_path_that_no_file_system_takes_is_one_line(command: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-m", "edgeseg", *command], capture_output=True, text=True)
+    assert done.returncode not in (0, 1)
+    assert "File name too long" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
