@@ -23,6 +23,7 @@ def test_ctrl_c_during_the_imports_is_one_line(module: str, program: str, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a script's background ignores it
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "importing\n"

@@ -202,7 +202,7 @@ def test_another_size_is_the_same_network_on_another_input(tmp_path: Path) -> No
     small, large = Size(32, 64), Size(64, 96)
     model, other = (build_model("fcn8", size, 3, width=0.0625) for size in (small, large))
     other.set_weights(model.get_weights())
-    spec = replace(spec_of(small, THREE), architecture="fcn8")
+    spec = replace(spec_of(small, THREE), architecture="fcn8", encoder="vgg16")
     run = written(tmp_path / "run", model, spec)
     image = np.random.default_rng(1).integers(0, 255, (50, 70, 3), dtype=np.uint8)
     with load_predictor(run, size=large) as predictor:
