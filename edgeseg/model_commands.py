@@ -23,6 +23,12 @@ MOST_CLASSES = 255
 @click.option(
     "--width", type=click.FloatRange(0, 4), default=0.0, help="Multiplies the numbers of filters; 0: the usual."
 )
+@click.option(
+    "--score-stride",
+    type=click.Choice(["1", "2", "4"]),
+    default="1",
+    help="Where unet's decoder ends.",
+)
 @click.option("--classes", type=click.IntRange(1, MOST_CLASSES), default=11, help="Number of classes.")
 @click.option("--latency", is_flag=True, help="Export each and time it with ONNX Runtime on this CPU.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the table as JSON.")
@@ -31,6 +37,7 @@ def models(
     model: str | None,
     encoder: str | None,
     width: float,
+    score_stride: str,
     classes: int,
     latency: bool,
     json_path: Path | None,
@@ -48,7 +55,7 @@ def models(
 
     from edgeseg.models.listing import networks
 
-    chosen, left_out = networks(model, encoder, width)
+    chosen, left_out = networks(model, encoder, width, int(score_stride))
     for each in chosen:
         check_input_size(each, size)  # said before TensorFlow's four seconds
 

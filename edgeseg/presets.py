@@ -76,7 +76,7 @@ def with_preset(name: str, given: Mapping[str, Any], picture: Size | None, crop:
     neutral = {**OWN_NETWORK, **_OWN_LENGTH}
     given = {key: value for key, value in given.items() if key not in neutral or value != neutral[key]}
     chosen: dict[str, Any] = {"validate_every": 0}
-    if "optimizer" not in given:
+    if given.get("optimizer", TrainSettings.optimizer) == TrainSettings.optimizer:
         chosen |= WEIGHTS
     if not chosen_among(OWN_NETWORK, given):
         chosen |= PRESETS[name]

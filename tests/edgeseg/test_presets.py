@@ -125,6 +125,7 @@ def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) 
         **WEIGHTS,
     )
     assert settings_of(monkeypatch, "--data", data, "--optimizer", "sgd").ema == TrainSettings.ema
+    assert settings_of(monkeypatch, "--data", data, "--optimizer", "adamw") == settings_of(monkeypatch, "--data", data)
     merged = settings_of(monkeypatch, "--classes", "road=road;other=*")
     assert merged.data.startswith("scenes:?classes=road=road")
     with pytest.raises(UsageError, match="--preset fast and --encoder both choose a network; leave one of them out"):

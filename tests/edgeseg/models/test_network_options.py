@@ -132,6 +132,7 @@ def test_a_run_to_start_from_decides_what_is_left_open(tmp_path: Path) -> None:
 
 
 def test_left_out_widths_are_named() -> None:
+    assert {each.architecture for each in networks(width=0.5, score_stride=4)[0]} == {"unet"}
     found, left_out = networks(width=0.5)
     assert left_out == ["efficientnet_v2_b0", "resnet50"]
     assert {options.encoder for options in found} == set(ENCODERS) - set(left_out)
