@@ -538,18 +538,6 @@ def test_an_rtsp_camera_stopped_and_started_again_is_found_again() -> None:
 
 
 @needs_rtsp_server
-def test_an_rtsp_camera_is_waited_for_as_long_as_asked_for() -> None:
-    with RtspCamera() as camera, watched(camera, stall_s=30.0) as capture:
-        consumer = Consumer(capture)
-        assert camera._process is not None
-        camera._process.send_signal(signal.SIGSTOP)
-        consumer.watch(8.0)
-        camera._process.send_signal(signal.SIGCONT)
-        consumer.first_after(time.monotonic())
-        assert (capture.health.losses, capture.health.stalls) == (0, 0)
-
-
-@needs_rtsp_server
 @pytest.mark.parametrize("threads", [1, 3])
 def test_rtsp_frames_are_held_back_by_no_more_decoder_threads_than_asked_for(threads: int) -> None:
     """OpenCV's default is a thread a core: seven frames late on eight cores, which no clock here would show."""
