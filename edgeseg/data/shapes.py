@@ -19,6 +19,7 @@ from edgeseg.scenes import CLASSES as FOUNDING
 Points = NDArray[np.float64]
 """(N, 2) x and y in pixels."""
 FARTHEST = 1e9  # beyond this a coordinate says no more than 'outside'
+SPARE = 1  # columns: cv2.fillPoly paints the first and last one beside edges that only touch them from outside
 MARGIN = 1 << 14  # cv2.fillPoly is exact up to here; a corner cut so far outside and rounded turns no edge that is seen
 
 
@@ -78,19 +79,20 @@ def draw(shapes: Iterable[Shape], size: Size, classes: ClassMap, unlabelled: int
 
     Raises DataError for a shape whose class is not among `classes`.
     """
-    canvas = np.full(size, unlabelled, np.uint8)
+    wide = np.full((size.height, size.width + 2 * SPARE), unlabelled, np.uint8)
+    canvas = wide[:, SPARE:-SPARE]
     for shape in shapes:
         class_id = _class_id(shape, classes)
         if shape.points is not None:
-            corners = np.rint(clipped(shape.points, size)).astype(np.int32)
+            corners = np.add(np.rint(clipped(shape.points, size)), (SPARE, 0)).astype(np.int32)
             if len(corners):  # a polygon may lie outside altogether
-                cv2.fillPoly(canvas, [corners], class_id)
+                cv2.fillPoly(wide, [corners], class_id)
         if shape.region is not None:
             if shape.whole and shape.region.shape != size:
                 found = Size(*shape.region.shape)
                 raise DataError(f"{shape.place}: RLE of {found}; expected the picture's {size}: label it at its size")
             _paint(canvas, shape.region, shape.origin, class_id)
-    return canvas
+    return np.ascontiguousarray(canvas)
 
 
 def clipped(points: Points, size: Size) -> Points:
