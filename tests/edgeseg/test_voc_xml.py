@@ -78,6 +78,7 @@ CORNERS = st.lists(st.tuples(*[st.integers(-40_000, 40_000) | st.integers(-10, 7
 @given(CORNERS)
 @example([(0, 0), (0, 0), (-18388, 44)])
 @example([(59, 0), (69, 39), (69, 20)])
+@example([(0, 0), (59, 5), (40, 39), (0, 30)])
 @settings(max_examples=100, deadline=None)
 def test_clipping_changes_only_pixels_on_an_edge(points: list[tuple[int, int]]) -> None:
     polygon = np.array(points, np.float64)
@@ -88,6 +89,12 @@ def test_clipping_changes_only_pixels_on_an_edge(points: list[tuple[int, int]]) 
     cv2.polylines(edges, [polygon.astype(np.int32) + 10], True, 1, thickness=3)
     picture = slice(10, 50), slice(10, 70)
     assert not (drawn != beyond[picture])[edges[picture] == 0].any()
+    if np.abs(polygon).max() <= 16_000:
+        uncut = np.zeros((40, 62), np.uint8)
+        cv2.fillPoly(uncut, [polygon.astype(np.int32) + np.array([1, 0], np.int32)], 1)
+        assert np.array_equal(drawn, uncut[:, 1:-1])
+    if (polygon >= 0).all() and (polygon < (60, 40)).all():
+        assert np.array_equal(drawn, beyond[picture])
 
 
 @pytest.mark.parametrize(
