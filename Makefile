@@ -35,14 +35,14 @@ test-models: $(READY)
 	$(BIN)/pytest -m "models or not models" tests/edgeseg/models
 
 test-faults: $(READY)
-	$(BIN)/pytest -m "faults or not faults" tests/runtime/test_faults.py
+	$(BIN)/pytest -m "faults or not faults" tests/runtime/capture/test_faults.py
 
 test-gpu: $(READY)
-	$(BIN)/pytest -m gpu tests/runtime/test_gpu_engines.py
+	$(BIN)/pytest -m gpu tests/runtime/engines/test_on_gpu.py
 
 test-arm64: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/jetson
-	$(BIN)/python tests/jetson/arm64.py
+	$(BIN)/python -m tests.jetson.arm64
 
 # Every setting of its training that counts is here: the defaults may change.
 bundled-model: $(READY)
@@ -68,7 +68,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 wheel: $(READY)
-	$(BIN)/python tests/bare_environment.py
+	$(BIN)/python -m tests.bare_environment
 
 format: $(READY)
 	$(BIN)/ruff format .

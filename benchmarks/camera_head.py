@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
 
 Step = tuple[str, list[str], dict[str, Any]]
 """Operator, further inputs, attributes."""

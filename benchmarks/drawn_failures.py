@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
 from edgeseg.scenes import CLASSES, render_scene
 
 Picture = NDArray[np.uint8]

@@ -20,9 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError
-from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
-from edgeseg.runtime.engines import Engine, load_engine
+from edgeseg.core.errors import EdgesegError
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.registry import BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings
 
 REFERENCE = "onnxruntime-cpu"
 WARM_UP = 10

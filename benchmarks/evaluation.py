@@ -10,9 +10,9 @@ import statistics
 import time
 from pathlib import Path
 
-from edgeseg.data import open_dataset
-from edgeseg.data.memory import remembered
-from edgeseg.evaluate import evaluate, load_predictor
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.wrappers import remembered
+from edgeseg.evaluation.evaluate import evaluate, load_predictor
 
 
 def main() -> None:

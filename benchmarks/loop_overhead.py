@@ -36,12 +36,13 @@ import onnxruntime
 import overlay_speed
 from peer_loops import usual_pixels
 
-from edgeseg.geometry import Size
-from edgeseg.runtime.engines import Engine
-from edgeseg.runtime.environment import environment
-from edgeseg.runtime.loop import LoopSettings, run
-from edgeseg.runtime.sources import parse_source
-from edgeseg.spec import ModelSpec
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.loop import run
+from edgeseg.runtime.measure.environment import environment
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sources.addresses import parse_source
 
 LEAST_OF_BARE, MOST_P99, MOST_HOST_MS, MOST_OVERLAY_MS = 0.97, 1.3, 1.0, 3.0
 EASY_SHARE = 0.6  # of the engine's own rate, for latency: what waits for the frame before is another question

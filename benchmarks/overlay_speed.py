@@ -16,10 +16,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from edgeseg.captions import Captions
-from edgeseg.geometry import Size, place
-from edgeseg.labels import ClassMap
-from edgeseg.overlay import Picture, colourise, overlay
+from edgeseg.core.geometry import Size, place
+from edgeseg.core.labels import ClassMap
+from edgeseg.drawing.captions import Captions
+from edgeseg.drawing.overlay import Picture, colourise, overlay
 
 PICTURE, NETWORK, OPACITY = Size(720, 1280), Size(160, 576), 0.5
 

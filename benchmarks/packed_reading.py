@@ -28,13 +28,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeseg.data import open_dataset
+from edgeseg.core.geometry import Size, place
+from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Sample
-from edgeseg.data.fit import fit_class_map, fit_image
-from edgeseg.data.pack import write_pack
-from edgeseg.data.pack_settings import ENCODINGS, PackSettings
+from edgeseg.data.feeding.fit import fit_class_map, fit_image
 from edgeseg.data.parallel import map_in_order
-from edgeseg.geometry import Size, place
+from edgeseg.data.tools.pack import write_pack
+from edgeseg.data.tools.pack_settings import ENCODINGS, PackSettings
 
 READ, TURN = 200, 20
 WAYS: dict[str, tuple[Callable[..., object], Callable[[], float]]] = {
@@ -42,14 +42,14 @@ WAYS: dict[str, tuple[Callable[..., object], Callable[[], float]]] = {
     "all cores, wall time": (lambda work, samples: [*map_in_order(work, samples)], time.perf_counter),
 }
 PEAK = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-PACK = f"import sys; from edgeseg.cli import cli; cli(sys.argv[1:], standalone_mode=False); {PEAK}"
+PACK = f"import sys; from edgeseg.commands.main import cli; cli(sys.argv[1:], standalone_mode=False); {PEAK}"
 PIPELINE = f"""
 import sys
 from itertools import islice
-from edgeseg.data import open_dataset
-from edgeseg.data.augment import Augmentation
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.geometry import Size
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
+from edgeseg.core.geometry import Size
 fitted = FittedSamples(open_dataset(sys.argv[1]).split("train"), Size.parse(sys.argv[2]), cache_bytes=0)
 batches = TrainingBatches(fitted, 8, 0, Augmentation())
 assert sum(1 for _ in islice(batches.iterate(), batches.steps_per_epoch)) == len(fitted) // 8

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from peer_models import Files
 
-from edgeseg.runtime.openvino_import import import_openvino
-from edgeseg.runtime.process_state import cpu_seconds, descendants
-from edgeseg.spec import ModelSpec
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.machine.openvino_import import import_openvino
+from edgeseg.runtime.machine.processes import cpu_seconds, descendants
 
 Mask = NDArray[np.uint8]
 Network = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -90,7 +90,7 @@ class Edgeseg(Peer):
     """The camera loop on every frame: capture in a process of its own, records, the camera graph."""
 
     def __init__(self, files: Files, backend: str) -> None:
-        from edgeseg.runtime.engines import open_engine
+        from edgeseg.runtime.engines.choose import open_engine
 
         self._engine = open_engine(files.graph, backend)
         self._engine.warm_up(3)
@@ -99,8 +99,9 @@ class Edgeseg(Peer):
         return np.array(self._engine.run(frame).class_map)
 
     def turn(self, video: Path, seconds: float) -> Turn:
-        from edgeseg.runtime.loop import LoopSettings, run
-        from edgeseg.runtime.sources import parse_source
+        from edgeseg.runtime.loop import run
+        from edgeseg.runtime.settings import LoopSettings
+        from edgeseg.runtime.sources.addresses import parse_source
 
         marks: list[
             tuple[float, int, float]
@@ -121,14 +122,14 @@ class Edgeseg(Peer):
 
 
 def keras_predict(files: Files) -> Peer:
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
 
     model = load_model(files.keras)
     return PlainLoop(lambda pixels: model.predict(pixels[np.newaxis], verbose=0)[0].argmax(-1), files.spec)
 
 
 def tensorflow_graph(files: Files) -> Peer:
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
     from edgeseg.tf import tf
 
     model = load_model(files.keras)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.data import open_dataset
-from edgeseg.files import write_whole
-from edgeseg.pixels import network_pixels
-from edgeseg.spec import ModelSpec
+from edgeseg.core.files import write_whole
+from edgeseg.core.pixels import network_pixels
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
 
 CALIBRATION_FRAMES = 100
 
@@ -64,7 +64,7 @@ def _export(run: Path, target: Path, options: list[str]) -> None:
 def _converted(files: Files, quantised: bool) -> bytes:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
     from edgeseg.tf import tf
 
     model, spec = load_model(files.keras), files.spec

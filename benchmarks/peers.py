@@ -31,8 +31,8 @@ from peer_loops import FLOAT_ONLY, PEERS
 from peer_models import Files, made
 from peers_page import write_page
 
-from edgeseg.runtime.environment import environment
-from edgeseg.runtime.quietness import LoadMeter
+from edgeseg.runtime.machine.load import LoadMeter
+from edgeseg.runtime.measure.environment import environment
 
 REFERENCE = "Keras predict"
 COMPARED_FRAMES = 16

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from edgeseg.files import replace_whole, write_whole
+from edgeseg.core.files import replace_whole, write_whole
 
 OWN = {"fp32": "edgeseg, openvino", "int8": "edgeseg, onnxruntime-cpu"}
 """What `--backend auto` takes on an x86 processor for these models: the row that others are compared with."""

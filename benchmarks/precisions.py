@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.runtime.engines import open_engine
+from edgeseg.runtime.engines.choose import open_engine
 
 ROUNDS = 40
 

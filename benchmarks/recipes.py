@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from edgeseg.files import replace_whole
-from edgeseg.runtime.engines import open_engine
-from edgeseg.runtime.environment import environment
-from edgeseg.spec import ModelSpec
+from edgeseg.core.files import replace_whole
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.runtime.measure.environment import environment
 
 PRECISIONS = ("fp32", "fp16", "int8")
 COLOURS = {"fp32": "#1f77b4", "fp16": "#9467bd", "int8": "#ff7f0e"}

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.road import RoadReport
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.spec import ModelSpec
 
 NETWORK, CAMERA = Size(160, 576), Size(720, 1280)
 

@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime.environment import environment
-from edgeseg.runtime.soak import SoakRecorder, Window, window_seconds
-from edgeseg.runtime.soak_report import growth_lines
-from edgeseg.runtime.soak_verdict import growth, judge
+from edgeseg.runtime.measure.environment import environment
+from edgeseg.runtime.measure.soak import SoakRecorder, Window, window_seconds
+from edgeseg.runtime.measure.soak_report import growth_lines
+from edgeseg.runtime.measure.soak_verdict import growth, judge
 
 
 def main() -> None:

@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.data import open_dataset
-from edgeseg.data.augment import Augmentation
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.distribution import Distribution
-from edgeseg.labels import IGNORE_INDEX
-from edgeseg.losses import SegmentationLoss
-from edgeseg.optimisation import LossScale, make_models, make_optimizer
-from edgeseg.settings import TrainSettings
+from edgeseg.core.labels import IGNORE_INDEX
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 from edgeseg.tf import tf
-from edgeseg.train import _spec
-from edgeseg.train_step import TrainStep
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.optimiser import LossScale, make_models, make_optimizer
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.step import TrainStep
+from edgeseg.training.train import _spec
 
 EVERYTHING = Augmentation(zoom=0.2, rotation=10, translation=0.1, hue=10, white_balance=0.5, blur=1, noise=8)
 HELD_BATCHES = 4

@@ -24,23 +24,25 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeseg.data import Dataset, open_dataset
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.distribution import Distribution
-from edgeseg.geometry import Size
-from edgeseg.labels import IGNORE_INDEX
-from edgeseg.losses import SegmentationLoss
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import IGNORE_INDEX
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.base import Dataset
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
+from edgeseg.data.parallel import prefetched
 from edgeseg.models.inputs import network_input
-from edgeseg.optimisation import ADAM_BETA_2, LossScale, make_models, make_optimizer
-from edgeseg.progress import TrainingProgress
-from edgeseg.schedules import Schedule
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
-from edgeseg.train import _spec
-from edgeseg.train_step import TrainStep
-from edgeseg.training_loop import TrainingLoop, taken_ahead
-from edgeseg.training_state import DataMark, TrainingState
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.loop import TrainingLoop
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.optimiser import ADAM_BETA_2, LossScale, make_models, make_optimizer
+from edgeseg.training.progress import TrainingProgress
+from edgeseg.training.schedule import Schedule
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.state import DataMark, TrainingState
+from edgeseg.training.step import TrainStep
+from edgeseg.training.train import _spec
 
 Way = Callable[[int], None]
 PAUSE_S = 0.5
@@ -130,11 +132,11 @@ def edgeseg_loop(settings: TrainSettings, dataset: Dataset, held: contextlib.Exi
         watch=None,  # type: ignore[arg-type]
         stop_requested=lambda: False,
     )
-    take = held.enter_context(taken_ahead(source.iterate()))
+    ready = held.enter_context(contextlib.closing(prefetched(source.iterate())))
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            loop._train(*take(), share=0.5)
+            loop._train(*next(ready), share=0.5)
 
     return run
 

@@ -1,12 +1,12 @@
 """`python -m edgeseg`: the `edgeseg` command."""
 
-from edgeseg.entry import stoppable
+from edgeseg.core.signals import stoppable
 
 
 def main() -> None:
     """Run the command as a program."""
     with stoppable("edgeseg"):
-        from edgeseg.cli import main as run
+        from edgeseg.commands.main import main as run
     run()
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 
-from edgeseg.errors import UsageError
-from edgeseg.quiet import stderr_held_back
+from edgeseg.core.errors import UsageError
+from edgeseg.core.quiet import stderr_held_back
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # set before the import; 2 still reports every missing CUDA library
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # by default TensorFlow takes a GPU's whole memory

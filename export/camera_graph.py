@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeseg.core.geometry import Box, Placement, Size, place
+from edgeseg.core.spec import METADATA_KEY, ModelSpec
 from edgeseg.export.network import INPUT, OUTPUT
-from edgeseg.geometry import Box, Placement, Size, place
-from edgeseg.spec import METADATA_KEY, ModelSpec
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.core.geometry import place
+from edgeseg.core.spec import ModelSpec
+from edgeseg.drawing.overlay import colourise
 from edgeseg.export.proof import Parity, Worst
 from edgeseg.export.settings import Limits
 from edgeseg.export.tensorrt_check import Readiness
 from edgeseg.export.upsampling import Upsampling, table
-from edgeseg.geometry import place
-from edgeseg.overlay import colourise
-from edgeseg.spec import ModelSpec
 
 _DIFFERENT = (0, 0, 255)  # BGR
 _FADE = 0.35

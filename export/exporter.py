@@ -11,25 +11,25 @@ from typing import Any
 
 import onnx
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.files import check_writable, replace_whole, write_whole
+from edgeseg.core.pixels import network_pixels
+from edgeseg.core.spec import ModelSpec
 from edgeseg.export.camera_graph import camera_graph, raw_graph, with_camera
+from edgeseg.export.export_report import ExportReport, draw_worst
 from edgeseg.export.frames import Frames
 from edgeseg.export.half import to_half
 from edgeseg.export.network import OUTPUT, in_float32, onnx_from_keras
 from edgeseg.export.onnx_file import OnnxFile, nchw
 from edgeseg.export.proof import Parity, Worst, compare
 from edgeseg.export.quantise import Pixels, Quantiser
-from edgeseg.export.report import ExportReport, draw_worst
 from edgeseg.export.scan import first_difference
 from edgeseg.export.selection import FEW_FRAMES, HELD_OUT, INT8_REMEDY, quantise
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
 from edgeseg.export.upsampling import Upsampling, check_upsampling, write_grouped
-from edgeseg.files import check_writable, replace_whole, write_whole
-from edgeseg.models import load_model
-from edgeseg.pixels import network_pixels
-from edgeseg.spec import ModelSpec
+from edgeseg.models.build import load_model
 
 Say = Callable[[str], None]
 

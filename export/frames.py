@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data import open_dataset
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Placement, Size, place_through
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Sample
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Placement, Size, place_through
-from edgeseg.labels import ClassMap
-from edgeseg.spec import ModelSpec
 
 
 @dataclass(frozen=True)

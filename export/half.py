@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
 from edgeseg.export.network import INPUT, OUTPUT
 
 _MAX = float(np.finfo(np.float16).max)

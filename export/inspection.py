@@ -13,10 +13,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, shape_inference
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.graph_form import Tensor
-from edgeseg.spec import METADATA_KEY, ModelSpec
-from edgeseg.spec_lines import spec_lines
+from edgeseg.core.errors import ModelError
+from edgeseg.core.spec import METADATA_KEY, ModelSpec, spec_lines
+from edgeseg.runtime.engines.graph_form import Tensor
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)

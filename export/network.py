@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.spec import ModelSpec
 from edgeseg.export.folding import bind_weights
 from edgeseg.export.settings import OPSET
-from edgeseg.spec import ModelSpec
 from edgeseg.tf import tf
 
 IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPack 6 do not read

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
 
 _FATAL_ONLY = 4
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.metrics import ConfusionMatrix, Scores
+from edgeseg.core.pixels import network_pixels
+from edgeseg.core.spec import ModelSpec
+from edgeseg.drawing.overlay import enlarge
 from edgeseg.export.camera_graph import CLASS_MAP
 from edgeseg.export.frames import Frame
 from edgeseg.export.network import OUTPUT
 from edgeseg.export.onnx_file import OnnxFile, nchw
 from edgeseg.export.settings import Limits
-from edgeseg.metrics import ConfusionMatrix, Scores
-from edgeseg.overlay import enlarge
-from edgeseg.pixels import network_pixels
-from edgeseg.spec import ModelSpec
 
 Mask = NDArray[np.uint8]
 

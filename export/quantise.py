@@ -22,7 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgeseg.errors import ModelError, UsageError
+from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.export.network import INPUT
 
 CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time

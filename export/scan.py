@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeseg.core.pixels import network_pixels
+from edgeseg.core.spec import ModelSpec
 from edgeseg.export.network import INPUT
 from edgeseg.export.onnx_file import OnnxFile, nchw
-from edgeseg.pixels import network_pixels
-from edgeseg.spec import ModelSpec
 from edgeseg.tf import keras
 
 # Root mean square error over root mean square: far above what each precision's rounding does to a layer.

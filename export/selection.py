@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
 from edgeseg.export.network import OUTPUT
 from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.quantise import Pixels, Quantiser

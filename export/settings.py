@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Crop, Size
-from edgeseg.setting import check_settings, setting
-from edgeseg.spec import PRECISIONS
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.settings import check_settings, setting
+from edgeseg.core.spec import PRECISIONS
 
 OPSET = 17
 OPSETS = (13, 18)  # below, quantisation has no axis; above, tf2onnx 1.17 knows nothing

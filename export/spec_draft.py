@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.data.shapes import distinct_colours
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.inspection import Inspection
-from edgeseg.labels import ClassMap
-from edgeseg.runtime.graph_form import Tensor
-from edgeseg.spec import ModelSpec, Tensors
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec, Tensors
+from edgeseg.data.reading.shapes import distinct_colours
+from edgeseg.export.inspection import Inspection
+from edgeseg.runtime.engines.graph_form import Tensor
 
 GUESSED = "colour_order, mean and scale (ImageNet's, as in torchvision), the classes' names and colours"
 _IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -22,7 +22,7 @@ def draft_spec(found: Inspection, size: Size | None = None, classes: int | None 
     """Return a spec that fits a model's tensors. What it cannot know is named in GUESSED.
 
     Args:
-        found: of edgeseg.inspection.inspect_onnx.
+        found: of edgeseg.export.inspection.inspect_onnx.
         size: the network's input size, where the file leaves it free.
         classes: their number, where the output does not tell it.
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.tensorrt_library import library_name
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.tensorrt_library import library_name
 
 BUILD_TIMEOUT_S = 600.0
 _PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from edgeseg.runtime.tensorrt_library import creation_flags, library, make_logger
+from edgeseg.runtime.engines.tensorrt_library import creation_flags, library, make_logger
 
 
 def build(path: str) -> dict[str, Any]:

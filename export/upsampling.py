@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
 from edgeseg.models.bilinear import bilinear_kernel
 from edgeseg.tf import keras
 

@@ -1,12 +1,12 @@
 """`python -m edgeseg.runtime`: the `edgeseg-camera` command."""
 
-from edgeseg.entry import stoppable
+from edgeseg.core.signals import stoppable
 
 
 def main() -> None:
     """Run the command as a program."""
     with stoppable("edgeseg-camera"):
-        from edgeseg.runtime.cli import main as run
+        from edgeseg.runtime.commands.camera import main as run
     run()
 
 

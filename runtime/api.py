@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine
-from edgeseg.runtime.loop import LoopSettings, Outcome, run
-from edgeseg.runtime.records import FrameRecord, Summary
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.loop import Outcome, run
+from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.road import RoadResult
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.runtime.sinks import Delivery, Sink
-from edgeseg.runtime.sources import parse_source
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.summary import Summary
 
 __all__ = ["EngineSettings", "RoadSettings", "Stream", "StreamResult", "stream"]
 
@@ -146,7 +148,7 @@ def stream(
         source_rate: frames a second to play a file at.
         loop: begin again when the source ends.
         pictures: hand over a copy of the captured frame with each mask.
-        settings: those of edgeseg.runtime.loop.LoopSettings: `deadline_ms`, `every_frame`, `frames`, `seconds`,
+        settings: those of edgeseg.runtime.settings.LoopSettings: `deadline_ms`, `every_frame`, `frames`, `seconds`,
             `outputs` for further sinks, `road=RoadSettings()`, and so on.
 
     Returns:

@@ -9,23 +9,20 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.capture import Capture, CapturedFrame, Skipped
-from edgeseg.runtime.engines import Engine, Result
-from edgeseg.runtime.outputs import Outputs
-from edgeseg.runtime.records import FrameRecord, Ledger, Summary
+from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture.capture import Capture, CapturedFrame, Skipped
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.road import RoadReport
-from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, check_distinct, open_sink
-from edgeseg.runtime.source import Source
-from edgeseg.runtime.supervisor import STALL_TIMEOUT_S, CaptureSettings
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
+from edgeseg.runtime.sinks.fan_out import Outputs
+from edgeseg.runtime.sinks.open import check_distinct, open_sink
+from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.summary import Summary
+from edgeseg.runtime.timing import at_size, stage_times
 
 Watcher = Callable[[Ledger, float], None]
 """Called after every mask, and twice a second while none comes, with the ledger so far and the seconds since the start.
@@ -34,47 +31,6 @@ Watcher = Callable[[Ledger, float], None]
 """
 
 _TICK_S = 0.5
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How a source is streamed through an engine.
-
-    Attributes:
-        every_frame: process each frame of the source instead of the newest.
-        frames: stop after so many masks; None for no limit.
-        seconds: stop after so many seconds; None for no limit.
-        deadline_ms: a mask older than this, from capture, is delivered as stale; None for no deadline.
-        stall_seconds: a camera without a frame for so long is opened again.
-        frozen_ms: a picture that has not changed for so long is stale; 0 for never, None for the default of cameras
-            and never with files.
-        give_up_seconds: a camera that is away for so long ends the run; infinity for never; None for never, but at
-            once at the start.
-        outputs: sink URIs (edgeseg.runtime.sinks.open_sink).
-        stats: file for the per-frame records.
-        opacity, legend, quota: of outputs (edgeseg.runtime.sinks.SinkSettings).
-        road: what to report of each mask, and whether to smooth it (edgeseg.runtime.road); None for neither.
-        warm_up_frames: frames run before counting starts.
-    """
-
-    every_frame: bool = False
-    frames: int | None = None
-    seconds: float | None = None
-    deadline_ms: float | None = None
-    stall_seconds: float = STALL_TIMEOUT_S
-    frozen_ms: float | None = None
-    give_up_seconds: float | None = None
-    outputs: tuple[str, ...] = ()
-    stats: Path | None = None
-    opacity: float = 0.5
-    legend: bool = True
-    quota: str | None = None
-    road: RoadSettings | None = None
-    warm_up_frames: int = 3
-
-    def for_capture(self) -> CaptureSettings:
-        frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3
-        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds)
 
 
 @dataclass(frozen=True)
@@ -105,7 +61,7 @@ def run(
     """Stream a source through an engine until it ends, a limit is reached or `stop` is set.
 
     Args:
-        source: see edgeseg.runtime.sources.parse_source.
+        source: see edgeseg.runtime.sources.addresses.parse_source.
         open_engine: loads the engine; called while the source is being opened, and closed in the end.
         settings: limits and outputs.
         stop: set it, from a signal handler or another thread, to end the run cleanly.
@@ -127,7 +83,7 @@ def run(
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
         road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
-        chosen = SinkSettings(settings.opacity, settings.legend, settings.quota)
+        chosen = settings.for_sinks()
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
         every = [*sinks, *opened]
         with Outputs(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
@@ -259,7 +215,7 @@ class _Flying:
 
 def _begin(flying: _Flying, engine: Engine) -> None:
     flying.taken = time.monotonic()
-    picture = _at_size(flying.frame.picture, engine.frame_size)
+    picture = at_size(flying.frame.picture, engine.frame_size)
     flying.prepared = time.monotonic()
     engine.submit(picture)
 
@@ -268,7 +224,7 @@ def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadR
     frame = flying.frame
     result = engine.collect()
     class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
-    stages = _stages(flying.taken, flying.prepared, time.monotonic(), result)
+    stages = stage_times(flying.taken, flying.prepared, time.monotonic(), result)
     wait = (flying.taken - frame.captured_monotonic) * 1e3
     ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
     reason = frame.reason
@@ -276,40 +232,3 @@ def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadR
         reason = "deadline"
     record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
     return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map)
-
-
-def segment(picture: NDArray[np.uint8], engine: Engine) -> tuple[Result, dict[str, float]]:
-    """Segment one picture outside of a stream, timed as the loop times a frame.
-
-    Args:
-        picture: (H, W, 3) uint8, BGR, of any size.
-        engine: runs it.
-
-    Returns:
-        The result, and the milliseconds of preprocess, inference and postprocess with their sum `frame`.
-
-    Raises:
-        EngineError: the engine failed.
-    """
-    taken = time.monotonic()
-    sized = _at_size(picture, engine.frame_size)
-    prepared = time.monotonic()
-    result = engine.run(sized)
-    return result, _stages(taken, prepared, time.monotonic(), result)
-
-
-def _stages(taken: float, prepared: float, done: float, result: Result) -> dict[str, float]:
-    in_engine_ms = result.preprocess_ms + result.inference_ms
-    return {
-        "preprocess": (prepared - taken) * 1e3 + result.preprocess_ms,
-        "inference": result.inference_ms,
-        "postprocess": max(0.0, (done - prepared) * 1e3 - in_engine_ms),
-        "frame": (done - taken) * 1e3,
-    }
-
-
-def _at_size(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    if picture.shape[:2] == size:
-        return picture
-    resized = cv2.resize(picture, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8)

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError, nearest
-from edgeseg.geometry import Box, Crop, Placement, Size, place
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.geometry import Box, Crop, Placement, Size, place
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.spec import ModelSpec
 
 ClassIds = NDArray[np.uint8]
 

@@ -1,16 +1,12 @@
-"""What a run looks like on a screen: the live status line and the table at the end."""
+"""A run in figures: as a document, and as a table for a terminal."""
 
 from __future__ import annotations
 
-import shutil
-import sys
-import time
-from typing import Any, TextIO
+from dataclasses import dataclass, field
+from typing import Any
 
 from edgeseg.runtime.health import PICTURE_REASONS
-from edgeseg.runtime.records import Ledger, Summary
 
-_REFRESH_S = 0.5
 _STAGES = (
     ("capture_to_mask", "capture to mask"),
     ("wait", "  waiting"),
@@ -19,50 +15,6 @@ _STAGES = (
     ("postprocess", "  postprocess"),
     ("output", "output (beside)"),
 )
-
-
-class StatusLine:
-    """Shows frame rate and latency while a run goes on: in place on a terminal, else a line every 10 seconds."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._interval = _REFRESH_S if self._live else 10.0
-        self._shown_at = time.monotonic()
-
-    def __call__(self, ledger: Ledger, seconds: float) -> None:
-        now = time.monotonic()
-        if now - self._shown_at < self._interval:
-            return
-        self._shown_at = now
-        text = _state(ledger, seconds)
-        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be taken back
-        self._write(f"\r\x1b[2K{text[:width]}" if self._live else f"{text}\n")
-
-    def clear(self) -> None:
-        """Leave the terminal's line empty for what follows."""
-        if self._live:
-            self._write("\r\x1b[2K")
-
-    def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):  # a log that is full or gone must not end the camera
-            self._interval = float("inf")
-
-
-def _state(ledger: Ledger, seconds: float) -> str:
-    """Return one line on how it goes."""
-    away = "  the camera is away, looking for it" if ledger.source.away.under_way else ""
-    age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
-    if not cost.count:
-        return f"no mask yet{away}"
-    return (
-        f"{seconds:.0f} s  {cost.count / max(seconds, 1e-3):.1f} fps  ms/frame p50 {cost.percentile(50):.1f} "
-        f"p99 {cost.percentile(99):.1f}  age p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f} ms  "
-        f"skipped {ledger.frames['skipped']}{away}"
-    )
 
 
 def headline(summary: Summary) -> str:
@@ -114,3 +66,40 @@ def _health_lines(health: dict[str, Any]) -> list[str]:
     if health["damaged"]:
         lines.append(f"source: {health['damaged']} damaged pictures were left out")
     return lines
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run in figures; `to_dict` is the `--summary` file and the `summary` of a benchmark result.
+
+    `mode` is `newest` (a camera's latency) or `every-frame`, where frames are read ahead and `wait` and
+    `capture_to_mask` therefore hold time in the queue.
+    """
+
+    source: str
+    mode: str
+    model: str
+    backend: str
+    device: str
+    precision: str
+    camera_size: str
+    network_size: str
+    frames: dict[str, int]
+    stale: dict[str, int]
+    warm_up_frames: int
+    seconds: float
+    latency_ms: dict[str, dict[str, float]]
+    outputs: dict[str, dict[str, Any]]
+    source_health: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fps(self) -> float:
+        """Masks delivered a second."""
+        masks = self.frames["processed"] + self.frames["stale"]
+        return masks / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        values = dict(self.__dict__)
+        values["seconds"] = round(self.seconds, 4)
+        values["fps"] = round(self.fps, 3)
+        return values

@@ -12,13 +12,14 @@ import tempfile
 import venv
 from pathlib import Path
 
-from wheel_building import ROOT, build_wheel
+from tests.helpers.places import ROOT
+from tests.helpers.wheel_building import build_wheel
 
 IMPORT_ALL = """
 import importlib, importlib.util, pkgutil, edgeseg.runtime
-for module in pkgutil.iter_modules(edgeseg.runtime.__path__):
-    if module.name != "__main__":
-        importlib.import_module(f"edgeseg.runtime.{module.name}")
+for module in pkgutil.walk_packages(edgeseg.runtime.__path__, "edgeseg.runtime."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 heavy = [name for name in ("tensorflow", "keras", "onnx", "tf2onnx", "matplotlib") if importlib.util.find_spec(name)]
 assert not heavy, heavy
 """
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def write_model(path: Path) -> None:
-    from conftest import write_colour_model
+    from tests.helpers.colour_model import write_colour_model
 
     write_colour_model(path)
 

@@ -3,15 +3,17 @@
 import zipfile
 from pathlib import Path
 
-from wheel_building import ROOT, build_wheel
-
 from edgeseg.bundle.maker import DEVICE_FILES
+from tests.helpers.places import ROOT
+from tests.helpers.wheel_building import build_wheel
 
 
 def test_the_wheel_holds_exactly_the_package(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(build_wheel(tmp_path)).namelist() if ".dist-info/" not in name}
     own = {path.relative_to(ROOT) for path in (ROOT / "edgeseg").rglob("*.py")}
-    mapped = {"edgeseg" / path.relative_to(ROOT) for top in ("export", "runtime") for path in (ROOT / top).glob("*.py")}
+    mapped = {
+        "edgeseg" / path.relative_to(ROOT) for top in ("export", "runtime") for path in (ROOT / top).rglob("*.py")
+    }
     data = {
         "edgeseg/py.typed",
         "edgeseg/runtime/bundled/scenes.onnx",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from edgeseg.bundle.pip import EPOCH
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 SUMS = "SHA256SUMS"
 _CHUNK = 1 << 20

@@ -9,9 +9,9 @@ import click
 
 from edgeseg.bundle.settings import BACKENDS, MODEL_PLACE, default_camera_settings
 from edgeseg.bundle.targets import Target
-from edgeseg.errors import UsageError, nearest
-from edgeseg.runtime.cli import camera
-from edgeseg.runtime.config_file import read_config
+from edgeseg.core.errors import UsageError, nearest
+from edgeseg.runtime.commands.camera import camera
+from edgeseg.runtime.service.config import read_config
 
 
 class CameraSettings(NamedTuple):

@@ -18,7 +18,7 @@ from edgeseg.bundle.packages import (
 )
 from edgeseg.bundle.pip import build_isolation, run_pip
 from edgeseg.bundle.targets import MACHINE, Target
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 _ROUNDS = 10  # chains of packages that need packages are not that long
 _CPU_RUNTIME, _GPU_RUNTIME = "onnxruntime", "onnxruntime-gpu"  # both are the module onnxruntime

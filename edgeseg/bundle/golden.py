@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.errors import UsageError
-from edgeseg.files import write_whole
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine
-from edgeseg.runtime.frame_recording import Recording
-from edgeseg.runtime.loop import LoopSettings, run
-from edgeseg.runtime.sources import parse_source
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import write_whole
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.loop import run
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.kinds.recording import Recording
+from edgeseg.runtime.sources.addresses import parse_source
 
 REFERENCE = "onnxruntime-cpu"
 """What makes the masks: the engine that the export has compared with the Keras model."""

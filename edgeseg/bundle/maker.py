@@ -22,12 +22,12 @@ from edgeseg.bundle.own_wheel import own_wheel
 from edgeseg.bundle.packages import Package, build_needs, needs
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import MACHINE, Target
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import check_writable, replace_whole
+from edgeseg.core.spec import ModelSpec
 from edgeseg.export.settings import EQUAL_PIXELS
-from edgeseg.files import check_writable, replace_whole
-from edgeseg.runtime.model_file import ModelFile, open_model_file
-from edgeseg.runtime.source import hide_secrets
-from edgeseg.spec import ModelSpec
+from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
+from edgeseg.runtime.sources.source import hide_secrets
 
 FORMAT = 1
 DEVICE_FILES = ("README.md", "install.sh", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import edgeseg
 from edgeseg.bundle.pip import build_isolation, run_pip
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 SOURCES = ("edgeseg", "export", "runtime", "jetson", "pyproject.toml", "README.md", "LICENSE")
 _NOT_OF_THE_WHEEL = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json")
@@ -65,7 +65,7 @@ def wheel_of_installation(installed: metadata.Distribution, folder: Path) -> Pat
             files[name] = Path(str(each.locate())).read_bytes()
         except OSError as error:
             raise UsageError(f"{name} of edgeseg cannot be read ({error.strerror}); install edgeseg again") from error
-    if "edgeseg/runtime/cli.py" not in files:
+    if "edgeseg/runtime/__main__.py" not in files:
         raise UsageError("edgeseg is installed from elsewhere than a wheel; make the bundle in the checkout")
     stem = f"edgeseg-{installed.version}"
     record = "".join(f"{name},{_hash(content)},{len(content)}\n" for name, content in sorted(files.items()))

@@ -16,8 +16,8 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from edgeseg.bundle.targets import FOREIGN, NUMPY, Target
-from edgeseg.errors import UsageError
-from edgeseg.toml_files import parse_toml
+from edgeseg.core.errors import UsageError
+from edgeseg.core.toml import parse_toml
 
 
 @dataclass(frozen=True)

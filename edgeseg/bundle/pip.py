@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib import metadata
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 EPOCH = 315_532_800
 """1980, the earliest that a zip file can say: every file of a bundle has this date; equal input gives equal bytes."""

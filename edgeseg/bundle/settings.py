@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.bundle.targets import Target
-from edgeseg.errors import UsageError
-from edgeseg.setting import check_settings, setting
+from edgeseg.core.errors import UsageError
+from edgeseg.core.settings import check_settings, setting
 
 MODEL_PLACE = "/opt/edgeseg/current/model/model.onnx"
 """Where install.sh links the model of the version that runs: settings outlive a model's name."""

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import say
-from edgeseg.errors import UsageError
-from edgeseg.runtime.engine_options import engine_options, take_engine_settings
-from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
+from edgeseg.core.console import PATH, say
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.commands.options import engine_options
+from edgeseg.runtime.engines.registry import BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings, take_engine_settings
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.benchmark import BenchmarkSettings
+    from edgeseg.runtime.measure.benchmark import BenchmarkSettings
 
-PATH = click.Path(path_type=Path)
 STOPPED = 130
 Writer = Callable[[dict[str, Any], Path], None]
 
@@ -71,10 +71,10 @@ def benchmark(
     verdict is stable, throttled or slower from some minute on, or leaking. Exit code 1 unless it is stable, 2 if an
     output failed.
     """
-    from edgeseg.files import check_writable
-    from edgeseg.runtime.benchmark_report import comparison, read_document
-    from edgeseg.runtime.bundled_model import model_for
-    from edgeseg.runtime.sources import parse_source
+    from edgeseg.core.files import check_writable
+    from edgeseg.runtime.engines.model_file import model_for
+    from edgeseg.runtime.measure.benchmark_report import comparison, read_document
+    from edgeseg.runtime.sources.addresses import parse_source
 
     if compare:
         if models:
@@ -88,7 +88,7 @@ def benchmark(
     engine = take_engine_settings(options)
     engines = [replace(engine, backend=each) for each in backends]
     if soak:
-        from edgeseg.soak_run import run_soak
+        from edgeseg.commands.soak import run_soak
 
         document, code = run_soak(soak, models, source, engines, options)
     else:
@@ -111,8 +111,8 @@ def _writers(
     soak: bool, json: Path | None, csv: Path | None, plot: Path | None, html: Path | None
 ) -> dict[Path, Writer]:
     """What writes each file that was asked for. Raises UsageError where matplotlib is needed and missing."""
-    from edgeseg.files import write_whole
-    from edgeseg.runtime import benchmark_report, soak_report
+    from edgeseg.core.files import write_whole
+    from edgeseg.runtime.measure import benchmark_report, soak_report
 
     as_csv = soak_report.as_csv if soak else benchmark_report.as_csv
     writers: dict[Path, Writer] = {}
@@ -121,7 +121,8 @@ def _writers(
     if csv:
         writers[csv] = lambda document, path: write_whole(path, as_csv(document))
     if plot or html:
-        from edgeseg import benchmark_pictures, soak_pictures
+        from edgeseg.figures import benchmark as benchmark_pictures
+        from edgeseg.figures import soak as soak_pictures
 
         pictures = soak_pictures if soak else benchmark_pictures
         if plot:
@@ -134,8 +135,8 @@ def _writers(
 def _benchmark(
     models: tuple[Path, ...], source: str, engines: Sequence[EngineSettings], options: dict[str, Any]
 ) -> tuple[dict[str, Any], int]:
-    from edgeseg.runtime.benchmark import BenchmarkSettings
-    from edgeseg.runtime.benchmark_report import text
+    from edgeseg.runtime.measure.benchmark import BenchmarkSettings
+    from edgeseg.runtime.measure.benchmark_report import text
 
     document, stopped = _measure(models, source, BenchmarkSettings(**options), engines)
     if stopped:
@@ -148,11 +149,11 @@ def _benchmark(
 def _measure(
     models: tuple[Path, ...], source: str, settings: BenchmarkSettings, engines: Sequence[EngineSettings]
 ) -> tuple[dict[str, Any], bool]:
-    from edgeseg.runtime.benchmark import benchmark as measure
-    from edgeseg.runtime.benchmark_report import document
-    from edgeseg.runtime.report import StatusLine
-    from edgeseg.runtime.sources import parse_source
-    from edgeseg.signals import StopRequest
+    from edgeseg.core.signals import StopRequest
+    from edgeseg.runtime.measure.benchmark import benchmark as measure
+    from edgeseg.runtime.measure.benchmark_report import document
+    from edgeseg.runtime.service.log import StatusLine
+    from edgeseg.runtime.sources.addresses import parse_source
 
     status = StatusLine()
 
@@ -172,7 +173,7 @@ def _add_layers(document: dict[str, Any], models: tuple[Path, ...], engines: Seq
     """Profile each model once for each profiler; the results say which backends `auto` has chosen."""
     from dataclasses import asdict
 
-    from edgeseg.runtime.layers import layer_table, layer_times, profiler_of
+    from edgeseg.runtime.engines.layer_times import layer_table, layer_times, profiler_of
 
     found: dict[str, Any] = {}
     document["layers"] = found

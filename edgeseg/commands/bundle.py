@@ -9,12 +9,11 @@ import click
 
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
-from edgeseg.console import say, setting_options
+from edgeseg.core.console import PATH, say, setting_options
 
 if TYPE_CHECKING:
     from edgeseg.bundle.maker import Made
 
-PATH = click.Path(path_type=Path)
 _NOT_OPTIONS = ("target", "spec", "camera", "wheels", "equal_pixels")
 
 

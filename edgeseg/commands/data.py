@@ -12,16 +12,15 @@ from typing import Any
 
 import click
 
-from edgeseg.console import CLASSES, SIZE, given, say, setting_options
-from edgeseg.data.augment import Augmentation
-from edgeseg.data.options import with_classes
-from edgeseg.data.pack_settings import ENCODINGS, PackSettings
-from edgeseg.errors import UsageError
-from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.presets import network_size, picture_size, window_size
-from edgeseg.settings import TrainSettings, check_window
+from edgeseg.core.console import CLASSES, PATH, SIZE, given, say, setting_options
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.data.argument import with_classes
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.tools.pack_settings import ENCODINGS, PackSettings
+from edgeseg.training.presets import network_size, picture_size, window_size
+from edgeseg.training.settings import TrainSettings, check_window
 
-PATH = click.Path(path_type=Path)
 NOT_GOOD = 3  # the exit code of a DataError
 DRAWS = 4
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".pdf", ".svg")
@@ -47,7 +46,7 @@ def data() -> None:
 @data.command()
 def formats() -> None:
     """List the formats of FORMAT:PATH, one line each."""
-    from edgeseg.data import FORMATS
+    from edgeseg.data.registry import FORMATS
 
     width = max(map(len, FORMATS)) + 1
     for name, each in FORMATS.items():
@@ -63,12 +62,12 @@ def check(data: str, out: Path) -> int:
     All errors are listed, one line each. check.json has all that was found, check.png shows the labels over their
     pictures, the rarest classes first.
     """
-    from edgeseg.data import open_dataset
-    from edgeseg.data.check import check_dataset
-    from edgeseg.data.report import number
-    from edgeseg.files import check_writable, replace_whole, write_whole
-    from edgeseg.progress import SampleProgress
-    from edgeseg.quiet import stderr_held_back
+    from edgeseg.core.files import check_writable, replace_whole, write_whole
+    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.data.argument import open_dataset
+    from edgeseg.data.tools.check import check_dataset
+    from edgeseg.data.tools.check_report import number
+    from edgeseg.training.progress import SampleProgress
 
     document, picture = out / "check.json", out / "check.png"
     for path in (document, picture):
@@ -79,7 +78,7 @@ def check(data: str, out: Path) -> int:
         report = check_dataset(dataset, progress.start, progress.step, progress.say)
     seconds = time.perf_counter() - started
 
-    from edgeseg.data_pictures import draw_check
+    from edgeseg.figures.data import draw_check
 
     write_whole(document, json.dumps(report.document(data), indent=1) + "\n")
     replace_whole(picture, lambda partial: draw_check(report, partial))
@@ -97,10 +96,10 @@ def check(data: str, out: Path) -> int:
 @click.option("--colour", is_flag=True, help="Also write masks in the classes' colours, under colour/.")
 def masks(data: str, out: Path, colour: bool) -> None:
     """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
-    from edgeseg.data import open_dataset
-    from edgeseg.data.mask_files import check_free, write_masks
-    from edgeseg.progress import SampleProgress
-    from edgeseg.quiet import stderr_held_back
+    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.data.argument import open_dataset
+    from edgeseg.data.tools.write_masks import check_free, write_masks
+    from edgeseg.training.progress import SampleProgress
 
     check_free(out)
     dataset = open_dataset(data)
@@ -130,12 +129,12 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
     """
     settings = PackSettings(**options)
 
-    from edgeseg.data import open_dataset
-    from edgeseg.data.pack import check_place, write_pack
-    from edgeseg.models import preprocessing
-    from edgeseg.progress import SampleProgress
-    from edgeseg.quiet import stderr_held_back
-    from edgeseg.signals import StopRequest
+    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.core.signals import StopRequest
+    from edgeseg.data.argument import open_dataset
+    from edgeseg.data.tools.pack import check_place, write_pack
+    from edgeseg.models.options import preprocessing
+    from edgeseg.training.progress import SampleProgress
 
     check_place(out, overwrite)
     dataset = open_dataset(data)
@@ -187,9 +186,9 @@ def preview(
     They come through the code that feeds the training loop, so what does not match here would not match there. An
     option of the augmentation implies --augment, as --train-size does.
     """
-    from edgeseg.data import open_dataset
-    from edgeseg.files import check_writable, replace_whole
-    from edgeseg.geometry import Crop, place
+    from edgeseg.core.files import check_writable, replace_whole
+    from edgeseg.core.geometry import Crop, place
+    from edgeseg.data.argument import open_dataset
 
     check_writable(out)
     if out.suffix.lower() not in PICTURES:
@@ -205,10 +204,10 @@ def preview(
     check_window(window, size)
     place(size, size, fit)  # a wrong fit is said before TensorFlow's four seconds
 
-    from edgeseg.data.pipeline import FittedSamples
-    from edgeseg.data.preview import network_views, spread
-    from edgeseg.data_pictures import draw_views
-    from edgeseg.models import preprocessing
+    from edgeseg.data.feeding.pipeline import FittedSamples
+    from edgeseg.data.feeding.preview import network_views, spread
+    from edgeseg.figures.data import draw_views
+    from edgeseg.models.options import preprocessing
 
     blue, green, red = (round(channel) for channel in preprocessing(TrainSettings.model).mean)
     fitted = FittedSamples(spread(samples, count), size, fit, cut, padding=(blue, green, red))

@@ -1,4 +1,4 @@
-"""The whole chain on drawn scenes: the very commands a user types, one after the other, then a short report."""
+"""`edgeseg demo`: the whole chain on drawn scenes, by the very commands a user types, then a short report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgeseg.console import say
-from edgeseg.errors import EdgesegError, UsageError
+import click
+
+from edgeseg.core.console import PATH, say
+from edgeseg.core.errors import EdgesegError, UsageError
 
 DATA = "scenes:train=900,val=60,test=100,size=256x128"
 # Tuned for two CPU cores and three minutes: a narrow network, small batches, a high learning rate, mild augmentation.
@@ -27,6 +29,13 @@ STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"
 
 _MARK = ".made-by-edgeseg-demo"
 _MODULES = {"edgeseg": "edgeseg", "edgeseg-camera": "edgeseg.runtime"}
+
+
+@click.command()
+@click.option("--out", type=PATH, default="demo", help="Folder for all that it makes; made anew by each demo.")
+def demo(out: Path) -> None:
+    """Train on drawn scenes, export, stream a drive, benchmark: the whole chain in a few minutes, nothing needed."""
+    run_demo(out)
 
 
 def run_demo(out: Path) -> None:

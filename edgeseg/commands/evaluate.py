@@ -1,4 +1,4 @@
-"""`edgeseg evaluate`, `edgeseg predict` and `edgeseg report`: how good a model is, and what it makes of pictures."""
+"""`edgeseg evaluate`: how good a model is on labelled pictures."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import CLASSES, SIZE, say
-from edgeseg.errors import UsageError
-from edgeseg.runtime.engine_options import engine_options, take_engine_settings
+from edgeseg.commands.options import FLIP, MODEL_SIZE
+from edgeseg.core.console import CLASSES, PATH, say
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.commands.options import engine_options
+from edgeseg.runtime.engines.settings import take_engine_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgeseg.core.metrics import Scores
     from edgeseg.data.base import Dataset, Sample
-    from edgeseg.metrics import Scores
-
-PATH = click.Path(path_type=Path)
-BAD_PICTURES = 3  # the exit code of a DataError
-STOPPED = 130
-MODEL_SIZE = click.option("--size", type=SIZE, help="Of the network's input, not for ONNX.  [default: as trained]")
-FLIP = click.option("--flip", is_flag=True, help="Average with the mirrored picture: twice the time, not for ONNX.")
 
 
 @click.command()
@@ -50,12 +46,11 @@ def evaluate(
     """
     from dataclasses import asdict
 
-    from edgeseg.data import open_dataset
-    from edgeseg.data.options import with_classes
-    from edgeseg.evaluate import evaluate as measure
-    from edgeseg.evaluate import load_predictor
-    from edgeseg.files import check_writable, write_whole
-    from edgeseg.progress import evaluation_progress
+    from edgeseg.core.files import check_writable, write_whole
+    from edgeseg.data.argument import open_dataset, with_classes
+    from edgeseg.evaluation.evaluate import evaluate as measure
+    from edgeseg.evaluation.evaluate import load_predictor
+    from edgeseg.training.progress import evaluation_progress
 
     if classes and not data:
         raise UsageError("--classes without --data; name labelled pictures by --data: a model's own have its classes")
@@ -82,7 +77,7 @@ def evaluate(
         for path in documents:
             write_whole(path, json.dumps(asdict(scores), indent=1) + "\n")
         if out:
-            from edgeseg.run_report import write_evaluation_report
+            from edgeseg.evaluation.report import write_evaluation_report
 
             used = f"{predictor.spec.input_size}{', averaged with the mirrored picture' if flip else ''}"
             about = [("model", str(model)), ("data", data), ("split", split), ("network input", used)]
@@ -113,81 +108,3 @@ def _lines(scores: Scores) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-@click.command()
-@click.argument("model", type=PATH)
-@click.argument("images", nargs=-1, required=True)
-@click.option("--out", type=PATH, required=True, help="Folder for masks, overlays and contact.png: new or empty.")
-@click.option("--colour", is_flag=True, help="Also write masks in the classes' colours.")
-@click.option("--coco", type=PATH, metavar="FILE", help="Also write the masks as COCO polygons, to correct in a tool.")
-@click.option("--coco-tolerance", type=click.FloatRange(0, 20), default=1.0, help="So many pixels may an outline move.")
-@click.option("--coco-min-area", type=click.IntRange(1), default=16, help="Pixels; smaller regions are left out.")
-@MODEL_SIZE
-@FLIP
-@engine_options
-def predict(
-    model: Path,
-    images: tuple[str, ...],
-    out: Path,
-    colour: bool,
-    coco: Path | None,
-    coco_tolerance: float,
-    coco_min_area: int,
-    **options: Any,
-) -> int:
-    """Write what MODEL sees in IMAGES (files, folders, globs): class-id masks, overlays, a contact sheet.
-
-    MODEL is a run directory, a .keras file or an .onnx file. A picture that cannot be read is named and passed over;
-    the exit code is then 3.
-    """
-    from edgeseg.data.coco_writer import CocoDocument
-    from edgeseg.data.mask_files import check_free
-    from edgeseg.files import check_writable, write_whole
-    from edgeseg.predict import find_pictures
-    from edgeseg.predict import predict as run_prediction
-    from edgeseg.predictors import load_predictor
-    from edgeseg.progress import SampleProgress
-    from edgeseg.quiet import stderr_held_back
-    from edgeseg.signals import StopRequest
-
-    check_free(out)
-    pictures = find_pictures(images)
-    if coco:
-        check_writable(coco)
-    engine = take_engine_settings(options)
-    with load_predictor(model, engine, **options) as predictor, StopRequest() as stop:
-        document = CocoDocument(predictor.spec.classes, coco_min_area, coco_tolerance) if coco else None
-        with SampleProgress("predicting") as progress, stderr_held_back():  # decoders write about broken files there
-            progress.start(len(pictures))
-            done = run_prediction(
-                predictor, pictures, out, colour, document, lambda: stop.requested, progress.step, progress.say
-            )
-        if coco and document:
-            write_whole(coco, json.dumps(document.document()) + "\n")
-    say(f"{done.written} of {len(pictures)} pictures: {out}")
-    if stop.requested and done.written + len(done.failed) < len(pictures):
-        click.echo("stopped before the last picture; what is written is whole", err=True)
-        return STOPPED
-    return BAD_PICTURES if done.failed else 0
-
-
-@click.command()
-@click.argument("run", type=PATH)
-def report(run: Path) -> None:
-    """Draw the pictures and report.html of RUN anew, also of a run that is under way or was killed."""
-    from edgeseg.data import open_dataset
-    from edgeseg.errors import ModelError
-    from edgeseg.run_directory import RunDirectory
-
-    directory = RunDirectory(run)
-    settings = directory.settings()
-    history = directory.read_history()
-    if not history:
-        raise ModelError(f"{run}: no epoch in its history; expected a run that has ended one: train on with --resume")
-    samples = open_dataset(settings.data).split("val")
-
-    from edgeseg.run_report import write_run_report
-
-    write_run_report(directory, history, samples)
-    say(f"see {directory.report}")

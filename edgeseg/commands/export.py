@@ -9,12 +9,10 @@ from typing import Any
 
 import click
 
-from edgeseg.console import SIZE, say, setting_option
-from edgeseg.errors import UsageError
+from edgeseg.core.console import PATH, SIZE, say, setting_option
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import FITS, Crop, Size
 from edgeseg.export.settings import ExportSettings
-from edgeseg.geometry import FITS, Crop, Size
-
-PATH = click.Path(path_type=Path)
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +67,7 @@ def export(
     for line in report.lines():
         say(line)
     if engine:
-        from edgeseg.runtime.engine_commands import build_and_say
+        from edgeseg.runtime.commands.engine import build_and_say
 
         build_and_say(target, engine)
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import click
 
-from edgeseg.console import SIZE, say
-from edgeseg.geometry import Size
-
-PATH = click.Path(path_type=Path)
+from edgeseg.core.console import PATH, SIZE, say
+from edgeseg.core.geometry import Size
 
 
 @click.command()
@@ -28,18 +26,18 @@ def inspect(
     """
     from dataclasses import asdict
 
-    from edgeseg.files import check_writable, write_whole
+    from edgeseg.core.files import check_writable, write_whole
 
     for path in filter(None, (json_path, write_spec)):
         check_writable(path)
 
-    from edgeseg.runtime.engine_card import is_engine
+    from edgeseg.runtime.engines.manifest import is_engine
 
     if is_engine(file):
         _show_engine(file, json_path)
         return
 
-    from edgeseg.inspection import inspect_onnx, lines_of
+    from edgeseg.export.inspection import inspect_onnx, lines_of
 
     found = inspect_onnx(file)
     for line in lines_of(found):
@@ -48,7 +46,7 @@ def inspect(
         document = {**asdict(found), "spec": found.spec and json.loads(found.spec.to_json())}
         write_whole(json_path, json.dumps(document, indent=1) + "\n")
     if write_spec:
-        from edgeseg.spec_draft import GUESSED, draft_spec
+        from edgeseg.export.spec_draft import GUESSED, draft_spec
 
         write_whole(write_spec, draft_spec(found, size, classes).to_json() + "\n")
         say(f"{write_spec}: guessed, so correct what is wrong: {GUESSED}")
@@ -56,9 +54,9 @@ def inspect(
 
 def _show_engine(file: Path, json_path: Path | None) -> None:
     """An engine says nothing without its GPU; its card says what it was built from and for."""
-    from edgeseg.files import write_whole
-    from edgeseg.runtime.engine_card import EngineCard, file_sha256
-    from edgeseg.spec_lines import spec_lines
+    from edgeseg.core.files import write_whole
+    from edgeseg.core.spec import spec_lines
+    from edgeseg.runtime.engines.manifest import EngineCard, file_sha256
 
     card = EngineCard.read(file)
     key = card.key

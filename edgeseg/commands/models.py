@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from edgeseg.console import SIZE, say
-from edgeseg.geometry import Size
+from edgeseg.core.console import SIZE, say
+from edgeseg.core.geometry import Size
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
-from edgeseg.settings import TrainSettings
+from edgeseg.training.settings import TrainSettings
 
 MOST_CLASSES = 255
 
@@ -47,7 +47,7 @@ def models(
     A multiplication and an addition count as two operations; convolutions alone are counted. ms is the median time a
     frame of the network's size, preprocessing and argmax included.
     """
-    from edgeseg.files import check_writable, write_whole
+    from edgeseg.core.files import check_writable, write_whole
     from edgeseg.models.options import check_input_size
 
     if json_path:
@@ -59,7 +59,7 @@ def models(
     for each in chosen:
         check_input_size(each, size)  # said before TensorFlow's four seconds
 
-    from edgeseg.models_table import measure
+    from edgeseg.commands.models_table import measure
 
     say(f"{'model':<8}{'encoder':<20}{'width':>6}{'parameters':>13}{'GFLOPs':>9}{'ms' if latency else '':>9}  {size}")
     costs = []

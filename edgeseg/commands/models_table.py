@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.models import NetworkOptions, build_model
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.models.build import build_model
 from edgeseg.models.complexity import flops
-from edgeseg.spec import ModelSpec
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
 WARM_UP_RUNS, TIMED_RUNS = 3, 15
@@ -64,7 +65,7 @@ def _latency_ms(model: keras.Model, options: NetworkOptions, size: Size, classes
 
     from edgeseg.export.camera_graph import camera_graph, with_camera
     from edgeseg.export.network import onnx_from_keras
-    from edgeseg.runtime.engines import open_engine
+    from edgeseg.runtime.engines.choose import open_engine
 
     spec = with_camera(_spec(options, size, classes), size)
     graph = camera_graph(onnx_from_keras(model, spec), spec)

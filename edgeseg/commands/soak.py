@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from edgeseg.console import given, say
-from edgeseg.errors import UsageError
-from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.core.console import given, say
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.engines.settings import EngineSettings
 
 STOPPED = 130
 _OF_A_BENCHMARK = {"seconds", "rounds", "deadline_ms", "layers"}
@@ -22,7 +22,7 @@ def run_soak(
     """Soak a model and say what was found; a run that was stopped is judged by what there is of it.
 
     Returns:
-        The document (edgeseg.runtime.soak_report), and the exit code: 2 for an output that failed, as of
+        The document (edgeseg.runtime.measure.soak_report), and the exit code: 2 for an output that failed, as of
         edgeseg-camera, else 1 unless the verdict is stable.
 
     Raises:
@@ -36,16 +36,16 @@ def run_soak(
             f"--soak with {len(models)} models on {len(engines)} backends{named}; expected one model on one backend, "
             "without --seconds, --rounds, --deadline-ms and --layers"
         )
-    from edgeseg.runtime import machine
-    from edgeseg.runtime.engines import load_engine
-    from edgeseg.runtime.report import StatusLine
-    from edgeseg.runtime.soak import SoakSettings, soak
-    from edgeseg.runtime.soak_report import document, text
-    from edgeseg.runtime.sources import parse_source
-    from edgeseg.signals import StopRequest
+    from edgeseg.core.signals import StopRequest
+    from edgeseg.runtime.engines.choose import load_engine
+    from edgeseg.runtime.machine import facts
+    from edgeseg.runtime.measure.soak import SoakSettings, soak
+    from edgeseg.runtime.measure.soak_report import document, text
+    from edgeseg.runtime.service.log import StatusLine
+    from edgeseg.runtime.sources.addresses import parse_source
 
     settings = SoakSettings(minutes, options["camera_rate"], options["outputs"])
-    status, mode = StatusLine(), machine.power_mode()
+    status, mode = StatusLine(), facts.power_mode()
 
     def notice(text: str) -> None:
         click.echo(text, err=True)
@@ -61,7 +61,7 @@ def run_soak(
             notice,
         )
     status.clear()
-    found = document(models[0], outcome, windows, minutes, [mode, machine.power_mode()])
+    found = document(models[0], outcome, windows, minutes, [mode, facts.power_mode()])
     say(text(found))
     if outcome.failures:
         return found, UsageError.exit_code

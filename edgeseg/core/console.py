@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.geometry import Size
 
 _EXTRA_OF = {
     "PIL": "train",
@@ -49,6 +50,7 @@ class SizeType(click.ParamType[Size]):
 
 
 SIZE = SizeType()
+PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -95,14 +97,14 @@ def setting_option(setting: Field[Any], prefix: str = "", shown: str = "") -> Ca
         type=kind,
         default=str(default) if isinstance(default, Size) else default,
         show_default=shown or default != "",
-        help=f"{_sentence(text, setting.metadata['choices'])}.",
+        help=f"{sentence(text, setting.metadata['choices'])}.",
     )
 
 
-def _sentence(text: str, values: Sequence[str]) -> str:
+def sentence(text: str, values: Sequence[str] = ()) -> str:
     """Begin a text with a capital, unless it begins with a value that is typed as it stands."""
     first = text.split()[0].rstrip(",;:")
-    is_value = first in values or "_" in first or any(letter.isdigit() for letter in first)
+    is_value = first in values or any(letter in "_/" or letter.isdigit() for letter in first)
     return text if is_value else f"{text[0].upper()}{text[1:]}"
 
 

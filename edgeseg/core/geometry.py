@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 FITS = ("stretch", "crop", "pad")
 ROUNDING = 1e-6  # by so much shares may add up to more than 1

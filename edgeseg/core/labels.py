@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.core.errors import DataError, UsageError, nearest
 
 IGNORE_INDEX = 255
 """The class id of pixels without a label (void): trained on by nothing, counted by no metric."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Scores:
         frequency_weighted_iou: IoU weighted by the class's share of the labelled pixels (Long et al. 2015).
         confusion: pixels, a row each true class, a column each predicted one.
         pictures: each picture that has a labelled pixel, in the order of the split.
-        boundary_f1: see edgeseg.boundary; None where it was not measured or there is no boundary.
+        boundary_f1: see edgeseg.evaluation.boundary; None where it was not measured or there is no boundary.
         boundary_f1_of_class: the same by class name.
     """
 

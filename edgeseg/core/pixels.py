@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Size, place
-from edgeseg.spec import ModelSpec
+from edgeseg.core.geometry import Size, place
+from edgeseg.core.spec import ModelSpec
 
 Floats = NDArray[np.float32]
 

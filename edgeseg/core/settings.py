@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import field, fields
 from typing import Any
 
-from edgeseg.errors import UsageError, nearest
+from edgeseg.core.errors import UsageError, nearest
 
 NUMBERS = (int, float)  # and no bool, which is an int to isinstance
 

@@ -1,21 +1,17 @@
-"""ModelSpec: everything that a program must know about a model to feed it and to read its output.
-
-It travels as JSON in the ONNX file's metadata under the key `edgeseg`, beside the file as `<file>.spec.json`, and in a
-run directory as `spec.json`.
-"""
+"""ModelSpec: everything that a program must know about a model to feed it and to read its output."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import EdgesegError, ModelError, nearest
-from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import EdgesegError, ModelError, nearest
+from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.labels import ClassMap
 
 METADATA_KEY = "edgeseg"
 COLOUR_ORDERS = ("bgr", "rgb")
@@ -59,7 +55,7 @@ class ModelSpec:
         mean, scale: one value a channel, in `colour_order`; the network's input is (pixel - mean) * scale, with pixels
             of 0 to 255.
         classes: names and colours in index order, and the ignore index.
-        fit, crop: how a picture's shape meets the input size (edgeseg.geometry.place).
+        fit, crop: how a picture's shape meets the input size (edgeseg.core.geometry.place).
         camera_size: the picture size that the camera graph takes; None before export.
         precision: `fp32`, `fp16` or `int8`, as written in the graph.
         options: the architecture's own settings, for example its width.
@@ -172,3 +168,15 @@ def _decoded(document: dict[str, Any]) -> dict[str, Any]:
     for key in ("mean", "scale"):
         values[key] = tuple(float(value) for value in values[key])
     return values
+
+
+def spec_lines(spec: ModelSpec) -> Iterator[str]:
+    """Yield what a user reads of a spec."""
+    frames = f"frames of {spec.camera_size}, " if spec.camera_size else ""
+    yield f"spec: {spec.name}, {frames}network {spec.input_size}, fit {spec.fit}, {spec.precision}"
+    yield f"classes: {', '.join(spec.classes.names)}"
+    if spec.trained_on:
+        reached = ", ".join(f"{name} {value:.4g}" for name, value in spec.metrics.items())
+        yield f"trained on {spec.trained_on}{f', reached {reached}' if reached else ''}"
+    if spec.versions:
+        yield f"made with {', '.join(f'{name} {version}' for name, version in spec.versions.items())}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.core.errors import EdgesegError, UsageError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,7 +1,21 @@
-"""Data sets of road images with class-id masks: one base class, one small file a format."""
+"""Data sets of road images with class-id masks. Add a format in formats/, with a row in registry.py.
 
-from edgeseg.data.base import BrokenSample, Dataset, Sample
-from edgeseg.data.formats import FORMATS, Format, open_dataset
-from edgeseg.data.merged import merged
+For a data set of one's own: `from edgeseg.data import Dataset, Sample` (docs/data.md).
+"""
 
-__all__ = ["FORMATS", "BrokenSample", "Dataset", "Format", "Sample", "merged", "open_dataset"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeseg.data.base import Dataset, Sample
+
+__all__ = ["Dataset", "Sample"]
+
+
+def __getattr__(name: str) -> Any:  # the base class is imported by whoever uses it, not by every module in this folder
+    if name in __all__:
+        from edgeseg.data import base
+
+        return getattr(base, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The data argument, and the table of formats. A new format is one small file and one line here.
+"""The data argument: what it names, and the data set that it opens.
 
 `FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, or a Python class
 `package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). Two options work for all of
@@ -10,44 +10,19 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterable
 from importlib import import_module
-from typing import NamedTuple
+from urllib.parse import quote, unquote
 
+from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest
 from edgeseg.data.base import Dataset
-from edgeseg.data.merged import merged
-from edgeseg.data.options import IGNORE_MASK, MERGE, check_options, split_argument
-from edgeseg.errors import DataError, EdgesegError, UsageError, nearest
+from edgeseg.data.registry import DECLARED, FORMATS, Format
+from edgeseg.data.wrappers import merged
 
-
-class Format(NamedTuple):
-    """A line of the table: `module:Class`, and what a user reads about it."""
-
-    target: str
-    description: str
-
-    def load(self) -> type[Dataset]:
-        """Import the format's class."""
-        module, _, class_name = self.target.partition(":")
-        kind: type[Dataset] = getattr(import_module(module), class_name)
-        return kind
-
-
-FORMATS = {
-    "camvid": Format("edgeseg.data.camvid:CamVid", "CamVid as SegNet split it: train/ with trainannot/"),
-    "scenes": Format("edgeseg.data.scenes:Scenes", "road scenes drawn as they are asked for; needs no data"),
-    "voc-xml": Format("edgeseg.data.voc_xml:VocXml", "PASCAL VOC XML with polygons, as Labelbox exports it"),
-    "voc-masks": Format("edgeseg.data.voc_masks:VocMasks", "SegmentationClass/ with labelmap.txt, as CVAT exports it"),
-    "coco": Format("edgeseg.data.coco:Coco", "COCO JSON with polygons and run lengths"),
-    "labelme": Format("edgeseg.data.labelme:LabelMe", "LabelMe JSON beside each picture"),
-    "folder": Format("edgeseg.data.folder:Folder", "images/ and masks/ of ids or colours, with classes.txt"),
-    "kitti-road": Format("edgeseg.data.kitti_road:KittiRoad", "KITTI's road benchmark: road and not road"),
-    "kitti-semantic": Format(
-        "edgeseg.data.kitti_semantic:KittiSemantic", "KITTI's semantic benchmark, Cityscapes' ids"
-    ),
-    "cityscapes": Format("edgeseg.data.cityscapes:Cityscapes", "Cityscapes, fine annotations: 19, 20 or 34 classes"),
-    "tfrecord": Format("edgeseg.data.tfrecord:TFRecords", "what `edgeseg data pack` wrote, and others' image and mask"),
-}
-DECLARED = "dataset.toml"
+MERGE = "classes"
+"""An option that every format has: a rule of `edgeseg.core.labels.merge_classes`."""
+IGNORE_MASK = "ignore_mask"
+"""An option that every format has: the file of `edgeseg.data.reading.ignore_mask.masked`."""
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 
 
@@ -66,11 +41,11 @@ def open_dataset(argument: str) -> Dataset:
     elif colon and PYTHON_CLASS.match(name):
         dataset = _open_class(name, rest, options)
     elif location.endswith(".toml"):
-        dataset = _open(DECLARED, Format("edgeseg.data.declared:Declared", "").load(), location, options)
+        dataset = _open(DECLARED, Format("edgeseg.data.formats.declared:Declared", "").load(), location, options)
     else:
         raise _unknown(location)
     if ignore_mask is not None:
-        from edgeseg.data.ignore_mask import masked  # brings OpenCV
+        from edgeseg.data.reading.ignore_mask import masked  # brings OpenCV
 
         dataset = masked(dataset, ignore_mask)
     if not dataset.splits:
@@ -131,3 +106,40 @@ def _unknown(location: str) -> UsageError:
         f"data {location!r}; expected FORMAT:PATH with a format of {known} (as in camvid:{location}), or the path of "
         f"a {DECLARED}"
     )
+
+
+def split_argument(argument: str) -> tuple[str, dict[str, str]]:
+    """Return what stands before the `?`, and the options after it.
+
+    Values may be written as they are or percent-encoded: `%26` is the way to write a `&`, and a `+` is a plus. A path
+    that exists with its `?` in it is a path. Raises UsageError.
+    """
+    location, mark, query = argument.partition("?")
+    if not mark or os.path.exists(argument) or os.path.exists(argument.partition(":")[2]):
+        return argument, {}
+    options: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"data option {part!r} in {argument!r}; expected KEY=VALUE after the ?, joined by &")
+        if key in options:
+            raise UsageError(f"data option {key!r} is given twice in {argument!r}; give it once")
+        options[key] = unquote(value)
+    return location, options
+
+
+def with_classes(argument: str, rule: str | None) -> str:
+    """Return a data argument with a rule for merging classes behind it; as it is if there is none."""
+    if rule is None:
+        return argument
+    return f"{argument}{'&' if '?' in argument else '?'}{MERGE}={quote(rule, safe='=,;* ')}"
+
+
+def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise UsageError, naming `where` and the nearest known option, for an option that is not known."""
+    all_known = sorted({*known, MERGE, IGNORE_MASK})
+    for key in options:
+        if key not in all_known:
+            raise UsageError(
+                f"{where} has no option {key!r}{nearest(key, all_known)}; expected one of {', '.join(all_known)}"
+            )

@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import DataError, EdgesegError, UsageError, nearest
-from edgeseg.geometry import Crop
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest
+from edgeseg.core.geometry import Crop
+from edgeseg.core.labels import ClassMap
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.errors import DataError, UsageError
 
 SPLIT_NAME = re.compile(r"\w[\w.+-]{0,99}")
 SPLIT_OPTIONS = {

@@ -1,25 +1,16 @@
-"""Samples that remember what was read, for small splits that are read every epoch; and reading many in order."""
+"""Wrappers over a data set or a sample: classes merged, and what was read remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Sequence
 
-from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Crop, Size, place
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.core.labels import ClassMap, merge_classes
+from edgeseg.data.base import Dataset, Image, Mask, Sample
 
 MIB = 2**20
-AT_ONCE = 8  # so many samples are read before anyone is asked whether to go on
-OnProgress = Callable[[int], None]
-T = TypeVar("T")
-Result = TypeVar("Result")
-
-
-def ignore_progress(done: int) -> None:
-    """Show nothing."""
 
 
 class RememberedSample(Sample):
@@ -53,50 +44,43 @@ def remembered(samples: Sequence[Sample], limit_bytes: int) -> list[Sample]:
     return [first, *(RememberedSample(sample) for sample in samples[1:])]
 
 
-def read_in_order(read: Callable[[T], Result], items: Iterable[T]) -> Iterator[Result]:
-    """Yield what `read` makes of each item, in order, a few at a time on threads; little is read beyond a stop."""
-    remaining = iter(items)
-    with ThreadPoolExecutor() as pool:
-        while some := list(islice(remaining, AT_ONCE)):
-            yield from pool.map(read, some)
+class MergedSample(Sample):
+    """A sample whose class ids are looked up in a table."""
+
+    def __init__(self, sample: Sample, classes: ClassMap, table: NDArray[np.uint8]) -> None:
+        super().__init__(sample.name, classes)
+        self.problem = sample.problem
+        self._sample = sample
+        self._table = table
+
+    def read(self) -> tuple[Image, Mask]:
+        image, class_map = self._sample.read()
+        return image, self._table[class_map]
+
+    def _image(self) -> Image:
+        return self._sample.read_image()
+
+    def _class_map(self) -> Mask:
+        return self._table[self._sample.read_class_map()]
 
 
-def check_labelled(
-    samples: Sequence[Sample], size: Size, fit: str, crop: Crop | None, on_progress: OnProgress = ignore_progress
-) -> None:
-    """Read every sample, so that what is broken is known before work depends on it.
+class MergedDataset(Dataset):
+    """A data set with other classes; the pictures and the splits are the same."""
 
-    Args:
-        samples: a split's.
-        size, fit, crop: see edgeseg.geometry.place.
-        on_progress: called with the number of samples done so far; what it raises ends the reading.
+    def __init__(self, dataset: Dataset, rule: str) -> None:
+        self.classes, self._table = merge_classes(dataset.classes, rule)
+        self.splits = dataset.splits
+        self.split_hint, self.crop = dataset.split_hint, dataset.crop
+        self._dataset = dataset
 
-    Raises:
-        DataError: a sample cannot be read, or none has a labelled pixel where the network sees it.
+    def _samples(self, split: str) -> Sequence[Sample]:
+        samples = self._dataset.split(split, complete=False)
+        return [MergedSample(sample, self.classes, self._table) for sample in samples]
+
+
+def merged(dataset: Dataset, rule: str) -> Dataset:
+    """Return the data set with its classes merged by a rule such as `road=road,parking;other=*`.
+
+    See `edgeseg.core.labels.merge_classes` for the rule. Raises UsageError.
     """
-
-    def is_labelled(sample: Sample) -> bool:
-        class_map = sample.read()[1]
-        x, y, width, height = place(Size(*class_map.shape), size, fit, crop).source
-        return bool((class_map[y : y + height, x : x + width] != sample.classes.ignore_index).any())
-
-    any_labelled = False
-    for done, labelled in enumerate(read_in_order(is_labelled, samples), start=1):
-        any_labelled |= labelled
-        on_progress(done)
-    if not any_labelled:
-        raise nothing_labelled(len(samples), "val")
-
-
-def check_batch(batch: int, images: int) -> None:
-    """Raise UsageError if the training images do not fill a batch."""
-    if batch > images:
-        raise UsageError(f"batch {batch} with {images} training images; use a batch of at most {images}")
-
-
-def nothing_labelled(masks: int, split: str) -> DataError:
-    """Return the error for masks that say nothing."""
-    return DataError(
-        f"no pixel is labelled in {masks} {split} masks (at network size, after the crop); expected class ids: "
-        f"check the masks, and that their ids do not all mean ignore"
-    )
+    return MergedDataset(dataset, rule)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.overlay import Picture
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.drawing.overlay import Picture
 
 _LEAST = Size(180, 320)  # on a smaller picture text would hide what it explains
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

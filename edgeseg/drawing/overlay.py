@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Box, Placement
-from edgeseg.labels import ClassMap
+from edgeseg.core.geometry import Box, Placement
+from edgeseg.core.labels import ClassMap
 
 Picture = NDArray[np.uint8]
 DEFAULT_OPACITY = 0.5

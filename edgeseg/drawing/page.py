@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.labels import Colour
+from edgeseg.core.labels import Colour
 
 JPEG_QUALITY = 88
 _STYLE = """

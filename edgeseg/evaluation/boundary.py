@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
 
 TOLERANCE = 0.0075  # of the diagonal
 Pixels = NDArray[np.bool_]

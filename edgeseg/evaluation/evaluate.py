@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 
-from edgeseg.boundary import BoundaryF1
-from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.metrics import ConfusionMatrix, Scores
-from edgeseg.overlay import enlarge
-from edgeseg.predictors import BATCH, Predictor, load_predictor
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.metrics import ConfusionMatrix, Scores
+from edgeseg.data.base import Mask, Sample
+from edgeseg.data.parallel import map_in_order
+from edgeseg.drawing.overlay import enlarge
+from edgeseg.evaluation.boundary import BoundaryF1
+from edgeseg.evaluation.predictors import BATCH, Predictor, load_predictor
 
 __all__ = ["check_classes", "evaluate", "load_predictor", "predicted_class_map"]
 
@@ -46,7 +47,10 @@ def evaluate(
     check_classes(predictor.spec.classes, classes)
     matrix = ConfusionMatrix(classes)
     outlines = BoundaryF1(classes) if boundaries else None
-    for batch, pairs in _read_ahead(samples):
+    reading = map_in_order(lambda sample: sample.read(), samples, ahead=BATCH + 1)  # the next batch, meanwhile
+    for first in range(0, len(samples), BATCH):
+        batch = samples[first : first + BATCH]
+        pairs = list(islice(reading, len(batch)))
         class_maps = predictor.predict([image for image, _ in pairs])
         for sample, (_, truth), class_map in zip(batch, pairs, class_maps, strict=True):
             _check_ids(class_map, classes)
@@ -99,15 +103,3 @@ def _check_ids(class_map: Mask, classes: ClassMap) -> None:
             f"the network gives class id {highest}, but its spec names {len(classes)} classes; "
             f"correct the spec or export the model again"
         )
-
-
-def _read_ahead(samples: Sequence[Sample]) -> Iterator[tuple[Sequence[Sample], list[tuple[Image, Mask]]]]:
-    """Yield batches of samples with their pictures and labels, reading the next one while the last is worked on."""
-    batches = [samples[first : first + BATCH] for first in range(0, len(samples), BATCH)]
-    with ThreadPoolExecutor() as pool:
-        ahead = None
-        for batch in [*batches, []]:
-            reading = [pool.submit(sample.read) for sample in batch]
-            if ahead:
-                yield ahead[0], [future.result() for future in ahead[1]]
-            ahead = batch, reading

@@ -20,19 +20,26 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.files import replace_whole, write_whole
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import IGNORE_INDEX
 from edgeseg.data.base import Image, Mask
-from edgeseg.data.coco_writer import CocoDocument
-from edgeseg.data.files import IMAGE_SUFFIXES, pictures_in, read_image
-from edgeseg.data.mask_files import CLASSES_FILE, COLOUR_FOLDER, check_free, classes_document, file_names, write_png
 from edgeseg.data.parallel import map_in_order
-from edgeseg.errors import DataError, UsageError
-from edgeseg.evaluate import predicted_class_map
-from edgeseg.files import replace_whole, write_whole
-from edgeseg.geometry import Size
-from edgeseg.labels import IGNORE_INDEX
-from edgeseg.overlay import colourise, overlay
-from edgeseg.plots import draw_contact_sheet
-from edgeseg.predictors import BATCH, Predictor
+from edgeseg.data.reading.pictures import IMAGE_SUFFIXES, pictures_in, read_image
+from edgeseg.data.tools.write_coco import CocoDocument
+from edgeseg.data.tools.write_masks import (
+    CLASSES_FILE,
+    COLOUR_FOLDER,
+    check_free,
+    classes_document,
+    file_names,
+    write_png,
+)
+from edgeseg.drawing.overlay import colourise, overlay
+from edgeseg.evaluation.evaluate import predicted_class_map
+from edgeseg.evaluation.predictors import BATCH, Predictor
+from edgeseg.figures.plots import draw_contact_sheet
 
 CONTACT_PICTURES = 24
 CONTACT_WIDTH = 480  # pixels of a thumbnail

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Placement, Size, place, place_through
+from edgeseg.core.spec import ModelSpec
 from edgeseg.data.base import Image, Mask
-from edgeseg.data.fit import fit_image
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Placement, Size, place, place_through
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.data.feeding.fit import fit_image
+from edgeseg.runtime.engines.settings import EngineSettings
 
 BATCH = 8  # one traced shape; a last batch that is not full is filled up
 
@@ -85,7 +85,7 @@ class EnginePredictor(Predictor):
     """An exported camera graph in one of the runtime's engines: the same file and code as in the vehicle."""
 
     def __init__(self, path: Path, settings: EngineSettings | None = None) -> None:
-        from edgeseg.runtime.engines import load_engine
+        from edgeseg.runtime.engines.choose import load_engine
 
         with ExitStack() as stack:
             self._engine = stack.enter_context(load_engine(path, settings or EngineSettings()))
@@ -150,7 +150,7 @@ def _model_of_run(path: Path) -> Path:
 
 
 def _keras_predictor(path: Path, size: Size | None, flip: bool) -> KerasPredictor:
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
 
     spec = ModelSpec.read(path.with_name("spec.json"))
     model = load_model(path)
@@ -167,7 +167,7 @@ def _keras_predictor(path: Path, size: Size | None, flip: bool) -> KerasPredicto
 
 def _resized(model: Any, size: Size, spec: ModelSpec) -> Any:
     """Return the same layers with the same weights on another input size: the networks are fully convolutional."""
-    from edgeseg.models import NetworkOptions, check_input_size
+    from edgeseg.models.options import NetworkOptions, check_input_size
     from edgeseg.tf import keras
 
     check_input_size(NetworkOptions.from_spec(spec), size)

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import UsageError
-from edgeseg.files import replace_whole, write_whole
-from edgeseg.report_page import Page
-from edgeseg.runtime.benchmark_report import COLUMNS, is_unsteady
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import replace_whole, write_whole
+from edgeseg.drawing.page import Page
+from edgeseg.runtime.measure.benchmark_report import COLUMNS, is_unsteady
 
 try:
     from matplotlib.figure import Figure

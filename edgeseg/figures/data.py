@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from edgeseg.core.geometry import Size, place
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Image, Mask
-from edgeseg.data.report import Candidate, Report
-from edgeseg.geometry import Size, place
-from edgeseg.labels import ClassMap
-from edgeseg.overlay import overlay
-from edgeseg.plots import DOTS_PER_INCH, legend, picture_grid, show_picture
+from edgeseg.data.tools.check_report import Candidate, Report
+from edgeseg.drawing.overlay import overlay
+from edgeseg.figures.plots import DOTS_PER_INCH, legend, picture_grid, show_picture
 
 if TYPE_CHECKING:
-    from edgeseg.data.preview import View  # not in earnest: it brings TensorFlow
+    from edgeseg.data.feeding.preview import View  # not in earnest: it brings TensorFlow
 
 CHECK_COLUMNS = 3
 CHECK_COLUMN_INCHES = 5.2

@@ -12,13 +12,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
+from edgeseg.core.files import printable
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Image, Mask
-from edgeseg.files import printable
-from edgeseg.labels import ClassMap
-from edgeseg.overlay import colourise
-from edgeseg.run_directory import Epoch
+from edgeseg.drawing.overlay import colourise
 
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it announces the building of its font cache
 warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)  # names in any script: a box stands there
@@ -48,23 +46,6 @@ class Row(NamedTuple):
     image: Image
     truth: Mask
     predicted: Mask
-
-
-def draw_curves(epochs: Sequence[Epoch], path: Path) -> None:
-    """Write loss and validation scores over the steps as a PNG."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    steps = [epoch.step for epoch in epochs]
-    left.plot(steps, [epoch.loss for epoch in epochs], marker=".", color="tab:red")
-    left.set(title="Training loss", xlabel="step", ylim=(0, None))
-    right.plot(steps, [epoch.miou for epoch in epochs], marker=".", label="mean IoU")
-    right.plot(steps, [epoch.pixel_accuracy for epoch in epochs], marker=".", label="pixel accuracy")
-    right.set(title="Validation", xlabel="step", ylim=(0, 1))
-    right.legend(loc="lower right")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], classes: ClassMap, path: Path) -> None:

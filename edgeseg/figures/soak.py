@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeseg.benchmark_pictures import DOTS_PER_INCH, add_environment, figure_of
-from edgeseg.files import replace_whole, write_whole
-from edgeseg.report_page import Page
-from edgeseg.runtime.soak_report import COLUMNS, GROWTH_NAMES, row
+from edgeseg.core.files import replace_whole, write_whole
+from edgeseg.drawing.page import Page
+from edgeseg.figures.benchmark import DOTS_PER_INCH, add_environment, figure_of
+from edgeseg.runtime.measure.soak_report import COLUMNS, GROWTH_NAMES, row
 
 _CURVES = (
     ("ms/frame", {"p50": "p50", "p99": "p99"}),

@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
 from edgeseg.models.options import NetworkOptions, check_input_size, options_of
 from edgeseg.models.registry import ARCHITECTURES
 

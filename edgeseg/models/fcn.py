@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.geometry import Size
-from edgeseg.models.encoders import encode
-from edgeseg.models.features import Features
+from edgeseg.core.geometry import Size
+from edgeseg.models.features import Features, encode
 from edgeseg.models.layers import upsampling
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.vgg import fully_connected

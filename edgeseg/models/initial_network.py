@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ModelError, UsageError
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.spec import ModelSpec
 from edgeseg.models.options import COMPACT_LEVELS, NetworkOptions
 from edgeseg.models.registry import ENCODERS
-from edgeseg.spec import ModelSpec
 
 _SHAPES = {
     "width": 0.0,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.spec import ModelSpec
+from edgeseg.core.spec import ModelSpec
 from edgeseg.tf import tf
 
 

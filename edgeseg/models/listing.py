@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.registry import ARCHITECTURES
 

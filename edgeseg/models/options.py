@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from edgeseg.errors import EdgesegError, ModelError, UsageError, nearest
-from edgeseg.geometry import Size
+from edgeseg.core.errors import EdgesegError, ModelError, UsageError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.settings import check_settings, setting
+from edgeseg.core.spec import ModelSpec
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS, Encoder, Preprocessing, find
-from edgeseg.setting import check_settings, setting
-from edgeseg.spec import ModelSpec
 
 DECODERS = ("published", "wide")
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ModelError, UsageError
+from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.models.applications import library_model
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import first_line, keras

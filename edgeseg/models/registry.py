@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edgeseg.errors import UsageError, nearest
+from edgeseg.core.errors import UsageError, nearest
 
 Channels = tuple[float, float, float]
 T = TypeVar("T")

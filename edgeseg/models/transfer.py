@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
-from edgeseg.labels import ClassMap
-from edgeseg.models.building import load_model
+from edgeseg.core.errors import ModelError
+from edgeseg.core.labels import ClassMap
+from edgeseg.models.build import load_model
+from edgeseg.models.initial_network import run_spec
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.published import published_model
-from edgeseg.models.start import run_spec
 
 Weights = list[NDArray[np.float32]]
 _HEAD = re.compile(r"logits|score_.*|up_.*")

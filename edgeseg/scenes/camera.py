@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
 
 Points = NDArray[np.float64]
 

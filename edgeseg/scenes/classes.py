@@ -1,6 +1,6 @@
 """The founding label set of road scenes."""
 
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
 
 CLASSES = ClassMap(
     names=("Road", "Sidewalk", "Landscaping", "Tree", "Sky", "Concrete", "Building", "Background"),

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.scenes.camera import Pose
 from edgeseg.scenes.chance import Layer, span, uniforms
 from edgeseg.scenes.light import light_of

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.scenes import backdrop, classes
 from edgeseg.scenes.camera import Camera, Pose
 from edgeseg.scenes.canvas import Canvas, clipped, fixed_point

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 EXAMPLE = "for example --hosts 10.0.0.1:2222,10.0.0.2:2222 --index 0"
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgeseg.cluster import Cluster
-from edgeseg.errors import EngineError, UsageError
-from edgeseg.settings import TrainSettings
+from edgeseg.core.errors import EngineError, UsageError
 from edgeseg.tf import first_line, tf
+from edgeseg.training.cluster import Cluster
+from edgeseg.training.settings import TrainSettings
 
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 

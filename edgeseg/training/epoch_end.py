@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.data import Sample
-from edgeseg.data.memory import OnProgress
-from edgeseg.evaluate import evaluate
-from edgeseg.files import replace_whole
-from edgeseg.metrics import Scores
-from edgeseg.optimisation import copy_weights
-from edgeseg.predictors import KerasPredictor
-from edgeseg.progress import TrainingProgress
-from edgeseg.run_directory import Epoch, RunDirectory
-from edgeseg.run_report import class_scalars, snapshots
-from edgeseg.spec import ModelSpec
-from edgeseg.tensorboard import BoardWriter
-from edgeseg.training_state import TrainingState
+from edgeseg.core.files import replace_whole
+from edgeseg.core.metrics import Scores
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.base import Sample
+from edgeseg.data.parallel import OnProgress
+from edgeseg.evaluation.evaluate import evaluate
+from edgeseg.evaluation.predictors import KerasPredictor
+from edgeseg.training.optimiser import copy_weights
+from edgeseg.training.progress import TrainingProgress
+from edgeseg.training.report import class_scalars, snapshots
+from edgeseg.training.run_directory import Epoch, RunDirectory
+from edgeseg.training.state import TrainingState
+from edgeseg.training.tensorboard import BoardWriter
 
 
 class EpochEnd:
@@ -29,7 +29,7 @@ class EpochEnd:
 
     Args:
         run: where the best model and the history are written.
-        model, kept: of edgeseg.optimisation.make_models.
+        model, kept: of edgeseg.training.optimiser.make_models.
         averaged: `kept` is the moving average, and not to be overwritten by the weights.
         spec: of the model.
         validation: the val split.

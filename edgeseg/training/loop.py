@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from edgeseg.data.memory import OnProgress
-from edgeseg.data.pipeline import TrainingBatches
-from edgeseg.distribution import Distribution, Moment
-from edgeseg.epoch_end import EpochEnd
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.progress import TrainingProgress
-from edgeseg.schedules import Schedule
-from edgeseg.settings import TrainSettings
-from edgeseg.tensorboard import BoardWriter
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.data.feeding.pipeline import TrainingBatches
+from edgeseg.data.parallel import OnProgress, prefetched
 from edgeseg.tf import tf
-from edgeseg.train_step import TrainStep
-from edgeseg.training_state import TrainingState
+from edgeseg.training.distribution import Distribution, Moment
+from edgeseg.training.epoch_end import EpochEnd
+from edgeseg.training.progress import TrainingProgress
+from edgeseg.training.schedule import Schedule
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.state import TrainingState
+from edgeseg.training.step import TrainStep
+from edgeseg.training.tensorboard import BoardWriter
 
-T = TypeVar("T")
 NAMES_SHOWN = 8
 
 
@@ -52,10 +50,10 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train to the end of the run. Raises Stopped, and what `train` says."""
-        with taken_ahead(self.batches.iterate(first_step=self.state.step)) as take:
-            self._run(take)
+        with closing(prefetched(self.batches.iterate(first_step=self.state.step))) as batches:
+            self._run(batches)
 
-    def _run(self, take: Callable[[], tuple[Any, Any]]) -> None:
+    def _run(self, batches: Iterator[tuple[Any, Any]]) -> None:
         last = self.end_epoch.history[-1].step if self.end_epoch.history else 0
         over = False
         while True:
@@ -71,7 +69,7 @@ class TrainingLoop:
                 return
             if self.settings.validate_every and self._at_epoch_end:
                 self.state.save()
-            self._train(*take(), share)
+            self._train(*next(batches), share)
             if self.state.seconds_since_saved > self.settings.checkpoint_minutes * 60:
                 self.state.save()
 
@@ -149,24 +147,6 @@ class TrainingLoop:
             f"({self.settings.learning_rate:g}) or set --clip-norm in a new run, or check the step's pictures "
             f"({', '.join(names[:NAMES_SHOWN])}{more}); {kept}"
         )
-
-
-@contextmanager
-def taken_ahead(items: Iterator[T]) -> Iterator[Callable[[], T]]:
-    """Give what takes the next item; the one after it is taken meanwhile, on a thread.
-
-    A step keeps all devices at work but holds no Python: what Python does for a batch need not wait for its end.
-    """
-    with ThreadPoolExecutor(1, "batches") as thread:
-        waiting: list[Future[T]] = []
-
-        def take() -> T:
-            now = waiting.pop() if waiting else thread.submit(next, items)
-            item = now.result()
-            waiting.append(thread.submit(next, items))
-            return item
-
-        yield take
 
 
 @contextmanager

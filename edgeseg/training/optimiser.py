@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.distribution import Distribution
-from edgeseg.fused_adam import FusedAdam, FusedAdamW
-from edgeseg.geometry import Size
-from edgeseg.models import NetworkOptions, build_model
-from edgeseg.settings import TrainSettings
+from edgeseg.core.geometry import Size
+from edgeseg.models.build import build_model
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras, tf
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.settings import TrainSettings
 
 ADAM_BETA_2 = 0.99  # the default 0.999 averages over more steps than a short training has
 LOSS_SCALE = 2.0**15
@@ -99,3 +99,37 @@ class LossScale(tf.Module):  # type: ignore[misc]
         grows = self._good_steps >= LOSS_SCALE_GROWS_AFTER - 1
         self.value.assign(tf.where(grows, self.value * 2, self.value))
         self._good_steps.assign(tf.where(grows, 0, self._good_steps + 1))
+
+
+class _Fused:
+    """Moves a weight and its two moments in one pass over the memory.
+
+    Keras writes the update as a dozen operations, and each passes over all weights: together twice the time of this.
+    The formula, its epsilon and the names and shapes of its variables are those of keras.optimizers.Adam.
+    """
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move `variable`, and the moments that belong to it, by its gradient, a tensor of its shape."""
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        step = tf.cast(self.iterations.value + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            lr=tf.cast(learning_rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
+
+
+class FusedAdam(_Fused, keras.optimizers.Adam):  # type: ignore[misc]
+    """keras.optimizers.Adam (Kingma, Ba 2015), fused; without amsgrad."""
+
+
+class FusedAdamW(_Fused, keras.optimizers.AdamW):  # type: ignore[misc]
+    """keras.optimizers.AdamW (Loshchilov, Hutter 2019), fused; without amsgrad."""

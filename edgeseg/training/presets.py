@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeseg.data import Dataset
-from edgeseg.geometry import Crop, Size
-from edgeseg.models.start import run_spec
-from edgeseg.settings import TrainSettings
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.data.base import Dataset
+from edgeseg.models.initial_network import run_spec
+from edgeseg.training.settings import TrainSettings
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"model": "fcn8", "encoder": "compact", "width": 0.375},

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeseg.files import printable
-from edgeseg.run_directory import Epoch
+from edgeseg.core.files import printable
+from edgeseg.training.run_directory import Epoch
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.files import write_whole
-from edgeseg.metrics import Scores
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.files import write_whole
+from edgeseg.core.metrics import Scores
+from edgeseg.core.spec import ModelSpec
+from edgeseg.training.settings import TrainSettings
 
 TRAIN_SHARES = "train_shares"
 

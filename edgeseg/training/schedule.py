@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edgeseg.settings import TrainSettings
+from edgeseg.training.settings import TrainSettings
 
 POLY_POWER = 0.9  # as in DeepLab (Chen et al. 2017)
 WARMUP_FROM = 0.1  # share of the learning rate at which the warm-up begins

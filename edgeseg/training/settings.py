@@ -8,15 +8,15 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from edgeseg.class_balance import BALANCES
-from edgeseg.data.augment import Augmentation
-from edgeseg.errors import EdgesegError, UsageError, nearest
-from edgeseg.geometry import FITS, Crop, Size
+from edgeseg.core.errors import EdgesegError, UsageError, nearest
+from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.settings import NUMBERS, check_settings, same_setting, setting
+from edgeseg.core.toml import parse_toml
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.class_balance import BALANCES
+from edgeseg.models.initial_network import network_from, network_like
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
-from edgeseg.models.start import network_from, network_like
-from edgeseg.setting import NUMBERS, check_settings, same_setting, setting
-from edgeseg.toml_files import parse_toml
 
 _NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels", "score_stride")
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same

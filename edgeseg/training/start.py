@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from edgeseg.data import Dataset, open_dataset
-from edgeseg.data.memory import check_batch
-from edgeseg.errors import ModelError
-from edgeseg.labels import ClassMap
-from edgeseg.models import NetworkOptions, check_input_size
-from edgeseg.run_directory import RunDirectory
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.base import Dataset
+from edgeseg.data.feeding.checks import check_batch
+from edgeseg.models.options import NetworkOptions, check_input_size
+from edgeseg.training.run_directory import RunDirectory
+from edgeseg.training.settings import TrainSettings
 
 
 class Start(NamedTuple):

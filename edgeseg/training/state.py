@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgeseg.data import Sample
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.run_directory import checkpoints_in
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.data.base import Sample
 from edgeseg.tf import first_line, tf
+from edgeseg.training.run_directory import checkpoints_in
 
 
 class DataMark(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.distribution import Distribution
-from edgeseg.losses import SegmentationLoss
+from edgeseg.core.spec import ModelSpec
 from edgeseg.models.inputs import network_input
-from edgeseg.optimisation import LossScale
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
 from edgeseg.tf import tf
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.optimiser import LossScale
+from edgeseg.training.settings import TrainSettings
 
 
 class TrainStep:
@@ -22,7 +22,7 @@ class TrainStep:
     float16's gradients is none while the loss scale can be lowered; the step is then passed over, but counted.)
 
     Args:
-        model, kept, optimizer: of edgeseg.optimisation; `kept` becomes the moving average if there is one.
+        model, kept, optimizer: of edgeseg.training.optimiser; `kept` becomes the moving average if there is one.
         loss: of a replica's part of the batch.
         scale: of the loss.
         distribution: over what the batch is shared.

@@ -12,8 +12,8 @@ from typing import Any
 
 import cv2
 
+from edgeseg.core.files import printable
 from edgeseg.data.base import Image
-from edgeseg.files import printable
 from edgeseg.tf import first_line, tf
 
 DATA_CLASS_SCALAR, DATA_CLASS_BLOB_SEQUENCE = 1, 3  # of TensorBoard's summary.proto

@@ -20,33 +20,35 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import edgeseg
-from edgeseg.class_balance import class_weights
-from edgeseg.cluster import Cluster
-from edgeseg.data import Dataset, Sample
-from edgeseg.data.fit import PixelColour
-from edgeseg.data.memory import MIB, OnProgress, check_labelled, remembered
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.distribution import Distribution, check_gpu
-from edgeseg.epoch_end import EpochEnd
-from edgeseg.labels import IGNORE_INDEX
-from edgeseg.losses import SegmentationLoss
-from edgeseg.models import NetworkOptions
+from edgeseg.core.labels import IGNORE_INDEX
+from edgeseg.core.signals import StopRequest
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.base import Dataset, Sample
+from edgeseg.data.feeding.checks import check_labelled
+from edgeseg.data.feeding.class_balance import class_weights
+from edgeseg.data.feeding.fit import PixelColour
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
+from edgeseg.data.parallel import OnProgress
+from edgeseg.data.wrappers import MIB, remembered
+from edgeseg.evaluation.predictors import load_predictor
 from edgeseg.models.inputs import padding_colour
+from edgeseg.models.options import NetworkOptions
 from edgeseg.models.transfer import initialise
-from edgeseg.optimisation import LossScale, copy_weights, make_models, make_optimizer
-from edgeseg.predictors import load_predictor
-from edgeseg.progress import TrainingProgress
-from edgeseg.run_report import write_run_report
-from edgeseg.schedules import Schedule
-from edgeseg.settings import TrainSettings
-from edgeseg.signals import StopRequest
-from edgeseg.spec import ModelSpec
-from edgeseg.start import Start, start
-from edgeseg.tensorboard import BoardWriter
 from edgeseg.tf import keras, tf
-from edgeseg.train_step import TrainStep
-from edgeseg.training_loop import Stopped, TrainingLoop, limits_said
-from edgeseg.training_state import DataMark, TrainingState
+from edgeseg.training.cluster import Cluster
+from edgeseg.training.distribution import Distribution, check_gpu
+from edgeseg.training.epoch_end import EpochEnd
+from edgeseg.training.loop import Stopped, TrainingLoop, limits_said
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.optimiser import LossScale, copy_weights, make_models, make_optimizer
+from edgeseg.training.progress import TrainingProgress
+from edgeseg.training.report import write_run_report
+from edgeseg.training.schedule import Schedule
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.start import Start, start
+from edgeseg.training.state import DataMark, TrainingState
+from edgeseg.training.step import TrainStep
+from edgeseg.training.tensorboard import BoardWriter
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def train(
         out: the run directory: new or empty, or with `resume` one of the same settings, which then goes on from its
             last checkpoint and ends with the same number of steps.
         console: where progress is shown; standard output by default.
-        started: what edgeseg.start.start gave for the same settings, out and resume, if it was called before.
+        started: what edgeseg.training.start.start gave for the same settings, out and resume, if it was called before.
         cluster: the hosts that train this run together, each in a call of its own with the same settings, data and
             `out`; only the first one writes there and validates.
         devices: TensorFlow's names of this machine's devices to train on; all GPUs, or else the CPU, by default.

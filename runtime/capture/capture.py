@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import SourceError
-from edgeseg.geometry import Size
-from edgeseg.runtime import wire
-from edgeseg.runtime.capture_process import CaptureProcess
+from edgeseg.core.errors import SourceError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture import wire
+from edgeseg.runtime.capture.process import CaptureProcess
+from edgeseg.runtime.capture.supervisor import Supervisor
 from edgeseg.runtime.health import SourceHealth
-from edgeseg.runtime.source import Source
-from edgeseg.runtime.supervisor import CaptureSettings, Supervisor
+from edgeseg.runtime.settings import CaptureSettings
+from edgeseg.runtime.sources.source import Source
 
 _POLL_S = 0.1  # how soon a request to stop is noticed while no frames come
 _MOST_NEWS = 100

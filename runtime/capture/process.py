@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from edgeseg.geometry import Size
-from edgeseg.runtime import wire
-from edgeseg.runtime.child import start_child
-from edgeseg.runtime.ring import SLOTS, Ring
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture import wire
+from edgeseg.runtime.capture.wire import SLOTS, Ring
+from edgeseg.runtime.machine.child import start_child
 
 
 class CaptureProcess:
@@ -44,7 +44,7 @@ class CaptureProcess:
         self._poll.register(self._channel, select.POLLIN)
         try:
             self._process = start_child(
-                "edgeseg.runtime.capture_worker",
+                "edgeseg.runtime.capture.worker",
                 str(theirs.fileno()),
                 str(os.getpid()),
                 pass_fds=[theirs.fileno()],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edgeseg.runtime.source import Source
+from edgeseg.runtime.sources.source import Source
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 5.0
 LAST_RESORT_S = 10.0  # tried even if the look says that it is away: a camera may answer nothing but its stream

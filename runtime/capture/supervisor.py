@@ -5,43 +5,22 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from edgeseg.geometry import Size
-from edgeseg.runtime import wire
-from edgeseg.runtime.capture_process import CaptureProcess
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture import wire
+from edgeseg.runtime.capture.process import CaptureProcess
+from edgeseg.runtime.capture.recovery import Backoff, probe_of, wait_for_return
 from edgeseg.runtime.health import SourceHealth
-from edgeseg.runtime.recovery import Backoff, probe_of, wait_for_return
-from edgeseg.runtime.source import Source
+from edgeseg.runtime.settings import CaptureSettings
+from edgeseg.runtime.sources.source import Source
 
 OPEN_TIMEOUT_S = 20.0  # a cold disk, a slow import, a camera that sends a key frame every 10 s
 REOPEN_TIMEOUT_S = 5.0  # of the first try to open a camera again; half as much more after each that fails
-STALL_TIMEOUT_S = 2.0  # between two frames of a camera
 FILE_STALL_TIMEOUT_S = 10.0  # between two frames of a file, on a slow disk
 FROZEN_S = 0.5
 _SLOW_PERIODS = 3  # a source of one frame in 20 s has not stalled after 10
 _POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class CaptureSettings:
-    """How a source is watched.
-
-    Attributes:
-        every_frame: take each frame of the source, as fast as it is consumed; otherwise the source runs at its own
-            rate and only the newest frame is kept.
-        stall_s: a camera without a frame for so long is opened again.
-        frozen_s: a picture that has not changed for so long is frozen; 0 for never, None for FROZEN_S with cameras
-            and never with files, of which many hold still pictures.
-        give_up_s: a camera that is away for so long, at the start too, is an error; infinity for never. None: never
-            once it has given a frame, and at once at the start.
-    """
-
-    every_frame: bool = False
-    stall_s: float = STALL_TIMEOUT_S
-    frozen_s: float | None = None
-    give_up_s: float | None = None
 
 
 class End(NamedTuple):

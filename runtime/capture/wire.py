@@ -1,11 +1,17 @@
-"""The messages between the capture process and its parent, over a Unix socket that keeps message borders."""
+"""The messages between the capture process and its parent, and the shared memory in which the frames lie."""
 
 from __future__ import annotations
 
+import mmap
+import os
 import socket
 import struct
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.core.geometry import Size
 from edgeseg.runtime.health import PICTURE_REASONS
 
 MESSAGE_BYTES = 4096
@@ -69,3 +75,31 @@ def unpack_free(data: bytes) -> tuple[int, int]:
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+SLOTS = 6
+"""One being written, one ready, one in the engine, two at the outputs, one to spare: the newest always finds room."""
+
+
+class Ring:
+    """`SLOTS` frames of one size over a memory file descriptor.
+
+    Unnamed memory (memfd) vanishes with the last process that maps it, even after SIGKILL; a named segment would stay.
+    """
+
+    def __init__(self, fd: int, size: Size) -> None:
+        """Map the memory behind `fd` as frames of `size`; the descriptor may be closed afterwards."""
+        self.size = size
+        shape = (SLOTS, size.height, size.width, 3)
+        self.frames: NDArray[np.uint8] = np.frombuffer(mmap.mmap(fd, _bytes(size)), np.uint8).reshape(shape)
+
+
+def create_memory(size: Size) -> int:
+    """Return a new memory file descriptor that holds a ring of frames of `size`."""
+    fd = os.memfd_create("edgeseg-frames", os.MFD_CLOEXEC)
+    os.ftruncate(fd, _bytes(size))
+    return fd
+
+
+def _bytes(size: Size) -> int:
+    return SLOTS * size.height * size.width * 3

@@ -18,15 +18,16 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError
-from edgeseg.geometry import Size
-from edgeseg.runtime import wire
-from edgeseg.runtime.child import begin_child
-from edgeseg.runtime.clocks import Stamp
-from edgeseg.runtime.picture_watch import PictureWatch
-from edgeseg.runtime.readers import DamagedFrameError, HopelessSourceError, Reader, open_reader
-from edgeseg.runtime.ring import SLOTS, Ring, create_memory
-from edgeseg.runtime.source import Source
+from edgeseg.core.errors import EdgesegError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture import wire
+from edgeseg.runtime.capture.picture_watch import PictureWatch
+from edgeseg.runtime.capture.wire import SLOTS, Ring, create_memory
+from edgeseg.runtime.machine.child import begin_child
+from edgeseg.runtime.sources.clocks import Stamp
+from edgeseg.runtime.sources.open import open_reader
+from edgeseg.runtime.sources.reader import DamagedFrameError, HopelessSourceError, Reader
+from edgeseg.runtime.sources.source import Source
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK_BYTES = 256 * 1024

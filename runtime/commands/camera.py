@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import SIZE, run_command, say, setting_option
-from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.files import write_whole
-from edgeseg.runtime.config_file import config_option, is_by_file
-from edgeseg.runtime.engine_options import engine_options
+from edgeseg.core.console import PATH, SIZE, Command, run_command, say, sentence, setting_option
+from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.files import write_whole
+from edgeseg.core.signals import StopRequest
+from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.runtime.rollback import rollback_option
-from edgeseg.runtime.source import SourceOptions
-from edgeseg.signals import StopRequest
+from edgeseg.runtime.service.config import config_option, is_by_file
+from edgeseg.runtime.service.rollback import rollback_option
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sources.source import SourceOptions
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.camera_plan import CameraPlan
-    from edgeseg.runtime.engines import Engine
-    from edgeseg.runtime.hang_guard import HangGuard
-    from edgeseg.runtime.logs import Log
+    from edgeseg.runtime.engines.base import Engine
+    from edgeseg.runtime.engines.watchdog import HangGuard
     from edgeseg.runtime.loop import Outcome, Watcher
-    from edgeseg.runtime.metrics import Metrics
     from edgeseg.runtime.records import Ledger
+    from edgeseg.runtime.service.log import Log
+    from edgeseg.runtime.service.metrics import Metrics
+    from edgeseg.runtime.service.plan import CameraPlan
 
 
 _SECONDS = click.FloatRange(0, min_open=True)
@@ -46,9 +47,18 @@ def _road_options(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
+def _loop_option(name: str, *spellings: str, unset: str = "", **details: Any) -> Callable[[Command], Command]:
+    """Return the option of a setting of LoopSettings, explained by it; `unset` says what holds without it."""
+    each = next(each for each in fields(LoopSettings) if each.name == name)
+    if not details.get("multiple"):
+        details["default"] = each.default
+    text = f"{sentence(each.metadata['help'])}.{f'  [default: {unset}]' if unset else ''}"
+    return click.option(*(spellings or [f"--{name.replace('_', '-')}"]), name, help=text, **details)
+
+
 def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
-        from edgeseg.runtime.v4l2 import list_cameras
+        from edgeseg.runtime.sources.list_cameras import list_cameras
 
         say(list_cameras())
         context.exit()
@@ -60,47 +70,30 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @config_option
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="ONNX file from edgeseg export, or any with --spec.  [default: for scenes:// the one that comes with edgeseg]",
 )
 @engine_options
-@click.option("--every-frame", is_flag=True, help="Process each frame, at full speed, instead of the newest.")
+@_loop_option("every_frame", is_flag=True)
 @click.option("--loop", is_flag=True, help="Begin again when the source ends.")
 @click.option("--source-rate", type=float, help="Frames a second: asked of a camera, or to play anything else at.")
 @click.option("--source-size", type=SIZE, help="Frame size to ask a camera for (csi://, v4l2://).")
 @_source_options
-@click.option("--frames", type=click.IntRange(1), help="Stop after so many masks.")
-@click.option("--seconds", type=_SECONDS, help="Stop after so many seconds.")
-@click.option("--deadline-ms", type=_SECONDS, help="Older masks are delivered as stale.")
-@click.option("--stall-seconds", type=_SECONDS, default=2.0, help="A camera without a frame so long is opened again.")
-@click.option(
-    "--frozen-ms",
-    type=click.FloatRange(0),
-    help="Masks of a picture unchanged for so long are stale, 0 for never.  [default: 500 for cameras, else 0]",
-)
-@click.option(
-    "--give-up-seconds",
-    type=click.FloatRange(0),
-    help="End with code 3 when a camera is away for so long; inf: never.  [default: never, but at once at the start]",
-)
-@click.option(
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="URI",
-    help="file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
-    "or display:// for a window; may be given several times.",
-)
-@click.option(
-    "--record", type=click.Path(path_type=Path), help="Keep frames, masks and times here, for edgeseg replay."
-)
-@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, help="Of the classes in overlays.")
-@click.option("--legend/--no-legend", default=True, help="Show class names, frame rate and latency on overlays.")
+@_loop_option("frames", type=click.IntRange(1))
+@_loop_option("seconds", type=_SECONDS)
+@_loop_option("deadline_ms", type=_SECONDS)
+@_loop_option("stall_seconds", type=_SECONDS)
+@_loop_option("frozen_ms", unset="500 for cameras, else 0", type=click.FloatRange(0))
+@_loop_option("give_up_seconds", unset="never, but at once at the start", type=click.FloatRange(0))
+@_loop_option("outputs", "--output", multiple=True, metavar="URI")
+@click.option("--record", type=PATH, help="Keep frames, masks and times here, for edgeseg replay.")
+@_loop_option("opacity", type=click.FloatRange(0, 1))
+@_loop_option("legend", "--legend/--no-legend")
 @click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
 @_road_options
-@click.option("--quota", metavar="AMOUNT", help="Keep the newest 90min or 20GB of each overlay video, in segments.")
-@click.option("--stats", type=click.Path(path_type=Path), help="Write one line of JSON a captured frame.")
-@click.option("--summary", "summary_path", type=click.Path(path_type=Path), help="Write the summary as JSON.")
+@_loop_option("quota", metavar="AMOUNT")
+@_loop_option("stats", type=PATH)
+@click.option("--summary", "summary_path", type=PATH, help="Write the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on standard error.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at 127.0.0.1:PORT.")
@@ -137,8 +130,8 @@ def camera(
     4 the model cannot be used, 5 the engine failed.
     """
     # Heavy imports wait until here: --help must answer at once.
-    from edgeseg.runtime.camera_plan import camera_plan
-    from edgeseg.runtime.logs import JsonLog, TextLog
+    from edgeseg.runtime.service.log import JsonLog, TextLog
+    from edgeseg.runtime.service.plan import camera_plan
 
     options["summary_path"] = summary_path
     if check_config:
@@ -159,10 +152,10 @@ def camera(
 
 
 def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest) -> Outcome:
-    from edgeseg.runtime.engines import load_engine
-    from edgeseg.runtime.hang_guard import HangGuard
+    from edgeseg.runtime.engines.choose import load_engine
+    from edgeseg.runtime.engines.watchdog import HangGuard
     from edgeseg.runtime.loop import run
-    from edgeseg.runtime.service import Service
+    from edgeseg.runtime.service.systemd import Service
 
     plan.check_writable()
     for remark in plan.remarks:
@@ -185,8 +178,8 @@ def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest
 
 
 def _check_config(options: dict[str, Any]) -> None:
-    from edgeseg.runtime.camera_plan import camera_plan
-    from edgeseg.runtime.check_config import check_report
+    from edgeseg.runtime.service.check import check_report
+    from edgeseg.runtime.service.plan import camera_plan
 
     try:
         plan = camera_plan(options, is_by_file())
@@ -209,7 +202,7 @@ def _each(watchers: list[Watcher]) -> Watcher:
 
 
 def _metrics(port: int) -> Metrics:
-    from edgeseg.runtime.metrics import Metrics
+    from edgeseg.runtime.service.metrics import Metrics
 
     return Metrics(port)
 

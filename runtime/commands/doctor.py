@@ -17,8 +17,8 @@ def doctor(models: tuple[Path, ...], as_json: bool) -> int:
     Of each MODEL (an ONNX file, an engine, or a folder of them) and of the cache it is said whether the TensorRT engine
     still holds. Exit code 1 if something is missing without which no model runs.
     """
-    from edgeseg.runtime.doctor import examine, table
-    from edgeseg.runtime.findings import Patient
+    from edgeseg.runtime.doctor.examine import examine, table
+    from edgeseg.runtime.doctor.findings import Patient
 
     findings = examine(Patient(models=models))
     click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1) if as_json else table(findings))

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from edgeseg.console import run_command, say, setting_options
-from edgeseg.runtime.build_settings import BuildSettings
+from edgeseg.core.console import PATH, run_command, say, setting_options
+from edgeseg.runtime.engines.settings import BuildSettings
 
-PATH = click.Path(path_type=Path)
 _REFRESH_S = 0.5
 _LINE_S = 10.0
 
@@ -44,9 +43,9 @@ def build_and_say(
     spec: Path | None = None,
     if_stale: bool = False,
 ) -> None:
-    """Build an engine, show how far it is, and say what was built. Raises as edgeseg.runtime.engine_builder."""
-    from edgeseg.runtime.engine_builder import build_engine
-    from edgeseg.runtime.model_file import open_model_file
+    """Build an engine, show how far it is, and say what was built. Raises as tensorrt_builder.build_engine."""
+    from edgeseg.runtime.engines.model_file import open_model_file
+    from edgeseg.runtime.engines.tensorrt_builder import build_engine
 
     settings = settings or BuildSettings()
     found = open_model_file(model, spec)
@@ -67,9 +66,9 @@ def build_and_say(
 
 
 def _is_stale(found: Any, target: Path, settings: BuildSettings) -> bool:
-    from edgeseg.runtime.engine_builder import device_to_build_for, engine_key
-    from edgeseg.runtime.engine_card import why_stale
-    from edgeseg.runtime.tensorrt_library import library
+    from edgeseg.runtime.engines.manifest import why_stale
+    from edgeseg.runtime.engines.tensorrt_builder import device_to_build_for, engine_key
+    from edgeseg.runtime.engines.tensorrt_library import library
 
     trt = library()
     return why_stale(target, engine_key(found, settings, trt, device_to_build_for(trt, settings))) is not None

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from edgeseg.console import setting_option
-from edgeseg.runtime.engine_settings import EngineSettings
+from edgeseg.core.console import setting_option
+from edgeseg.runtime.engines.settings import EngineSettings
 
 
 def engine_options(command: Callable[..., Any], leave_out: Sequence[str] = ()) -> Callable[..., Any]:
@@ -23,10 +23,3 @@ def engine_options(command: Callable[..., Any], leave_out: Sequence[str] = ()) -
         command = setting_option(each)(command)
     command = click.option("--threads", type=click.IntRange(1), help=threads)(command)
     return click.option("--spec", type=click.Path(path_type=Path), metavar="FILE", help=spec)(command)
-
-
-def take_engine_settings(options: dict[str, Any]) -> EngineSettings:
-    """Take the options of `engine_options` out of a command's; those that the command left out have their defaults."""
-    return EngineSettings(
-        **{each.name: options.pop(each.name) for each in fields(EngineSettings) if each.name in options}
-    )

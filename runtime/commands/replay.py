@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.console import say
-from edgeseg.errors import UsageError
-from edgeseg.runtime.engine_options import engine_options, take_engine_settings
+from edgeseg.core.console import PATH, say
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.commands.options import engine_options
+from edgeseg.runtime.engines.settings import take_engine_settings
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.budgets import Budget
+    from edgeseg.runtime.measure.budgets import Budget
 
-PATH = click.Path(path_type=Path)
 STOPPED = 130
 
 
@@ -45,12 +45,12 @@ def replay(
 
     Exit code 1 if a budget is broken.
     """
-    from edgeseg.files import check_writable, write_whole
-    from edgeseg.runtime.budgets import draft, read_budgets, with_equal_pixels
-    from edgeseg.runtime.engines import load_engine
-    from edgeseg.runtime.frame_recording import Recording
-    from edgeseg.runtime.replay import replay as run_again
-    from edgeseg.signals import StopRequest
+    from edgeseg.core.files import check_writable, write_whole
+    from edgeseg.core.signals import StopRequest
+    from edgeseg.runtime.engines.choose import load_engine
+    from edgeseg.runtime.measure.budgets import draft, read_budgets, with_equal_pixels
+    from edgeseg.runtime.measure.replay import replay as run_again
+    from edgeseg.runtime.sinks.kinds.recording import Recording
 
     recorded, own = Recording.read(recording), recording / "budgets.toml"
     if write_budgets and budgets:

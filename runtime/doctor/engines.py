@@ -1,11 +1,15 @@
-"""What `edgeseg doctor` finds of the libraries that read cameras and run models."""
+"""What `edgeseg doctor` finds of the libraries that read cameras and run models, and of engines built earlier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from edgeseg.runtime import machine
-from edgeseg.runtime.findings import Finding, Patient
+from edgeseg.core.errors import EdgesegError
+from edgeseg.runtime.doctor.findings import Finding, Patient
+from edgeseg.runtime.engines.cache import engine_cache
+from edgeseg.runtime.engines.manifest import EngineCard, file_sha256, is_engine
+from edgeseg.runtime.machine import facts
 
 _GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
 
@@ -21,7 +25,7 @@ def opencv(patient: Patient) -> Iterator[Finding]:
             )
         yield Finding("OpenCV", "missing", "not installed" if absent else f"broken: {found['error']}", remedy)
         return
-    wheels = [name for name in machine.versions() if name.startswith("opencv-python")]
+    wheels = [name for name in facts.versions() if name.startswith("opencv-python")]
     text = f"{found['version']}, {'with' if found['gstreamer'] else 'without'} GStreamer, {found['file']}"
     if patient.jetson and wheels:
         yield Finding("OpenCV", "warning", f"{text}: a wheel hides JetPack's", f"pip uninstall {' '.join(wheels)}")
@@ -33,7 +37,7 @@ def opencv(patient: Patient) -> Iterator[Finding]:
 
 
 def engines(patient: Patient) -> Iterator[Finding]:
-    packages = machine.versions()
+    packages = facts.versions()
     if {"onnxruntime", "onnxruntime-gpu"} <= packages.keys():
         yield Finding(
             "ONNX Runtime",
@@ -102,3 +106,61 @@ def _tensorrt(patient: Patient) -> tuple[bool, list[Finding]]:
             Finding("pycuda", "warning" if patient.jetson else "note", found_text, remedy if absent else "")
         )
     return bool(builders and devices), findings
+
+
+def kept_engines(patient: Patient) -> Iterator[Finding]:
+    """Say of each engine whether it holds here; a stale one is built again at the next start, which takes minutes.
+
+    Looked at are the cache, and what the user has named: engines, ONNX files with the engine beside, folders of them.
+    """
+    for engine, onnx in dict(_engines(patient)).items():
+        if not engine.exists():
+            yield Finding(
+                "engine file", "note", f"{onnx}: no engine yet", f"edgeseg engine build {onnx}, or at the start"
+            )
+            continue
+        stale = _why_stale(patient, engine, onnx)
+        if stale:
+            remedy = (
+                f"edgeseg engine build {onnx}" if onnx else f"build it again from its ONNX file, or delete {engine}"
+            )
+            yield Finding("engine file", "warning", f"{engine}: {stale}", remedy)
+        elif patient.gpu is None:
+            yield Finding("engine file", "note", f"{engine}: whole, but here is no GPU to run it")
+        else:
+            yield Finding("engine file", "good", f"{engine}: holds")
+
+
+def _engines(patient: Patient) -> Iterator[tuple[Path, Path | None]]:
+    for engine in sorted(engine_cache().glob("*.engine")):
+        yield engine, None
+    for path in patient.models:
+        inside = sorted(each for each in path.iterdir() if is_engine(each)) if path.is_dir() else [path]
+        for each in inside:
+            if is_engine(each):
+                onnx = each.with_suffix(".onnx")
+                yield each, onnx if onnx.exists() else None
+            else:
+                yield each.with_suffix(".engine"), each
+
+
+def _why_stale(patient: Patient, engine: Path, onnx: Path | None) -> str | None:
+    """Say what makes it stale, in the words that fit the user's next step; None if nothing does."""
+    try:
+        card = EngineCard.read(engine)
+        if file_sha256(engine) != card.engine_sha256:
+            return "not the file that was built"
+        if onnx and file_sha256(onnx) != card.key.onnx_sha256:
+            return f"built from another {onnx.name}"
+    except EdgesegError as error:
+        return str(error)
+    library = patient.probe(card.key.library)
+    built_by = f"built by {card.key.library} {card.key.version}"
+    if "error" in library:
+        return f"{built_by}, which cannot be loaded here"
+    if library["version"] != card.key.version:
+        return f"{built_by}, here is {library['version']}"
+    gpu = patient.gpu
+    if gpu is None or card.key.fits(gpu):
+        return None
+    return f"built for {card.key.gpu} {card.key.compute_capability}, here is {gpu}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edgeseg.runtime import doctor_cache, doctor_engines, doctor_machine
-from edgeseg.runtime.findings import Finding, Patient
+from edgeseg.runtime.doctor import engines as doctor_cache
+from edgeseg.runtime.doctor import engines as doctor_engines
+from edgeseg.runtime.doctor import machine as doctor_machine
+from edgeseg.runtime.doctor.findings import Finding, Patient
 
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     doctor_machine.python,

@@ -8,8 +8,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime import machine
-from edgeseg.runtime.gpu import Gpu, NoGpuError, find_gpu
+from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.gpu import Gpu, NoGpuError, find_gpu
 
 STATES = ("good", "note", "warning", "missing")
 """`missing`: nothing runs before it is mended, and the command ends with exit code 1."""
@@ -41,19 +41,19 @@ class Patient:
 
     Attributes:
         root: where its files lie; another than / in tests.
-        probe: tries a library, as machine.probe does.
+        probe: tries a library, as facts.probe does.
         models: ONNX files, engines and folders of them that the user asks about.
-        first_gpu: finds the GPU, as edgeseg.runtime.gpu.find_gpu does.
+        first_gpu: finds the GPU, as edgeseg.runtime.machine.gpu.find_gpu does.
     """
 
     root: Path = Path("/")
-    probe: Callable[[str], dict[str, Any]] = field(default=cache(machine.probe))
+    probe: Callable[[str], dict[str, Any]] = field(default=cache(facts.probe))
     models: tuple[Path, ...] = ()
     first_gpu: Callable[[], Gpu] = find_gpu
 
     @cached_property
     def jetson(self) -> bool:
-        return bool(machine.jetson_model(self.root) or machine.l4t_release(self.root))
+        return bool(facts.jetson_model(self.root) or facts.l4t_release(self.root))
 
     @cached_property
     def gpu(self) -> Gpu | None:
@@ -64,4 +64,4 @@ class Patient:
 
     @cached_property
     def gpus(self) -> list[dict[str, str]]:
-        return machine.gpus()
+        return facts.gpus()

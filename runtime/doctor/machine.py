@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeseg.runtime import machine
-from edgeseg.runtime.findings import Finding, Patient
+from edgeseg.runtime.doctor.findings import Finding, Patient
+from edgeseg.runtime.machine import facts
 
 _OLDEST, _NEWEST = (3, 10), (3, 12)
 _LOW_DISK_MIB, _LOW_MEMORY_MIB = 2048, 1024
@@ -23,13 +23,13 @@ def python(patient: Patient) -> Iterator[Finding]:
 
 
 def system(patient: Patient) -> Iterator[Finding]:
-    board = machine.jetson_model(patient.root)
+    board = facts.jetson_model(patient.root)
     cores = len(os.sched_getaffinity(0))
-    yield Finding("machine", "good", f"{board or machine.processor(patient.root)}, {cores} cores")
-    yield Finding("system", "good", machine.system_name(patient.root))
+    yield Finding("machine", "good", f"{board or facts.processor(patient.root)}, {cores} cores")
+    yield Finding("system", "good", facts.system_name(patient.root))
     if not patient.jetson:
         return
-    release, jetpack = machine.l4t_release(patient.root), machine.jetpack(patient.root)
+    release, jetpack = facts.l4t_release(patient.root), facts.jetpack(patient.root)
     known = jetpack in ("6", "7")
     remedy = "" if known else "edgeseg is made for JetPack 6 and 7: flash one of them"
     found = f"JetPack {jetpack or '?'}, L4T {release or 'not known'}"
@@ -39,11 +39,11 @@ def system(patient: Patient) -> Iterator[Finding]:
 def gpu(patient: Patient) -> Iterator[Finding]:
     for each in patient.gpus:
         yield Finding("GPU", "good", f"{each['name']}, driver {each['driver']}, {each['memory_mib']} MiB")
-    cuda = machine.cuda_driver_version()
+    cuda = facts.cuda_driver_version()
     if cuda:
         yield Finding("CUDA driver", "good", f"takes CUDA up to {cuda}")
     elif patient.jetson or patient.gpus:
-        in_container = machine.in_container(patient.root)
+        in_container = facts.in_container(patient.root)
         remedy = "start the container with --runtime nvidia" if in_container else "install the driver"
         yield Finding("CUDA driver", "missing", "libcuda.so.1 cannot be loaded", remedy)
     else:
@@ -51,7 +51,7 @@ def gpu(patient: Patient) -> Iterator[Finding]:
 
 
 def clocks(patient: Patient) -> Iterator[Finding]:
-    mode, locked = machine.power_mode(), machine.clocks_locked(patient.root)
+    mode, locked = facts.power_mode(), facts.clocks_locked(patient.root)
     if mode:
         highest = mode.upper().startswith("MAXN")
         remedy = "" if highest else "sudo nvpmodel -m 0 for the highest, if power and cooling allow it"
@@ -60,7 +60,7 @@ def clocks(patient: Patient) -> Iterator[Finding]:
         text = "locked" if locked else "rises and falls with the load"
         remedy = "" if locked else "sudo jetson_clocks while measuring"
         yield Finding("GPU clock", "good" if locked else "note", text, remedy)
-    governors = machine.governors(patient.root)
+    governors = facts.governors(patient.root)
     if governors:
         steady = governors == ["performance"]
         remedy = "" if steady else "for steady times: sudo cpupower frequency-set -g performance"
@@ -68,12 +68,12 @@ def clocks(patient: Patient) -> Iterator[Finding]:
 
 
 def memory(patient: Patient) -> Iterator[Finding]:
-    mib = machine.memory_mib(patient.root)
+    mib = facts.memory_mib(patient.root)
     free = mib.get("MemAvailable", 0)
     low = free < _LOW_MEMORY_MIB
     text = f"{free} of {mib.get('MemTotal', 0)} MiB available, swap {mib.get('SwapTotal', 0)} MiB"
     yield Finding("memory", "warning" if low else "good", text, "close programs, or add swap" if low else "")
-    disk = machine.free_disk_mib(Path.home() if patient.root == Path("/") else patient.root)
+    disk = facts.free_disk_mib(Path.home() if patient.root == Path("/") else patient.root)
     if disk is not None:
         low = disk < _LOW_DISK_MIB
         remedy = "make room: engines and recordings need it" if low else ""
@@ -83,7 +83,7 @@ def memory(patient: Patient) -> Iterator[Finding]:
 def cameras(patient: Patient) -> Iterator[Finding]:
     devices = sorted((patient.root / "dev").glob("video[0-9]*"))
     closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
-    in_container = machine.in_container(patient.root)
+    in_container = facts.in_container(patient.root)
     if closed:
         remedy = "sudo usermod -aG video $USER, then log in anew"
         yield Finding("cameras", "warning", f"no permission for {', '.join(map(str, closed))}", remedy)
@@ -107,7 +107,7 @@ def tools(patient: Patient) -> Iterator[Finding]:
     if patient.jetson and not (shutil.which("nvcc") or (patient.root / "usr/local/cuda/bin/nvcc").exists()):
         remedy = "pycuda compiles with it: apt-get install cuda-nvcc, or bring a wheel"
         yield Finding("nvcc", "note", "not found", remedy)
-    names = machine.versions()
+    names = facts.versions()
     training = "tensorflow" in names
     exporting = {"onnx", "tf2onnx"} <= names.keys()
     text = f"training {'' if training else 'not '}installed, export {'' if exporting else 'not '}installed"

@@ -1,37 +1,25 @@
-"""Engines: what runs a model. Each backend is one small class and one line in a table."""
+"""Engines: what runs a model. Each backend is one small class in backends/, on the base class GraphEngine."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, EngineError, ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.engine_race import faster
-from edgeseg.runtime.engine_settings import (
-    AUTO_LEAVES_OUT,
-    BACKENDS,
-    CPU_REFERENCE,
-    CPU_RIVAL,
-    GPU_BACKENDS,
-    EngineSettings,
-)
-from edgeseg.runtime.hang_guard import HangGuard
-from edgeseg.runtime.model_file import ModelFile, open_model_file
-from edgeseg.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from edgeseg.runtime.graph_engine import GraphEngine
+from edgeseg.core.errors import EdgesegError, EngineError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.graph_form import GraphForm, Tensor, form_of
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.engines.watchdog import HangGuard
 
 
 @dataclass(frozen=True)
@@ -169,100 +157,63 @@ class Engine(ABC):
         """Return class map, confidence, and the engine's own time in ms (None: that of this call)."""
 
 
-def open_engine(
-    path: Path,
-    backend: str = "auto",
-    threads: int | None = None,
-    notice: Callable[[str], None] | None = None,
-    **settings: Any,
-) -> Engine:
-    """Load a model into an engine: `load_engine` with settings by name."""
-    return load_engine(path, EngineSettings(backend=backend, threads=threads, **settings), notice)
+class GraphEngine(Engine):
+    """An engine over a file: a backend loads it, calls `_adopt`, and implements `_infer`."""
 
+    form: GraphForm
 
-def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], None] | None = None) -> Engine:
-    """Load a model into an engine.
+    @classmethod
+    def missing(cls) -> str | None:
+        """Say what of this computer keeps the backend from working, as far as a glance tells; None: nothing."""
+        return None
 
-    Args:
-        path: an ONNX file: a camera graph that `edgeseg export` wrote, or any network with a spec.
-        settings: which backend, and how.
-        notice: told, with the backend `auto`, which were passed over and why.
+    @abstractmethod
+    def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
+        """Load a model. Raises ModelError, EngineError."""
 
-    Raises:
-        ModelError: the file cannot be used.
-        EngineError: the backend does not work here.
-        UsageError: none does.
-    """
-    model = open_model_file(path, settings.spec)
-    if settings.backend == "auto":
-        engine = _best(model, settings, notice or (lambda text: None))
-    else:
-        kind = backend_class(settings.backend)
-        reason = kind.missing()
-        if reason:
-            raise EngineError(f"backend {settings.backend}: {reason}")
-        engine = kind(model, settings)
-    engine.min_fps = settings.min_fps
-    return engine
+    def profile(self, warm_up: int, runs: int) -> dict[tuple[str, str], list[float]]:
+        """Run grey frames with the engine's own profiler; settings.profiled must have been set.
 
+        Args:
+            warm_up: frames that are left out.
+            runs: frames that count.
 
-def backend_class(backend: str) -> type[GraphEngine]:
-    """Return the class of a backend. Raises ModuleNotFoundError where its library is not installed."""
-    module, _, name = BACKENDS[backend].partition(":")
-    kind: type[GraphEngine] = getattr(importlib.import_module(module), name)
-    return kind
+        Returns:
+            Milliseconds of each run by the layer's name and kind; the kind is empty where the engine tells none.
+        """
+        raise NotImplementedError(f"{self.backend} has no profiler")  # layer_times.PROFILERS says who has
 
+    def _adopt(self, model: ModelFile, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        self.spec = model.spec
+        self.form = form_of(inputs, outputs, model.spec, str(model.path))
+        self.frame_size = self.form.frame_size
 
-def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], None]) -> Engine:
-    """Return the first engine that works, on the CPU the faster one, and say why those before it do not."""
-    passed_over: list[str] = []
-    last: EdgesegError | None = None
-    for backend in candidates(model, settings):
+    def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+        return self.form.feed(frame)
+
+    def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
+        start = time.perf_counter()
+        with self._errors_said():
+            outputs, device_ms = self._infer(frame)
+        host_ms = (time.perf_counter() - start) * 1e3
+        class_map, confidence = self.form.read(outputs)
+        return class_map, confidence, host_ms if device_ms is None else device_ms
+
+    @contextlib.contextmanager
+    def _errors_said(self) -> Iterator[None]:
         try:
-            kind = backend_class(backend)
-            reason = kind.missing()
-            if reason is None:
-                engine: Engine = kind(model, settings)
-                why = ""
-                if backend == CPU_RIVAL:
-                    engine, why = _against_reference(engine, model, settings)
-                if passed_over or why:
-                    notice("; not ".join([f"backend {engine.backend}{why}", *passed_over]))
-                return engine
-        except (ModelError, EngineError) as error:
-            last, reason = error, str(error)
-        except ModuleNotFoundError as error:
-            reason = f"{error.name} is not installed"
-        passed_over.append(f"{backend} ({reason})")
-    if last and not settings.require_gpu:
-        raise last
-    if settings.require_gpu or model.card:
-        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
-    raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
+            yield
+        except EdgesegError:
+            raise
+        except Exception as error:  # the libraries' own exceptions share no base
+            raise engine_failed(self.backend, error) from error
+
+    @abstractmethod
+    def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
+        """Return the outputs that `form` names for its input, and the device's own time in ms if it has one."""
 
 
-def _against_reference(rival: Engine, model: ModelFile, settings: EngineSettings) -> tuple[Engine, str]:
-    """Return the engine, or ONNX Runtime's where it is not clearly faster than that, and what they take."""
-    try:
-        kind = backend_class(CPU_REFERENCE)
-        if kind.missing() is not None:
-            return rival, ""
-        reference = kind(model, settings)
-    except (ModelError, EngineError, ModuleNotFoundError):
-        return rival, ""
-    engine, times = faster(reference, rival)
-    return engine, f" ({times})"
-
-
-def candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
-    """Return the backends that may run a model, in the order in which they are tried."""
-    if settings.backend != "auto":
-        return (settings.backend,)
-    if model.card:
-        return ("tensorrt",)  # an engine runs nowhere else
-    known = [backend for backend in BACKENDS if backend in GPU_BACKENDS or not settings.require_gpu]
-    # OpenVINO's own int8 is beyond what the export has proven (docs/engines.md), so it is the last resort.
-    return sorted(
-        (backend for backend in known if backend not in AUTO_LEAVES_OUT),
-        key=lambda backend: backend == CPU_RIVAL and model.spec.precision == "int8",
-    )
+def engine_failed(backend: str, error: Exception) -> EngineError:
+    """Return the one-line error for an exception that a backend raised while running."""
+    reason = " ".join(str(error).split())[:300]
+    return EngineError(f"{backend} failed while running: {reason}; restart the process, and check memory and driver")

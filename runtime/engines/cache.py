@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeseg.runtime.engine_card import EngineKey, why_stale
+from edgeseg.runtime.engines.manifest import EngineKey, why_stale
 
 
 def engine_place(onnx: Path, key: EngineKey) -> Path:

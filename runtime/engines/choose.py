@@ -1,14 +1,23 @@
-"""Which of two engines is the faster one on this computer: it depends on the model (docs/engines.md)."""
+"""Which engine runs a model: the one that was named, or the best that works here.
+
+Which of two engines on the CPU is the faster one depends on the model (docs/engines.md), so it is measured.
+"""
 
 from __future__ import annotations
 
+import importlib
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from edgeseg.runtime.engines import Engine
+from edgeseg.core.errors import EdgesegError, EngineError, ModelError, UsageError
+from edgeseg.runtime.engines.base import Engine, GraphEngine
+from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
+from edgeseg.runtime.engines.registry import AUTO_LEAVES_OUT, BACKENDS, CPU_REFERENCE, CPU_RIVAL, GPU_BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings
 
 ROUNDS = 5
 WARM_UPS = 2
@@ -17,7 +26,106 @@ CLEARLY = 1.1
 """A lead that noise does not give: who is taken must not change from start to start."""
 
 
-def faster(reference: Engine, rival: Engine) -> tuple[Engine, str]:
+def open_engine(
+    path: Path,
+    backend: str = "auto",
+    threads: int | None = None,
+    notice: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> Engine:
+    """Load a model into an engine: `load_engine` with settings by name."""
+    return load_engine(path, EngineSettings(backend=backend, threads=threads, **settings), notice)
+
+
+def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], None] | None = None) -> Engine:
+    """Load a model into an engine.
+
+    Args:
+        path: an ONNX file: a camera graph that `edgeseg export` wrote, or any network with a spec.
+        settings: which backend, and how.
+        notice: told, with the backend `auto`, which were passed over and why.
+
+    Raises:
+        ModelError: the file cannot be used.
+        EngineError: the backend does not work here.
+        UsageError: none does.
+    """
+    model = open_model_file(path, settings.spec)
+    if settings.backend == "auto":
+        engine = _best(model, settings, notice or (lambda text: None))
+    else:
+        kind = backend_class(settings.backend)
+        reason = kind.missing()
+        if reason:
+            raise EngineError(f"backend {settings.backend}: {reason}")
+        engine = kind(model, settings)
+    engine.min_fps = settings.min_fps
+    return engine
+
+
+def backend_class(backend: str) -> type[GraphEngine]:
+    """Return the class of a backend. Raises ModuleNotFoundError where its library is not installed."""
+    module, _, name = BACKENDS[backend].partition(":")
+    kind: type[GraphEngine] = getattr(importlib.import_module(module), name)
+    return kind
+
+
+def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], None]) -> Engine:
+    """Return the first engine that works, on the CPU the faster one, and say why those before it do not."""
+    passed_over: list[str] = []
+    last: EdgesegError | None = None
+    for backend in candidates(model, settings):
+        try:
+            kind = backend_class(backend)
+            reason = kind.missing()
+            if reason is None:
+                engine: Engine = kind(model, settings)
+                why = ""
+                if backend == CPU_RIVAL:
+                    engine, why = _against_reference(engine, model, settings)
+                if passed_over or why:
+                    notice("; not ".join([f"backend {engine.backend}{why}", *passed_over]))
+                return engine
+        except (ModelError, EngineError) as error:
+            last, reason = error, str(error)
+        except ModuleNotFoundError as error:
+            reason = f"{error.name} is not installed"
+        passed_over.append(f"{backend} ({reason})")
+    if last and not settings.require_gpu:
+        raise last
+    if settings.require_gpu or model.card:
+        raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
+    raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
+
+
+def _against_reference(rival: Engine, model: ModelFile, settings: EngineSettings) -> tuple[Engine, str]:
+    """Return the engine, or ONNX Runtime's where it is not clearly faster than that, and what they take."""
+    try:
+        kind = backend_class(CPU_REFERENCE)
+        if kind.missing() is not None:
+            return rival, ""
+        reference = kind(model, settings)
+    except (ModelError, EngineError, ModuleNotFoundError):
+        return rival, ""
+    engine, times = pick_faster(reference, rival)
+    return engine, f" ({times})"
+
+
+def candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
+    """Return the backends that may run a model, in the order in which they are tried."""
+    if settings.backend != "auto":
+        return (settings.backend,)
+    if model.card:
+        return ("tensorrt",)  # an engine runs nowhere else
+    known = [backend for backend in BACKENDS if backend in GPU_BACKENDS or not settings.require_gpu]
+    # OpenVINO's own int8 is beyond what the export has proven (docs/engines.md), so it is the last resort.
+    return sorted(
+        (backend for backend in known if backend not in AUTO_LEAVES_OUT),
+        key=lambda backend: backend == CPU_RIVAL and model.spec.precision == "int8",
+    )
+
+
+def pick_faster(reference: Engine, rival: Engine) -> tuple[Engine, str]:
     """Time two engines in turns, close the slower one, and return the other with a text that says why.
 
     The reference is kept unless the rival is clearly faster, by 10 %.

@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.graph_form import GraphForm, Tensor
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.graph_form import GraphForm, Tensor
 
 
 @dataclass(frozen=True)

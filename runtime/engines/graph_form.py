@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Size
-from edgeseg.runtime.host_pixels import HostPixels
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.host_pixels import HostPixels
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
 PIXELS, LOGITS = "pixels", "logits"

@@ -1,6 +1,6 @@
 """Camera frames as the pixels that a network takes, on the host: for models whose graph does not do it itself.
 
-The same values as edgeseg.pixels.network_pixels, which the tests hold it to, at a speed for every frame.
+The same values as edgeseg.core.pixels.network_pixels, which the tests hold it to, at a speed for every frame.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.geometry import Size, place
-from edgeseg.spec import ModelSpec
+from edgeseg.core.geometry import Size, place
+from edgeseg.core.spec import ModelSpec
 
 
 class HostPixels:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.graph_form import Tensor, form_of
-from edgeseg.runtime.model_file import open_model_file
-from edgeseg.runtime.onnx_metadata import onnx_operators
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.graph_form import Tensor, form_of
+from edgeseg.runtime.engines.model_file import open_model_file
+from edgeseg.runtime.engines.onnx_bytes import onnx_operators
+from edgeseg.runtime.engines.settings import EngineSettings
 
 UPSAMPLING = "ConvTranspose"
 PROFILERS = {"tensorrt": "TensorRT", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO"}
@@ -81,7 +81,7 @@ def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[L
     try:
         import onnxruntime
 
-        from edgeseg.runtime.onnxruntime_session import tensors
+        from edgeseg.runtime.engines.onnxruntime_session import tensors
     except ImportError as error:
         raise UsageError(f"--layers needs ONNX Runtime ({error}): pip install 'edgeseg[cpu]'") from error
     warm_up = max(1, runs // 5)

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.gpu import Gpu
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.machine.gpu import Gpu
 
 FORMAT = 1
 SUFFIXES = (".engine", ".plan", ".trt")

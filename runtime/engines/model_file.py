@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.engine_card import EngineCard, is_engine
-from edgeseg.runtime.onnx_metadata import onnx_metadata
-from edgeseg.spec import METADATA_KEY, ModelSpec
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.spec import METADATA_KEY, ModelSpec
+from edgeseg.runtime.engines.manifest import EngineCard, is_engine
+from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
+from edgeseg.runtime.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,23 @@ def _engine(path: Path, spec: Path | None) -> ModelFile:
         raise ModelError(f"{path}: no such file; build it by edgeseg engine build")
     card = EngineCard.read(path)
     return ModelFile(path, ModelSpec.read(spec) if spec else card.spec, card)
+
+
+BUNDLED_MODEL = Path(__file__).parents[1] / "bundled" / "scenes.onnx"
+"""FCN-8, compact encoder, 320x192, for frames of 1280x720; `make bundled-model` trains it and writes it here."""
+
+
+def model_for(model: Path | None, source: Source) -> Path:
+    """Return the model that was given, or the bundled one for drawn scenes.
+
+    Raises:
+        UsageError: none was given for other pictures, of which the bundled one knows nothing.
+    """
+    if model is not None:
+        return model
+    if source.kind != "scenes":
+        raise UsageError(
+            f"no --model for {source.uri}; expected an ONNX file from edgeseg export, or any with --spec "
+            "(the model that comes with edgeseg knows nothing but scenes://)"
+        )
+    return BUNDLED_MODEL

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
 
 # Field numbers of onnx.proto's ModelProto, StringStringEntryProto, GraphProto and NodeProto.
 _GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2

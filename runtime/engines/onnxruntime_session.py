@@ -8,10 +8,10 @@ from typing import Any
 
 import onnxruntime
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.graph_form import Tensor
-from edgeseg.runtime.model_file import ModelFile
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.graph_form import Tensor
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import EngineSettings
 
 _FATAL_ONLY = 4  # ONNX Runtime's log severity: what goes wrong is raised, and said once
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}

@@ -1,25 +1,15 @@
-"""How an engine is chosen and run. Nothing heavy is imported here: the commands' --help reads it."""
+"""How an engine is chosen, run and built. Nothing heavy is imported here: the commands' --help reads it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from edgeseg.errors import UsageError
-from edgeseg.setting import check_settings, setting
-
-BACKENDS = {
-    "tensorrt": "edgeseg.runtime.tensorrt_engine:TensorRt",
-    "onnxruntime-cuda": "edgeseg.runtime.onnxruntime_cuda:OnnxRuntimeCuda",
-    "openvino": "edgeseg.runtime.openvino_cpu:OpenVino",
-    "openvino-bf16": "edgeseg.runtime.openvino_cpu:OpenVinoBfloat16",
-    "onnxruntime-cpu": "edgeseg.runtime.onnxruntime_cpu:OnnxRuntimeCpu",
-}
-"""Best first: the order in which `auto` tries them; on the CPU it measures which is (edgeseg.runtime.engine_race)."""
-GPU_BACKENDS = ("tensorrt", "onnxruntime-cuda")
-CPU_RIVAL, CPU_REFERENCE = "openvino", "onnxruntime-cpu"
-AUTO_LEAVES_OUT = ("openvino-bf16",)
-"""Taken only when named: a few pixels in a thousand become others (docs/engines.md)."""
+from edgeseg.core.errors import UsageError
+from edgeseg.core.settings import check_settings, setting
+from edgeseg.runtime.engines.registry import BACKENDS, GPU_BACKENDS
 
 
 @dataclass(frozen=True)
@@ -30,7 +20,7 @@ class EngineSettings:
         backend: a name in BACKENDS, or `auto` for the best that works.
         threads: host threads for the network; None lets the engine choose.
         spec: a spec file, for a model that holds none.
-        profiled: the engine can tell what each layer takes (edgeseg.runtime.layers), which costs time itself.
+        profiled: the engine can tell what each layer takes (engines/layer_times.py), which costs time itself.
     """
 
     backend: str = setting("auto", "auto or one engine", choices=("auto", *BACKENDS))
@@ -52,3 +42,25 @@ class EngineSettings:
             )
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"{self.threads} threads; expected at least 1")
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How an engine is built. Raises UsageError for a value that makes no sense."""
+
+    workspace_mb: int = setting(0, "GPU memory that layers may use while they run, 0 for no limit", (0, 1_000_000))
+    tf32: bool = setting(False, "round float32 products to TF32: faster, but beyond what the export has proven")
+    timing_cache: str = setting("", "file that keeps measured times between builds; none by default with TensorRT-RTX")
+    compute_capability: str = setting("", "of TensorRT-RTX without a GPU here: 8.6 or 8.6,8.9; any by default")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.compute_capability and not re.fullmatch(r"\d+\.\d(,\d+\.\d)*", self.compute_capability):
+            raise UsageError(f"compute capability {self.compute_capability!r}; expected 8.6, or a list as 8.6,8.9")
+
+
+def take_engine_settings(options: dict[str, Any]) -> EngineSettings:
+    """Take the options of `engine_options` out of a command's; those that the command left out have their defaults."""
+    return EngineSettings(
+        **{each.name: options.pop(each.name) for each in fields(EngineSettings) if each.name in options}
+    )

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import EngineError, ModelError, UsageError
-from edgeseg.files import check_writable, replace_whole, write_whole
-from edgeseg.runtime.build_settings import BuildSettings
-from edgeseg.runtime.engine_card import ANY, EngineCard, EngineKey, card_path, file_sha256
-from edgeseg.runtime.gpu import Gpu, NoGpuError, find_gpu
-from edgeseg.runtime.graph_form import form_of
-from edgeseg.runtime.model_file import ModelFile
-from edgeseg.runtime.tensorrt_library import (
+from edgeseg.core.errors import EngineError, ModelError, UsageError
+from edgeseg.core.files import check_writable, replace_whole, write_whole
+from edgeseg.runtime.engines.graph_form import form_of
+from edgeseg.runtime.engines.manifest import ANY, EngineCard, EngineKey, card_path, file_sha256
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import BuildSettings
+from edgeseg.runtime.engines.tensorrt_library import (
     PRODUCTS,
     creation_flags,
     is_rtx,
@@ -22,6 +21,7 @@ from edgeseg.runtime.tensorrt_library import (
     precision_flags,
     tensors,
 )
+from edgeseg.runtime.machine.gpu import Gpu, NoGpuError, find_gpu
 
 Progress = Callable[[str, float], None]
 """Told the phase that the library is in, and how much of it is done, 0 to 1."""

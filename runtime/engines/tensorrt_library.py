@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from edgeseg.errors import EngineError
-from edgeseg.runtime.graph_form import Tensor
+from edgeseg.core.errors import EngineError
+from edgeseg.runtime.engines.graph_form import Tensor
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}

@@ -14,7 +14,7 @@ import threading
 import time
 from types import TracebackType
 
-from edgeseg.errors import EngineError
+from edgeseg.core.errors import EngineError
 
 HANG_SECONDS = 3.5
 """The process is gone within 5 s, with what its end takes."""

@@ -15,8 +15,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from edgeseg.runtime.child import child_command
-from edgeseg.runtime.gpu import NoGpuError, find_gpu
+from edgeseg.runtime.machine.child import child_command
+from edgeseg.runtime.machine.gpu import NoGpuError, find_gpu
 
 JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7", 39: "7"}
 """JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
@@ -44,6 +44,12 @@ def jetson_model(root: Path = Path("/")) -> str:
     return name if "jetson" in name.lower() or "nvidia" in name.lower() else ""
 
 
+def is_jetson(root: Path = Path("/")) -> bool:
+    """Whether this is a Jetson; a container on one shows the device tree alone."""
+    marks = ("etc/nv_tegra_release", "proc/device-tree/nvidia,dtsfilename")
+    return bool(jetson_model(root)) or any((root / mark).exists() for mark in marks)
+
+
 def l4t_release(root: Path = Path("/")) -> str:
     """Return the release of the Jetson's Linux, such as `36.4.0`; empty on other machines."""
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", read("/etc/nv_tegra_release", root))
@@ -62,8 +68,8 @@ def system_name(root: Path = Path("/")) -> str:
 
 
 def processor(root: Path = Path("/")) -> str:
-    """Return the processor's name."""
-    found = re.search(r"^model name\s*: (.*)", read("/proc/cpuinfo", root), re.MULTILINE)
+    """Return the processor's name as the kernel says it, else the board's or the architecture's."""
+    found = re.search(r"^(?:model name|Model)\s*: (.*)", read("/proc/cpuinfo", root), re.MULTILINE)
     return found[1].strip() if found else jetson_model(root) or platform.machine()
 
 
@@ -85,7 +91,7 @@ def free_disk_mib(path: Path) -> int | None:
 
 def gpus() -> list[dict[str, str]]:
     """Return name, driver and memory of each NVIDIA GPU that nvidia-smi lists, else of the driver's first one."""
-    text = _said_by("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
+    text = _output_of("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
     found = [dict(zip(("name", "driver", "memory_mib"), row, strict=True)) for row in rows if len(row) == 3]
     if found:
@@ -116,7 +122,7 @@ def cuda_toolkit_version(root: Path = Path("/")) -> str:
 
 def power_mode() -> str:
     """Return the Jetson's power mode, such as `MAXN`; empty elsewhere."""
-    found = re.search(r"NV Power Mode: (\S+)", _said_by("nvpmodel", "-q"))
+    found = re.search(r"NV Power Mode: (\S+)", _output_of("nvpmodel", "-q"))
     return found[1] if found else ""
 
 
@@ -156,14 +162,14 @@ def probe(name: str) -> dict[str, object]:
     """Try a library in a process of its own, since a broken one may crash or hang.
 
     Args:
-        name: a function of edgeseg.runtime.probes.
+        name: a function of edgeseg.runtime.machine.probes.
 
     Returns:
         What it found; `{"error": reason}` if it could not be tried to the end.
     """
     try:
         done = subprocess.run(
-            child_command("edgeseg.runtime.probes", name),
+            child_command("edgeseg.runtime.machine.probes", name),
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
@@ -182,7 +188,7 @@ def probe(name: str) -> dict[str, object]:
         return {"error": f"{how} {last[0]}".strip()[:300]}
 
 
-def _said_by(*command: str) -> str:
+def _output_of(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
     except (OSError, subprocess.SubprocessError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
-from edgeseg.errors import EngineError
+from edgeseg.core.errors import EngineError
 
 DRIVER = "libcuda.so.1"
 # Of CUdevice_attribute in cuda.h.

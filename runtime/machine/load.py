@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime import machine, nvml
+from edgeseg.runtime.machine import facts, nvml
 
 NOISY_SHARE = 0.05  # of all cores; with more, figures of two runs no longer agree
 
@@ -90,7 +90,7 @@ class MemoryInUse:
 
 def memory_in_use() -> MemoryInUse:
     """Return how much of the machine's and of the GPU's memory is taken now."""
-    known = machine.memory_mib()
+    known = facts.memory_mib()
     used = known["MemTotal"] - known["MemAvailable"] if {"MemTotal", "MemAvailable"} <= known.keys() else None
     return MemoryInUse(used, nvml.memory_used_mib())
 

@@ -1,6 +1,6 @@
 """NVIDIA's management library, which comes with the driver: what the GPU is doing while it works.
 
-A Jetson's has little or nothing to say; there /sys does (edgeseg.runtime.device_state).
+A Jetson's has little or nothing to say; there /sys does (edgeseg.runtime.machine.state).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from edgeseg.runtime.gpu import NoGpuError, pci_bus_id
+from edgeseg.runtime.machine.gpu import NoGpuError, pci_bus_id
 
 LIBRARY = "libnvidia-ml.so.1"
 # Of nvml.h.

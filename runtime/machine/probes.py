@@ -58,7 +58,7 @@ def onnxruntime() -> dict[str, Any]:
 
 def openvino() -> dict[str, Any]:
     """OpenVINO's version and devices."""
-    from edgeseg.runtime.openvino_import import import_openvino
+    from edgeseg.runtime.machine.openvino_import import import_openvino
 
     ov = import_openvino()
     return {"version": ov.get_version(), "devices": ov.Core().available_devices}

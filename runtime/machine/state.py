@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeseg.runtime import machine
-from edgeseg.runtime.nvml import Nvml
+from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.nvml import Nvml
 
 _COLDEST_C = -100.0  # a sensor that is off says -256
 _INPUT_RAILS = ("VDD_IN", "VIN", "POM_5V_IN")  # the whole module; other rails are parts of it
@@ -71,7 +71,7 @@ class DeviceMeter:
     def read(self) -> DeviceState:
         """Return how the device fares now."""
         rails = dict(_rails_w(self._root))
-        memory = machine.memory_mib(self._root)
+        memory = facts.memory_mib(self._root)
         nvml = self._nvml
         temperatures = dict(_temperatures_c(self._root))
         gpu_c = nvml.temperature_c() if nvml else None
@@ -80,7 +80,7 @@ class DeviceMeter:
         available, swap = memory.get("MemAvailable"), memory.get("SwapTotal")
         return DeviceState(
             temperatures_c=temperatures,
-            gpu_mhz=(nvml.clock_mhz() if nvml else None) or machine.gpu_clock_mhz("cur_freq", self._root),
+            gpu_mhz=(nvml.clock_mhz() if nvml else None) or facts.gpu_clock_mhz("cur_freq", self._root),
             cpu_mhz=_cpu_mhz(self._root),
             power_w=(nvml.power_w() if nvml else None) or _whole_w(rails),
             rails_w=rails,
@@ -100,7 +100,7 @@ def _number(path: Path) -> float | None:
 
 
 def _word(path: Path) -> str:
-    return machine.read(path)
+    return facts.read(path)
 
 
 def _temperatures_c(root: Path) -> Iterator[tuple[str, float]]:

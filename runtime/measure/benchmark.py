@@ -13,16 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import Engine, load_engine
-from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
-from edgeseg.runtime.quietness import Load, LoadMeter, MemoryInUse, memory_in_use
-from edgeseg.runtime.records import STAGES, FrameRecord, Ledger, Summary
-from edgeseg.runtime.sinks import Delivery, Sink
-from edgeseg.runtime.source import Source
-from edgeseg.runtime.timings import repeatability, statistics
-from edgeseg.setting import check_settings, setting
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.settings import check_settings, setting
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.loop import Outcome, Watcher, run
+from edgeseg.runtime.machine.load import Load, LoadMeter, MemoryInUse, memory_in_use
+from edgeseg.runtime.measure.timings import repeatability, statistics
+from edgeseg.runtime.records import STAGES, FrameRecord, Ledger
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.summary import Summary
 
 KEPT_SCENES = 30  # drawn before the start: drawing would take a core from the engine that is measured
 BARE_SHARE = 0.25  # of a round, in which the engine runs without the loop around it
@@ -37,7 +40,7 @@ class BenchmarkSettings:
     Attributes:
         camera_rate: frames a second that arrive on a clock, the newest processed; None for each frame, back to back.
         deadline_ms: masks older than this, or frames that take longer where none arrives on a clock, are counted.
-        outputs: where masks go (edgeseg.runtime.sinks.open_sink), anew in each round; their time is measured beside.
+        outputs: where masks go (sinks.open.open_sink), anew in each round; their time is measured beside.
     """
 
     seconds: float = setting(10.0, "how long to measure each model on each backend", between=(0.1, 1e6))

@@ -10,13 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.benchmark import BenchmarkSettings, Contender
-from edgeseg.runtime.engine_settings import GPU_BACKENDS
-from edgeseg.runtime.environment import environment
-from edgeseg.runtime.quietness import NOISY_SHARE
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.engines.registry import GPU_BACKENDS
+from edgeseg.runtime.machine.load import NOISY_SHARE
+from edgeseg.runtime.measure.benchmark import BenchmarkSettings, Contender
+from edgeseg.runtime.measure.environment import environment
+from edgeseg.runtime.measure.timings import REPEATABILITY, Difference, compare
 from edgeseg.runtime.records import STAGES
-from edgeseg.runtime.timings import REPEATABILITY, Difference, compare
 
 COLUMNS = ("mean", "p50", "p90", "p99", "p99.9", "max", "jitter")
 _SHOWN = (

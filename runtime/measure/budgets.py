@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import UsageError, nearest
-from edgeseg.runtime.timings import statistics
-from edgeseg.toml_files import parse_toml
+from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.toml import parse_toml
+from edgeseg.runtime.measure.timings import statistics
 
 STAGES = ("frame", "preprocess", "inference", "postprocess")
 MASKS = ("equal_pixels", "worst_frame", "mean_iou")

@@ -6,41 +6,41 @@ import os
 import platform
 from typing import Any
 
-from edgeseg.runtime import machine
-from edgeseg.runtime.tensorrt_library import library_name
+from edgeseg.runtime.engines.tensorrt_library import library_name
+from edgeseg.runtime.machine import facts
 
 
 def environment() -> dict[str, Any]:
     """Return it as JSON values; what this machine does not have or does not tell is empty or None."""
-    opencv = machine.probe("opencv")
+    opencv = facts.probe("opencv")
     return {
-        "device": machine.jetson_model() or machine.processor(),
-        "system": machine.system_name(),
+        "device": facts.jetson_model() or facts.processor(),
+        "system": facts.system_name(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
-        "jetpack": machine.jetpack(),
-        "l4t": machine.l4t_release(),
+        "jetpack": facts.jetpack(),
+        "l4t": facts.l4t_release(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_mib": machine.memory_mib().get("MemTotal"),
-        "gpus": machine.gpus(),
-        "cuda_driver": machine.cuda_driver_version(),
-        "cuda_toolkit": machine.cuda_toolkit_version(),
+        "memory_mib": facts.memory_mib().get("MemTotal"),
+        "gpus": facts.gpus(),
+        "cuda_driver": facts.cuda_driver_version(),
+        "cuda_toolkit": facts.cuda_toolkit_version(),
         "tensorrt": _tensorrt_version(),
-        "power_mode": machine.power_mode(),
-        "gpu_clock_locked": machine.clocks_locked(),
-        "cpu_governors": machine.governors(),
+        "power_mode": facts.power_mode(),
+        "gpu_clock_locked": facts.clocks_locked(),
+        "cpu_governors": facts.governors(),
         "python": platform.python_version(),
-        "versions": machine.versions(),
+        "versions": facts.versions(),
         "opencv": opencv.get("version"),
         "opencv_gstreamer": opencv.get("gstreamer"),
-        "container": machine.in_container(),
+        "container": facts.in_container(),
     }
 
 
 def _tensorrt_version() -> str | None:
     """JetPack's comes by apt, and not every release of it is a Python package by name: then it is asked itself."""
-    versions = machine.versions(("tensorrt", "tensorrt-rtx"))
+    versions = facts.versions(("tensorrt", "tensorrt-rtx"))
     if versions or library_name() is None:
         return " and ".join(f"{name} {version}" for name, version in versions.items()) or None
-    found = machine.probe(str(library_name())).get("version")
+    found = facts.probe(str(library_name())).get("version")
     return None if found is None else f"{library_name()} {found}"

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.errors import UsageError
-from edgeseg.metrics import ConfusionMatrix
-from edgeseg.runtime.budgets import STAGES
-from edgeseg.runtime.engines import Engine
-from edgeseg.runtime.frame_recording import Recording
-from edgeseg.runtime.loop import segment
-from edgeseg.runtime.timings import statistics
+from edgeseg.core.errors import UsageError
+from edgeseg.core.metrics import ConfusionMatrix
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.measure.budgets import STAGES
+from edgeseg.runtime.measure.timings import statistics
+from edgeseg.runtime.sinks.kinds.recording import Recording
+from edgeseg.runtime.timing import segment
 
 _WARM_UP_RUNS = 3
 

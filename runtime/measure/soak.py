@@ -14,15 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgeseg.runtime.benchmark import over_and_over, warm_up
-from edgeseg.runtime.device_state import DeviceMeter, DeviceState
-from edgeseg.runtime.engines import Engine
-from edgeseg.runtime.loop import LoopSettings, Outcome, Watcher, run
-from edgeseg.runtime.process_state import ProcessState, cpu_seconds, descendants, process_state
-from edgeseg.runtime.quietness import LoadMeter
-from edgeseg.runtime.sinks import Delivery, Sink
-from edgeseg.runtime.source import Source
-from edgeseg.runtime.timings import statistics as times_statistics
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.loop import Outcome, Watcher, run
+from edgeseg.runtime.machine.load import LoadMeter
+from edgeseg.runtime.machine.processes import ProcessState, cpu_seconds, descendants, process_state
+from edgeseg.runtime.machine.state import DeviceMeter, DeviceState
+from edgeseg.runtime.measure.benchmark import over_and_over, warm_up
+from edgeseg.runtime.measure.timings import statistics as times_statistics
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sources.source import Source
 
 LONGEST_WINDOW_S, SHORTEST_WINDOW_S = 10.0, 0.5
 _WINDOWS = (30, 720)  # at least, of a soak that is long enough; at most, or they themselves would seem to leak
@@ -38,7 +39,7 @@ class Window:
     Attributes:
         minute: its end, in minutes since the start.
         frames: masks in it.
-        frame_ms, inference_ms: statistics of their times (edgeseg.runtime.timings.statistics); empty without any.
+        frame_ms, inference_ms: statistics of their times (measure.timings.statistics); empty without any.
         own_mb, children_mb, memory_mb, handles, threads: of the processes, medians.
         others: share of the machine's processors that other programs took.
         hottest_c: the hottest sensor, `temperatures_c` all of them.
@@ -196,7 +197,7 @@ class SoakSettings:
     Attributes:
         minutes: of the run.
         camera_rate: frames a second that arrive on a clock; None for each frame, back to back: the greatest load.
-        outputs: where masks go (edgeseg.runtime.sinks.open_sink), as in the vehicle.
+        outputs: where masks go (edgeseg.runtime.sinks.open.open_sink), as in the vehicle.
     """
 
     minutes: float

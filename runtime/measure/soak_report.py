@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgeseg.runtime.engine_card import file_sha256
-from edgeseg.runtime.environment import environment
+from edgeseg.runtime.engines.manifest import file_sha256
 from edgeseg.runtime.loop import Outcome
-from edgeseg.runtime.soak import Window
-from edgeseg.runtime.soak_verdict import growth, judge
+from edgeseg.runtime.measure.environment import environment
+from edgeseg.runtime.measure.soak import Window
+from edgeseg.runtime.measure.soak_verdict import growth, judge
 
 ROWS = 12  # of the table on a terminal; the files hold every window
 COLUMNS = (

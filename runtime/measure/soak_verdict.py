@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.nvml import POWER_CAP
-from edgeseg.runtime.quietness import NOISY_SHARE
-from edgeseg.runtime.soak import Window
+from edgeseg.runtime.machine.load import NOISY_SHARE
+from edgeseg.runtime.machine.nvml import POWER_CAP
+from edgeseg.runtime.measure.soak import Window
 
 SETTLED_S = 60.0
 """Caches fill and lazy allocations happen in the first minute; of a short soak in its first quarter."""

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 REPEATABILITY = 0.03
 """Two runs of one benchmark on an idle machine may differ by so much at p50; less is never called a difference."""

@@ -11,17 +11,17 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from edgeseg.errors import EdgesegError, UsageError
-from edgeseg.runtime.camera_plan import CameraPlan
-from edgeseg.runtime.config_file import keys
-from edgeseg.runtime.engines import backend_class, candidates
-from edgeseg.runtime.frame_recording import check_new
+from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.runtime.engines.choose import backend_class, candidates
+from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
 from edgeseg.runtime.loop import check_pace
-from edgeseg.runtime.model_file import ModelFile, open_model_file
 from edgeseg.runtime.road import RoadReport
-from edgeseg.runtime.segments import parse_quota
-from edgeseg.runtime.sinks import sink_path
-from edgeseg.runtime.source import hide_secrets
+from edgeseg.runtime.service.config import keys
+from edgeseg.runtime.service.plan import CameraPlan
+from edgeseg.runtime.sinks.kinds.recording import check_new
+from edgeseg.runtime.sinks.open import sink_path
+from edgeseg.runtime.sinks.segments import parse_quota
+from edgeseg.runtime.sources.source import hide_secrets
 
 _ORIGINS = {ParameterSource.COMMANDLINE: "typed", ParameterSource.DEFAULT_MAP: "of the file"}
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import click
 
-from edgeseg.errors import UsageError, nearest
-from edgeseg.toml_files import parse_toml
+from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.toml import parse_toml
 
 PATH = click.Path(path_type=Path)
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text

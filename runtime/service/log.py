@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -12,10 +13,10 @@ from typing import Any, TextIO
 
 import click
 
-from edgeseg.console import say
-from edgeseg.errors import EdgesegError
-from edgeseg.runtime.records import Ledger, Summary
-from edgeseg.runtime.report import StatusLine, table
+from edgeseg.core.console import say
+from edgeseg.core.errors import EdgesegError
+from edgeseg.runtime.records import Ledger
+from edgeseg.runtime.summary import Summary, table
 
 _INTERVAL_S = 10.0
 
@@ -111,3 +112,50 @@ class JsonLog(Log):
             self._stream.flush()
         except (OSError, ValueError):
             self._is_gone = True
+
+
+_REFRESH_S = 0.5
+
+
+class StatusLine:
+    """Shows frame rate and latency while a run goes on: in place on a terminal, else a line every 10 seconds."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._interval = _REFRESH_S if self._live else 10.0
+        self._shown_at = time.monotonic()
+
+    def __call__(self, ledger: Ledger, seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._shown_at < self._interval:
+            return
+        self._shown_at = now
+        text = _state(ledger, seconds)
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be taken back
+        self._write(f"\r\x1b[2K{text[:width]}" if self._live else f"{text}\n")
+
+    def clear(self) -> None:
+        """Leave the terminal's line empty for what follows."""
+        if self._live:
+            self._write("\r\x1b[2K")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a log that is full or gone must not end the camera
+            self._interval = float("inf")
+
+
+def _state(ledger: Ledger, seconds: float) -> str:
+    """Return one line on how it goes."""
+    away = "  the camera is away, looking for it" if ledger.source.away.under_way else ""
+    age, cost = ledger.latency["capture_to_mask"], ledger.latency["frame"]
+    if not cost.count:
+        return f"no mask yet{away}"
+    return (
+        f"{seconds:.0f} s  {cost.count / max(seconds, 1e-3):.1f} fps  ms/frame p50 {cost.percentile(50):.1f} "
+        f"p99 {cost.percentile(99):.1f}  age p50 {age.percentile(50):.1f} p99 {age.percentile(99):.1f} ms  "
+        f"skipped {ledger.frames['skipped']}{away}"
+    )

@@ -7,17 +7,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import UsageError
-from edgeseg.files import check_writable
-from edgeseg.runtime.bundled_model import model_for
-from edgeseg.runtime.engine_options import take_engine_settings
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.loop import LoopSettings
-from edgeseg.runtime.recording_places import beside_earlier
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import check_writable
+from edgeseg.runtime.engines.model_file import model_for
+from edgeseg.runtime.engines.settings import EngineSettings, take_engine_settings
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.runtime.sinks import VIDEO_SUFFIXES, check_distinct, sink_path
-from edgeseg.runtime.source import Source, SourceOptions
-from edgeseg.runtime.sources import parse_source
+from edgeseg.runtime.settings import LoopSettings
+from edgeseg.runtime.sinks.open import VIDEO_SUFFIXES, check_distinct, fresh_recording_paths, sink_path
+from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.sources.source import Source, SourceOptions
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def camera_plan(options: dict[str, Any], keep_recordings: bool = False) -> Camer
 
 def _with_recordings_kept(plan: CameraPlan) -> CameraPlan:
     asked = plan.settings.outputs
-    outputs = beside_earlier(asked, plan.settings.quota is not None)
+    outputs = fresh_recording_paths(asked, plan.settings.quota is not None)
     remarks = [
         f"output {old} is there from an earlier run, and stays; this run's is {new}"
         for old, new in zip(asked, outputs, strict=True)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 
 def rollback_option(context: click.Context, _: click.Parameter, asked: bool) -> None:

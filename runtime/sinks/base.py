@@ -1,11 +1,8 @@
-"""Where masks go: one small class a kind of sink, and one line in a table."""
+"""Where masks go: what a sink is, what it is told, and what it is given. Each kind is one small class in kinds/."""
 
 from __future__ import annotations
 
-import importlib
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,25 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError, nearest
-from edgeseg.files import check_writable
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.spec import ModelSpec
-
-VIDEO_SUFFIXES = (".mkv", ".mp4", ".avi")
-
-_KINDS = {
-    "video": "edgeseg.runtime.recording:OverlayVideo",
-    "folder": "edgeseg.runtime.class_map_folder:ClassMapFolder",
-    "unix": "edgeseg.runtime.mask_socket:MaskSocket",
-    "display": "edgeseg.runtime.display:Display",
-    "record": "edgeseg.runtime.frame_recording:FrameRecording",
-}
-_EXPECTED = (
-    f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder for class maps, ending in /, unix://SOCKET, display:// "
-    "or record://FOLDER"
-)
+from edgeseg.runtime.settings import SinkSettings
 
 
 @dataclass(frozen=True)
@@ -59,21 +41,6 @@ class Playback:
 
     fps: float
     keep_time: bool
-
-
-@dataclass(frozen=True)
-class SinkSettings:
-    """What the user chose for all sinks: how overlays look, and how much room recordings may take.
-
-    Attributes:
-        opacity: of overlays, 0 to 1.
-        legend: show class names and figures on overlays.
-        quota: `90min` or `20GB` of recording, the oldest deleted; None for one file without a limit.
-    """
-
-    opacity: float = 0.5
-    legend: bool = True
-    quota: str | None = None
 
 
 class SinkContext(NamedTuple):
@@ -133,79 +100,3 @@ class Sink(ABC):
     def counts(self) -> dict[str, int]:
         """Figures of its own for the summary."""
         return {}
-
-
-def open_sink(
-    uri: str, spec: ModelSpec, graph_size: Size, playback: Playback, settings: SinkSettings | None = None
-) -> Sink:
-    """Return the sink for an output URI.
-
-    Args:
-        uri: `file://overlay.mkv` or a plain path (.mkv, .mp4, .avi); a folder (`masks/`) of class-map PNG files;
-            `unix:///run/edgeseg.sock`; `display://`; `record://FOLDER`, for edgeseg replay.
-        spec, graph_size, playback, settings: see SinkContext.
-
-    Raises:
-        UsageError: the text names no kind of sink, or its place cannot be written.
-    """
-    kind, path = parse_sink(uri)
-    if kind in ("video", "unix"):
-        check_writable(path)
-    elif kind == "folder":
-        check_writable(path / "00000000.png")
-    module, _, name = _KINDS[kind].partition(":")
-    context = SinkContext(uri, path, spec, graph_size, playback, settings or SinkSettings())
-    sink: Sink = getattr(importlib.import_module(module), name)(context)
-    return sink
-
-
-def sink_path(uri: str) -> Path | None:
-    """Return the absolute path that an output URI names, None for a window. Raises UsageError for no kind of sink."""
-    kind, path = parse_sink(uri)
-    return None if kind == "display" else path
-
-
-def check_distinct(uris: Sequence[str]) -> None:
-    """Raise UsageError if two output URIs name one place, or one is no output."""
-    taken: dict[str, str] = {}
-    for uri in uris:
-        path = sink_path(uri)
-        place = os.path.realpath(path) if path else "a window"
-        if place in taken:
-            raise UsageError(f"outputs {taken[place]} and {uri} are one; give each output a place of its own")
-        taken[place] = uri
-
-
-def parse_sink(uri: str) -> tuple[str, Path]:
-    """Return an output URI's kind, a key of the table, and its absolute path. Raises UsageError for no kind of sink."""
-    scheme, separator, rest = uri.partition("://")
-    if separator and scheme not in ("file", "unix", "display", "record"):
-        close = nearest(scheme, ["file", "unix", "display", "record"])
-        raise UsageError(f"output {uri!r}: {scheme}:// is not supported{close}; expected {_EXPECTED}")
-    path = Path(os.path.expanduser(rest if separator else uri)).absolute()
-    if separator and scheme == "display":
-        if rest not in ("", "0"):
-            raise UsageError(f"output {uri!r}; expected display://, a window on the screen that DISPLAY names")
-        return "display", path
-    if separator and scheme == "unix":
-        if not rest or rest.endswith("/"):
-            raise UsageError(f"output {uri!r}; expected the socket's path, as in unix:///run/edgeseg.sock")
-        return "unix", path
-    if separator and scheme == "record":
-        if not rest:
-            raise UsageError(f"output {uri!r}; expected a folder, as in record://drive")
-        return "record", path
-    if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
-        _check_text(uri, path)
-        return "video", path
-    if uri.endswith("/") or path.is_dir():
-        return "folder", path
-    raise UsageError(f"output {uri!r}; expected {_EXPECTED}")
-
-
-def _check_text(uri: str, path: Path) -> None:
-    """Raise UsageError for a path that is not UTF-8: OpenCV's writer would end the process."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"output {uri!r}: {str(path)!r} is not UTF-8; expected a path that is") from error

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.captions import Captions
-from edgeseg.geometry import Size, place_through
-from edgeseg.overlay import mark_stale, overlay
-from edgeseg.runtime.sinks import Delivery, SinkContext
+from edgeseg.core.geometry import Size, place_through
+from edgeseg.drawing.captions import Captions
+from edgeseg.drawing.overlay import mark_stale, overlay
+from edgeseg.runtime.sinks.base import Delivery, SinkContext
 
 _SMOOTHING = 0.1  # of the frame rate shown: a figure that flickers cannot be read
 

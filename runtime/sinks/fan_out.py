@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 from edgeseg.runtime.records import FrameRecord, Ledger
-from edgeseg.runtime.sink_thread import Handout, SinkThread
-from edgeseg.runtime.sinks import Delivery, Sink
+from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sinks.thread import Handout, SinkThread
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
 _PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one

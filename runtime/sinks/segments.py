@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
 
 _SEGMENTS = 10  # a quota holds so many: each deletion loses a tenth of the recording
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edgeseg.errors import EdgesegError
-from edgeseg.runtime.sinks import Delivery, Sink, SinkClosed
+from edgeseg.core.errors import EdgesegError
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed
 
 _POLL_S = 0.1
 

@@ -10,9 +10,9 @@ from typing import NoReturn
 import cv2
 import numpy as np
 
-from edgeseg.geometry import Size
-from edgeseg.runtime.child import begin_child
-from edgeseg.runtime.display import SIZE
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.machine.child import begin_child
+from edgeseg.runtime.sinks.kinds.window import SIZE
 
 _POLL_S = 0.02  # how soon a key is seen while no pictures come
 _ESC = 27

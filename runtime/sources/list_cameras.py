@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
 
 Ioctl = Callable[[int, bytearray], None]
 """Does a request on a device in place. Raises OSError: EINVAL after the last entry of a list."""

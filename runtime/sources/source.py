@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from edgeseg.geometry import Size
-from edgeseg.setting import setting
+from edgeseg.core.geometry import Size
+from edgeseg.core.settings import setting
 
 CAMERAS = ("csi", "v4l2", "rtsp", "http", "gst")
 """Kinds that have no end: one that goes away is waited for."""

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from small_disk import small_disk
-from training_helpers import tiny_settings, write_camvid, write_untrained
 
-from edgeseg.cli import cli
-from edgeseg.errors import EdgesegError, ModelError, UsageError
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import EdgesegError, ModelError, UsageError
+from edgeseg.core.spec import ModelSpec
 from edgeseg.export import network
 from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
-from edgeseg.runtime.engine_card import EngineCard
-from edgeseg.runtime.onnx_metadata import onnx_metadata
-from edgeseg.spec import ModelSpec
+from edgeseg.runtime.engines.manifest import EngineCard
+from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
 from edgeseg.tf import keras
+from tests.helpers.small_disk import small_disk
+from tests.helpers.training import tiny_settings, write_camvid, write_untrained
 
 
 @pytest.fixture(scope="module")

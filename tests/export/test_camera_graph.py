@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import colour_network
 
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.pixels import network_pixels
+from edgeseg.core.spec import METADATA_KEY, ModelSpec
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.geometry import Crop, Size
-from edgeseg.pixels import network_pixels
-from edgeseg.spec import METADATA_KEY, ModelSpec
+from tests.helpers.colour_model import colour_network
 
 WriteModel = Callable[..., Path]
 CAMERA = Size(90, 200)

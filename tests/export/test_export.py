@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from training_helpers import tiny_settings, write_camvid
 
-from edgeseg.data import open_dataset
-from edgeseg.data.pack import write_pack
-from edgeseg.data.pack_settings import PackSettings
-from edgeseg.errors import DataError, ModelError, UsageError
+from edgeseg.core.errors import DataError, ModelError, UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.spec import PRECISIONS, ModelSpec
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.tools.pack import write_pack
+from edgeseg.data.tools.pack_settings import PackSettings
 from edgeseg.export import exporter
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.exporter import export
@@ -26,11 +27,10 @@ from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.settings import EQUAL_PIXELS, ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
 from edgeseg.export.upsampling import check_upsampling
-from edgeseg.geometry import Crop, Size
-from edgeseg.models import load_model
-from edgeseg.runtime.engines import open_engine
-from edgeseg.spec import PRECISIONS, ModelSpec
-from edgeseg.train import train
+from edgeseg.models.build import load_model
+from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.training.train import train
+from tests.helpers.training import tiny_settings, write_camvid
 
 UPSAMPLING = {"fcn8": {(4, 2): 2, (16, 8): 1}, "unet": {(4, 2): 3}}
 VAL = 4

@@ -10,17 +10,17 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner, Result
-from conftest import COLOUR_SPEC, write_colour_model
-from foreign_models import foreign_model, noise
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.cli import cli
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.inspection import inspect_onnx
-from edgeseg.runtime.engines import open_engine
-from edgeseg.spec import ModelSpec
-from edgeseg.spec_draft import draft_spec
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.export.inspection import inspect_onnx
+from edgeseg.export.spec_draft import draft_spec
+from edgeseg.runtime.engines.choose import open_engine
+from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
+from tests.helpers.foreign_models import foreign_model, noise
 
 
 def inspect(*arguments: object) -> Result:

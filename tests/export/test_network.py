@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
 from edgeseg.export.network import in_float32, onnx_from_keras
-from edgeseg.geometry import Size
-from edgeseg.models import build_model
+from edgeseg.models.build import build_model
 from edgeseg.tf import keras
+from tests.helpers.colour_model import COLOUR_SPEC
 
 SIZE = Size(64, 64)
 SPEC = dataclasses.replace(COLOUR_SPEC, input_size=SIZE)

@@ -12,18 +12,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import COLOUR_SPEC
 from onnx.numpy_helper import to_array
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.quantise import Quantiser
 from edgeseg.export.selection import Quantised, quantise
 from edgeseg.export.tensorrt_check import check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
-from edgeseg.geometry import Size
-from edgeseg.models import build_model
+from edgeseg.models.build import build_model
+from tests.helpers.colour_model import COLOUR_SPEC
 
 SPEC = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 64))
 RANDOM = np.random.default_rng(2)

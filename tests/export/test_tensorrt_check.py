@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import COLOUR_SPEC, colour_network
 from onnx import helper, numpy_helper
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.half import to_half
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
-from edgeseg.geometry import Size
-from edgeseg.models import build_model
+from edgeseg.models.build import build_model
+from tests.helpers.colour_model import COLOUR_SPEC, colour_network
 
 needs_library = pytest.mark.skipif(
     not library_at_hand(), reason="neither tensorrt nor tensorrt_rtx is installed: NVIDIA has wheels for x86-64 Linux"

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.errors import ModelError
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.upsampling import check_upsampling, deviation_from_bilinear, table, write_grouped
-from edgeseg.geometry import Size
-from edgeseg.models import build_model
 from edgeseg.models.bilinear import bilinear_kernel
+from edgeseg.models.build import build_model
 from edgeseg.tf import keras
+from tests.helpers.colour_model import COLOUR_SPEC
 
 SIZE = Size(64, 64)
 SPEC = dataclasses.replace(COLOUR_SPEC, input_size=SIZE)

@@ -12,9 +12,9 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-from conftest import VIDEO_SIZE, numbered_frame
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
+from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
 GSTREAMER_PYTHON = "/usr/bin/python3"
 NO_RTSP_SERVER = (

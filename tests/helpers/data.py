@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+from tests.helpers.places import SHARED
 
 
 def real_data(folder: str) -> Path:

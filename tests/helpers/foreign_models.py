@@ -12,8 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.geometry import Size
-from edgeseg.spec import ModelSpec, Tensors
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec, Tensors
 
 
 def foreign_model(

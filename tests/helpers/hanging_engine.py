@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EngineError
-from edgeseg.runtime import engine_settings
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.graph_form import Tensor
-from edgeseg.runtime.model_file import ModelFile
+from edgeseg.core.errors import EngineError
+from edgeseg.runtime.engines import registry
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.graph_form import Tensor
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import EngineSettings
 
 GOOD_FRAMES = 6
 AN_HOUR_S = 3600
@@ -64,7 +64,7 @@ class HangingAtTheEnd(Hanging):
 
 
 if __name__ == "__main__":
-    engine_settings.BACKENDS["onnxruntime-cpu"] = f"hanging_engine:{sys.argv.pop(1)}"
-    from edgeseg.runtime.cli import main
+    registry.BACKENDS["onnxruntime-cpu"] = f"tests.helpers.hanging_engine:{sys.argv.pop(1)}"
+    from edgeseg.runtime.commands.camera import main
 
     main()

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training_helpers import tiny_settings
 
-from edgeseg.distribution import Distribution
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.losses import SegmentationLoss
-from edgeseg.optimisation import LossScale, make_optimizer
-from edgeseg.spec import ModelSpec
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
 from edgeseg.tf import keras, tf
-from edgeseg.train_step import TrainStep
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.optimiser import LossScale, make_optimizer
+from edgeseg.training.step import TrainStep
+from tests.helpers.training import tiny_settings
 
 CLASSES = ClassMap(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 SIZE = Size(16, 16)

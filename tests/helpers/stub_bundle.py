@@ -14,7 +14,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-JETSON = Path(__file__).parents[2] / "jetson"
+from tests.helpers.places import ROOT
+
+JETSON = ROOT / "jetson"
 INSTALL = JETSON / "install.sh"
 UNIT = "edgeseg-camera@.service"
 CODE_OF_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from conftest import VIDEO_SIZE
 from numpy.typing import NDArray
 
-from edgeseg.runtime import tensorrt_engine
-from edgeseg.runtime.build_settings import BuildSettings
-from edgeseg.runtime.device_buffers import BufferPlan
-from edgeseg.runtime.engine_builder import engine_key
-from edgeseg.runtime.engine_card import EngineCard, card_path, file_sha256
-from edgeseg.runtime.gpu import Gpu
-from edgeseg.runtime.model_file import open_model_file
+from edgeseg.runtime.engines.backends import tensorrt as tensorrt_engine
+from edgeseg.runtime.engines.device_buffers import BufferPlan
+from edgeseg.runtime.engines.manifest import EngineCard, card_path, file_sha256
+from edgeseg.runtime.engines.model_file import open_model_file
+from edgeseg.runtime.engines.settings import BuildSettings
+from edgeseg.runtime.engines.tensorrt_builder import engine_key
+from edgeseg.runtime.machine.gpu import Gpu
+from tests.helpers.colour_model import VIDEO_SIZE
 
 GPU = Gpu("Orin", "8.7", 8, 8192, integrated=True)
 STREAM = 0x77
@@ -101,7 +101,7 @@ TRT = SimpleNamespace(
 
 
 class Lane:
-    """As edgeseg.runtime.cuda.Lane, in the host's memory."""
+    """As edgeseg.runtime.engines.cuda.Lane, in the host's memory."""
 
     memory: ClassVar[dict[int, NDArray[Any]]] = {}
 

@@ -10,13 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeseg.data import open_dataset
-from edgeseg.data.augment import NONE
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.data.feeding.augment import NONE
+from edgeseg.training.settings import TrainSettings
 
 TWO_CLASSES = ClassMap(("dark", "light"), ((10, 10, 10), (240, 240, 240)))
 PICTURE_SIZE = Size(72, 96)
@@ -78,7 +78,7 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
 
     Its batch norms know the statistics of some noise: without them a deep network's signal fades to nothing.
     """
-    from edgeseg.models import build_model
+    from edgeseg.models.build import build_model
     from edgeseg.tf import keras
 
     network, classes = settings.network(), open_dataset(settings.data).classes

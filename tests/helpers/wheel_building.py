@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.bundle.own_wheel import wheel_of_checkout
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.places import ROOT
 
 
 def build_wheel(folder: Path) -> Path:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stub_bundle import JETSON
 
-from edgeseg.runtime.benchmark_report import comparison, read_document
+from edgeseg.runtime.measure.benchmark_report import comparison, read_document
+from tests.helpers.stub_bundle import JETSON
 
 WriteModel = Callable[..., Path]
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stub_bundle import JETSON, make_bundle
+
+from tests.helpers.stub_bundle import JETSON, make_bundle
 
 
 def step_of_the_bundle() -> str:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stub_bundle import INSTALL, UNIT, Device, archive, make_bundle, sha256sums
+
+from tests.helpers.stub_bundle import INSTALL, UNIT, Device, archive, make_bundle, sha256sums
 
 CAMERA = "edgeseg-camera@camera.service"
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from stub_bundle import UNIT, Device, make_bundle
+
+from tests.helpers.stub_bundle import UNIT, Device, make_bundle
 
 # Bash reads this first, and calls the trap before each command, those of functions and subshells too. Each command
 # that changes something is counted; before the one whose turn it is the whole process group is killed.

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stub_bundle import JETSON, UNIT
+
+from tests.helpers.stub_bundle import JETSON, UNIT
 
 GROUP, READER = 64850, 64851
 WITHOUT_ROOT = os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("unshare")

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stub_bundle import JETSON, UNIT
+
+from tests.helpers.stub_bundle import JETSON, UNIT
 
 HIGHEST_EXPOSURE = 3.0
 INSTANCE = "edgeseg-camera@front.service"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stub_bundle import UNIT, Device, make_bundle, sha256sums
+
+from tests.helpers.stub_bundle import UNIT, Device, make_bundle, sha256sums
 
 MANAGER = Path("/lib/systemd/systemd")
 SYSTEMCTL = shutil.which("systemctl") or ""

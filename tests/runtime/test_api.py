@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import edgeseg.runtime
-from edgeseg.errors import ModelError, SourceError, UsageError
+from edgeseg.core.errors import ModelError, SourceError, UsageError
+from tests.helpers.places import ROOT
 
 WriteModel = Callable[..., Path]
 
@@ -77,7 +78,7 @@ def test_a_slow_program_gets_the_newest_mask_and_is_told_what_it_missed(video: P
 def test_a_slow_program_misses_no_frame_of_a_file_that_it_wants_whole(
     video: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.runtime.outputs.FINISH_TIMEOUT_S", 0.6)
+    monkeypatch.setattr("edgeseg.runtime.sinks.fan_out.FINISH_TIMEOUT_S", 0.6)
     ids = []
     for result in edgeseg.runtime.stream(str(video), write_model(), every_frame=True, frames=6):
         ids.append(result.frame)
@@ -136,7 +137,7 @@ def test_an_output_that_fails_is_raised_behind_the_last_mask(
 def test_the_script_in_the_documentation_runs_without_a_guard_and_leaves_nothing(
     video: Path, write_model: WriteModel, tmp_path: Path
 ) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+    text = (ROOT / "docs" / "embedding.md").read_text()
     match = re.search(r"```python\n(import edgeseg\.runtime.*?)```", text, re.DOTALL)
     assert match
     script = match[1].replace("drive.mp4", str(video)).replace("model.onnx", str(write_model()))

@@ -8,19 +8,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import VIDEO_SIZE
 from numpy.typing import NDArray
 
-from edgeseg.errors import EngineError, SourceError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime import outputs as outputs_module
-from edgeseg.runtime.engines import Engine, open_engine
-from edgeseg.runtime.loop import LoopSettings, Outcome, run
-from edgeseg.runtime.outputs import Outputs
+from edgeseg.core.errors import EngineError, SourceError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.base import Engine
+from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.runtime.loop import Outcome, run
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
-from edgeseg.runtime.sources import parse_source
-from edgeseg.spec import ModelSpec
+from edgeseg.runtime.settings import LoopSettings, SinkSettings
+from edgeseg.runtime.sinks import fan_out as outputs_module
+from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
+from edgeseg.runtime.sinks.fan_out import Outputs
+from edgeseg.runtime.sinks.open import open_sink
+from edgeseg.runtime.sources.addresses import parse_source
+from tests.helpers.colour_model import VIDEO_SIZE
 
 WriteModel = Callable[..., Path]
 

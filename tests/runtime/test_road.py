@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import edgeseg.runtime
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Crop, Size
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.road import FREE_TO_THE_TOP, NOT_SEEN, RoadReport, majority
 from edgeseg.runtime.road_settings import RoadSettings
-from edgeseg.spec import ModelSpec
 
 WriteModel = Callable[..., Path]
 CLASSES = ClassMap(("sky", "road", "car"), ((0, 0, 255), (0, 255, 0), (255, 0, 0)))
@@ -144,7 +144,7 @@ def test_the_majority_is_each_pixel_s_most_frequent_class_the_newest_of_equals(m
 
 @given(seed=st.integers(0, 2**32 - 1), road_share=st.floats(0, 1))
 def test_the_boundary_is_what_walking_up_each_column_finds(seed: int, road_share: float) -> None:
-    from conftest import COLOUR_SPEC
+    from tests.helpers.colour_model import COLOUR_SPEC
 
     random = np.random.default_rng(seed)
     spec = replace(COLOUR_SPEC, classes=CLASSES, input_size=Size(7, 9))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.setting import check_settings, setting
+from edgeseg.core.settings import check_settings, setting
 
 
 @dataclass(frozen=True)

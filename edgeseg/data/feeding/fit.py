@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edgeseg.core.geometry import Placement
 from edgeseg.data.base import Image, Mask
-from edgeseg.geometry import Placement
 
 PixelColour = tuple[int, int, int]
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data.augment import Augmentation
 from edgeseg.data.base import Image
+from edgeseg.data.feeding.augment import Augmentation
 
 GREY = np.array([0.114, 0.587, 0.299])  # BGR weights of ITU-R BT.601
 GRAIN_SIGMA = 32  # of the stored noise, in grey levels about 128: it reaches 4 sigma either way

@@ -14,15 +14,17 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.class_balance import ClassCounts
-from edgeseg.data.augment import Augmentation
+from edgeseg.core.errors import EdgesegError
+from edgeseg.core.geometry import Crop, Placement, Size, place
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.data.fit import PixelColour, fit_class_map
-from edgeseg.data.memory import MIB, OnProgress, check_batch, ignore_progress, nothing_labelled, read_in_order
-from edgeseg.data.photometry import change_colours
-from edgeseg.data.warp import Source, draw_map, paint_padding, warp
-from edgeseg.errors import EdgesegError
-from edgeseg.geometry import Crop, Placement, Size, place
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.checks import check_batch, nothing_labelled
+from edgeseg.data.feeding.class_balance import ClassCounts
+from edgeseg.data.feeding.fit import PixelColour, fit_class_map
+from edgeseg.data.feeding.photometry import change_colours
+from edgeseg.data.feeding.warp import Source, draw_map, paint_padding, warp
+from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order
+from edgeseg.data.wrappers import MIB
 from edgeseg.tf import tf
 
 SHARES_FROM = 500  # so many masks give the class shares well enough, however large the data set
@@ -39,7 +41,7 @@ class FittedSamples:
 
     Args:
         samples: what to read; the first one's labels are read at once, all are taken to be of its size.
-        size, fit, crop: see edgeseg.geometry.place.
+        size, fit, crop: see edgeseg.core.geometry.place.
         padding: BGR colour of what a picture does not reach.
         cache_bytes: what the pictures and masks may take in memory; more than that and none is kept.
 
@@ -108,7 +110,7 @@ class FittedSamples:
         """
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
         pixels, labelled_where_present = np.zeros(classes), np.zeros(classes)
-        for done, counted in enumerate(read_in_order(self._count, chosen), start=1):
+        for done, counted in enumerate(map_in_order(self._count, chosen, FEW_AHEAD), start=1):
             pixels += counted[:classes]
             labelled_where_present += (counted[:classes] > 0) * counted[:classes].sum()
             on_progress(done)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgeseg.data.augment import Augmentation
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 
 
 @dataclass

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data.augment import Augmentation
+from edgeseg.core.geometry import Box, Placement, Size, place
 from edgeseg.data.base import Image, Mask
-from edgeseg.data.fit import PixelColour, fit_class_map, fit_image
-from edgeseg.geometry import Box, Placement, Size, place
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.data.feeding.fit import PixelColour, fit_class_map, fit_image
 
 Matrix = NDArray[np.float64]
 """(3, 3) float64, from continuous coordinates (x, y, 1) of one picture to those of another."""

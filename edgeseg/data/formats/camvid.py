@@ -9,11 +9,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.files import pair_samples
-from edgeseg.data.masks import IdMask
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
+from edgeseg.data.reading.masks import IdMask
+from edgeseg.data.reading.pictures import pair_samples
 
 CLASSES = ClassMap(
     names=(

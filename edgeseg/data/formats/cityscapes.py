@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.cityscapes_labels import LABELS_HELP, classes_of, decode_colours, decode_ids, decode_train_ids
-from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, pictures_in, sample_of
-from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.data.reading.cityscapes_labels import LABELS_HELP, classes_of, decode_colours, decode_ids, decode_train_ids
+from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, lonely, pictures_in, sample_of
 
 ENCODINGS: dict[str, Callable[[str], MaskDecoder]] = {
     "labelIds": decode_ids,

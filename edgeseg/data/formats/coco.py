@@ -19,16 +19,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
-from edgeseg.data.json_files import field, read_json
-from edgeseg.data.lookup import find_image
-from edgeseg.data.rle import mask_from_rle
-from edgeseg.data.shapes import Annotation, Shape, points_from, rectangle
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.reading.lookup import find_image
+from edgeseg.data.reading.rle import mask_from_rle
+from edgeseg.data.reading.shapes import Annotation, Shape, points_from, rectangle
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError, UsageError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
 
 CROWDS = ("ignore", "class")
 EXPECTED = "COCO JSON with images, annotations and categories"

@@ -30,15 +30,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
+from edgeseg.core.errors import DataError, EdgesegError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap, Colour
+from edgeseg.core.toml import parse_toml
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.files import FileSample, MaskDecoder, pictures_in, read_picture, read_text, sample_of
-from edgeseg.data.image_sets import read_list
-from edgeseg.data.masks import ColourMask, IdMask
+from edgeseg.data.reading.image_sets import read_list
+from edgeseg.data.reading.masks import ColourMask, IdMask
+from edgeseg.data.reading.pictures import FileSample, MaskDecoder, pictures_in, read_picture, read_text, sample_of
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError, EdgesegError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap, Colour
-from edgeseg.toml_files import parse_toml
 
 KEYS = ("name", "image_size", "images", "labels", "encoding", "ignore", "classes", "splits", "choose")
 CLASS_KEYS = ("name", "id", "colour")

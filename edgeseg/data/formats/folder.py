@@ -12,11 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from edgeseg.data.files import data_folder, files_in, pair_samples
-from edgeseg.data.masks import has_ids
-from edgeseg.data.palette import read_palette
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.data.reading.masks import has_ids
+from edgeseg.data.reading.palette import read_palette
+from edgeseg.data.reading.pictures import data_folder, files_in, pair_samples
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError, UsageError, nearest
 
 ENCODINGS = ("ids", "colours")
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
-from edgeseg.data.files import data_folder, files_in, lonely, pictures_in, sample_of
-from edgeseg.data.masks import ColourMask
+from edgeseg.data.reading.masks import ColourMask
+from edgeseg.data.reading.pictures import data_folder, files_in, lonely, pictures_in, sample_of
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError, UsageError, nearest
-from edgeseg.labels import ClassMap
 
 CLASSES = ClassMap(("not road", "road"), ((255, 0, 0), (255, 0, 255)))
 DECODE = ColourMask.of(CLASSES, void=((0, 0, 0),))

@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from edgeseg.core.errors import DataError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
-from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
-from edgeseg.data.files import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
-from edgeseg.data.json_files import field, read_json
-from edgeseg.data.lookup import find_image
-from edgeseg.data.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.reading.lookup import find_image
+from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
+from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
 
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
 CORNERS = ("polygon", "oriented_rectangle", "rotation")  # the last is that of X-AnyLabeling

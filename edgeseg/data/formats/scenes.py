@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Dataset, Image, Mask, Sample
-from edgeseg.errors import DataError, UsageError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
 from edgeseg.scenes import CLASSES, render_scene
 
 DEFAULTS = {"train": "600", "val": "100", "test": "100", "seed": "7", "size": "512x256"}

@@ -15,17 +15,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.drawn import drawn_classes
-from edgeseg.data.files import Encoded, MaskDecoder
-from edgeseg.data.masks import has_ids
-from edgeseg.data.pack_spec import Shard, is_pack, read_pack_spec
-from edgeseg.data.palette import Palette, read_palette
+from edgeseg.data.reading.drawn import drawn_classes
+from edgeseg.data.reading.masks import has_ids
+from edgeseg.data.reading.palette import Palette, read_palette
+from edgeseg.data.reading.pictures import Encoded, MaskDecoder
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.data.tfrecord_example import Example
-from edgeseg.data.tfrecord_file import read_record, record_offsets
-from edgeseg.data.tfrecord_sample import EncodedFiles, Packed, RecordSample
-from edgeseg.errors import DataError, UsageError, nearest
+from edgeseg.data.tfrecord.example import Example
+from edgeseg.data.tfrecord.file import read_record, record_offsets
+from edgeseg.data.tfrecord.sample import EncodedFiles, Packed, RecordSample
+from edgeseg.data.tfrecord.spec import Shard, is_pack, read_pack_spec
 
 SUFFIXES = (".tfrecord", ".tfrecords", ".tfrec", ".record", ".records")
 ENCODINGS = ("ids", "colours")

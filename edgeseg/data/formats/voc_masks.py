@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.files import MaskDecoder, data_folder, files_in, lonely, sample_of
-from edgeseg.data.image_sets import read_image_sets
-from edgeseg.data.lookup import find_image
-from edgeseg.data.palette import Palette, read_palette
-from edgeseg.data.shapes import distinct_colours
+from edgeseg.data.reading.image_sets import read_image_sets
+from edgeseg.data.reading.lookup import find_image
+from edgeseg.data.reading.palette import Palette, read_palette
+from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, lonely, sample_of
+from edgeseg.data.reading.shapes import distinct_colours
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
 
 VOC_NAMES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
-from edgeseg.data.files import data_folder, files_in, read_bytes
-from edgeseg.data.image_sets import read_image_sets
-from edgeseg.data.lookup import find_image
-from edgeseg.data.shapes import Annotation
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.image_sets import read_image_sets
+from edgeseg.data.reading.lookup import find_image
+from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes
+from edgeseg.data.reading.shapes import Annotation
+from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
-from edgeseg.data.voc_annotation import VocAnnotation, parse_voc
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
 
 
 def read_voc(path: Path) -> VocAnnotation:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgeseg.data.masks import ColourMask, IdMask
-from edgeseg.errors import UsageError, nearest
-from edgeseg.labels import IGNORE_INDEX, ClassMap, Colour
+from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
+from edgeseg.data.reading.masks import ColourMask, IdMask
 
 LICENSE_PLATE = 255  # its id is -1, which is 255 in an 8-bit file
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import IGNORED, ClassMap, folded
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.files import MAX_PIXELS, PictureFile, agreeing, read_image, read_picture
-from edgeseg.data.shapes import Annotation, Shape, classes_from_names, draw
-from edgeseg.errors import DataError, UsageError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import IGNORED, ClassMap, folded
+from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, agreeing, read_image, read_picture
+from edgeseg.data.reading.shapes import Annotation, Shape, classes_from_names, draw
 
 DRAWN_OPTIONS = {
     "names": "the class list, in order and joined by commas; without it, the names found in the data",

@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.core.errors import DataError
 from edgeseg.data.base import Dataset, Image, Mask, Sample
-from edgeseg.data.masks import read_colours
-from edgeseg.errors import DataError
+from edgeseg.data.reading.masks import read_colours
 
 SAME_ASPECT = 0.02  # so much may the shapes of mask and pictures differ: sizes are whole pixels
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.files import read_text
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
+from edgeseg.data.reading.pictures import read_text
 
 SPLITS = ("train", "val", "test")
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgeseg.data.files import read_text
-from edgeseg.errors import DataError
+from edgeseg.core.errors import DataError
+from edgeseg.data.reading.pictures import read_text
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgeseg.data.files import IMAGE_SUFFIXES
-from edgeseg.errors import DataError
+from edgeseg.core.errors import DataError
+from edgeseg.data.reading.pictures import IMAGE_SUFFIXES
 
 SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
-from edgeseg.data.files import PictureFile, read_bytes, read_picture, unreadable
-from edgeseg.errors import DataError
-from edgeseg.labels import IGNORE_INDEX, ClassMap, Colour
+from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_picture, unreadable
 
 GREY_STEP = {"L;2": 0x55, "L;4": 0x11}
 """Pillow stretches grey levels of 2 and 4 bits to 8 by these factors."""

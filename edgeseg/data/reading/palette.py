@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.data.files import read_text
-from edgeseg.data.masks import ColourMask, IdMask
-from edgeseg.data.shapes import distinct_colours
-from edgeseg.errors import DataError, UsageError, nearest
-from edgeseg.labels import IGNORE_INDEX, IGNORED, ClassMap, Colour, folded
+from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.labels import IGNORE_INDEX, IGNORED, ClassMap, Colour, folded
+from edgeseg.data.reading.masks import ColourMask, IdMask
+from edgeseg.data.reading.pictures import read_text
+from edgeseg.data.reading.shapes import distinct_colours
 
 RGB = r"\d{1,3}[\s,]+\d{1,3}[\s,]+\d{1,3}"
 HEADER = re.compile(r"name[\s,;]+r(ed)?[\s,;]+g(reen)?[\s,;]+b(lue)?$", re.IGNORECASE)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.errors import DataError
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import DataError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import DataError
+from edgeseg.core.geometry import Size
 
 
 def mask_from_rle(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:

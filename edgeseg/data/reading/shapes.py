@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.errors import DataError, nearest
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import IGNORED, ClassMap, Colour, folded
 from edgeseg.data.base import Mask
-from edgeseg.errors import DataError, nearest
-from edgeseg.geometry import Size
-from edgeseg.labels import IGNORED, ClassMap, Colour, folded
 from edgeseg.scenes import CLASSES as FOUNDING
 
 Points = NDArray[np.float64]

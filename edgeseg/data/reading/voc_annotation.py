@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from edgeseg.data.shapes import Annotation, Points, Shape, points_from, rectangle
-from edgeseg.errors import DataError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import DataError
+from edgeseg.core.geometry import Size
+from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")

@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from edgeseg.errors import DataError, nearest
+from edgeseg.core.errors import DataError, nearest
 
 # tensorflow/core/example/{example,feature}.proto; lists of floats are left out and skipped.
 SCHEMA = """

@@ -14,7 +14,7 @@ from typing import IO
 
 import google_crc32c
 
-from edgeseg.errors import DataError
+from edgeseg.core.errors import DataError
 
 HEADER = struct.Struct("<QI")
 LENGTH = struct.Struct("<Q")

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
-from edgeseg.data.files import Encoded, MaskDecoder, agreeing, read_image, read_picture
-from edgeseg.data.tfrecord_example import Example, example_from
-from edgeseg.data.tfrecord_file import read_record
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
+from edgeseg.data.reading.pictures import Encoded, MaskDecoder, agreeing, read_image, read_picture
+from edgeseg.data.tfrecord.example import Example, example_from
+from edgeseg.data.tfrecord.file import read_record
 
 # Areas of one id compress best, and are decoded twice as fast, without the filters that are meant for photographs.
 _NO_FILTER = (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE) if hasattr(cv2, "IMWRITE_PNG_FILTER") else ()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgeseg.data.json_files import field, read_json
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Crop
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Crop
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.reading.json_fields import field, read_json
 
 SPEC_FILE = "dataset.json"
 INDEX_FILE = "index.json"

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.errors import EdgesegError
+from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.report import Report, SplitCount, number
 from edgeseg.data.splits import sequence_of
-from edgeseg.errors import EdgesegError
-from edgeseg.geometry import Size
+from edgeseg.data.tools.check_report import Report, SplitCount, number
 
 DIGEST_BYTES = 16
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
 
 CANDIDATES = 3  # samples remembered for each class, so that two classes need not show the same picture
 PICTURES = 12  # in check.png; more only where a class would not be seen at all

@@ -8,18 +8,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO
 
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import replace_whole_folder
+from edgeseg.core.geometry import Crop, Size, place
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.fit import fit_class_map, fit_image
-from edgeseg.data.mask_files import check_free, file_names
-from edgeseg.data.pack_settings import PackSettings
-from edgeseg.data.pack_spec import PackSpec, Record, Shard, is_pack, read_pack_spec
+from edgeseg.data.feeding.fit import fit_class_map, fit_image
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.splits import check_split_names
-from edgeseg.data.tfrecord_file import framed_size, write_record
-from edgeseg.data.tfrecord_sample import packed_record
-from edgeseg.errors import UsageError
-from edgeseg.files import replace_whole_folder
-from edgeseg.geometry import Crop, Size, place
+from edgeseg.data.tfrecord.file import framed_size, write_record
+from edgeseg.data.tfrecord.sample import packed_record
+from edgeseg.data.tfrecord.spec import PackSpec, Record, Shard, is_pack, read_pack_spec
+from edgeseg.data.tools.pack_settings import PackSettings
+from edgeseg.data.tools.write_masks import check_free, file_names
 
 MB = 1_000_000
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import FITS, Crop, Size
-from edgeseg.setting import check_settings, setting
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.settings import check_settings, setting
 
 ENCODINGS = ("raw", "jpeg", "png")
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Mask
-from edgeseg.labels import ClassMap
 
 Points = NDArray[np.int32]
 """(N, 2) x and y."""

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.files import replace_whole_folder
+from edgeseg.core.labels import IGNORE_INDEX, ClassMap
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.splits import check_split_names
-from edgeseg.errors import DataError, UsageError
-from edgeseg.files import replace_whole_folder
-from edgeseg.labels import IGNORE_INDEX, ClassMap
-from edgeseg.overlay import colourise
+from edgeseg.drawing.overlay import colourise
 
 COLOUR_FOLDER = "colour"
 CLASSES_FILE = "classes.json"

@@ -7,11 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.model_file import ModelFile
-from edgeseg.runtime.onnxruntime_session import open_session, tensors
-from edgeseg.runtime.processor import processor_name
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.onnxruntime_session import open_session, tensors
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.facts import processor
 
 
 class OnnxRuntimeCpu(GraphEngine):
@@ -20,7 +20,7 @@ class OnnxRuntimeCpu(GraphEngine):
     backend = "onnxruntime-cpu"
 
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        self.device = processor_name()
+        self.device = processor()
         self._session = open_session(model, settings, ["CPUExecutionProvider"])
         self._adopt(model, tensors(self._session.get_inputs()), tensors(self._session.get_outputs()))
         self._outputs = [output.name for output in self.form.outputs]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EngineError, ModelError
-from edgeseg.runtime.cuda import CudaDevice, Lane, no_cuda
-from edgeseg.runtime.device_buffers import BufferPlan, plan_buffers
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.graph_form import form_of
-from edgeseg.runtime.model_file import ModelFile
+from edgeseg.core.errors import EngineError, ModelError
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.cuda import CudaDevice, Lane, no_cuda
+from edgeseg.runtime.engines.device_buffers import BufferPlan, plan_buffers
+from edgeseg.runtime.engines.graph_form import form_of
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import EngineSettings
 
 _PROVIDER = "CUDAExecutionProvider"
 
@@ -36,7 +36,7 @@ class OnnxRuntimeCuda(GraphEngine):
         return reason
 
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        from edgeseg.runtime.onnxruntime_session import open_session, tensors
+        from edgeseg.runtime.engines.onnxruntime_session import open_session, tensors
 
         cpu = open_session(model, settings, ["CPUExecutionProvider"])  # tells the shapes before memory is taken
         inputs, outputs = tensors(cpu.get_inputs()), tensors(cpu.get_outputs())
@@ -57,7 +57,7 @@ class OnnxRuntimeCuda(GraphEngine):
 
     def _open(self, model: ModelFile, settings: EngineSettings) -> Any:
         """Return a session with a CUDA graph, or, where a node is left to the CPU, one without."""
-        from edgeseg.runtime.onnxruntime_session import open_session
+        from edgeseg.runtime.engines.onnxruntime_session import open_session
 
         options = provider_options(self._lane.stream.handle, settings)
         try:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.graph_form import FRAME, LOGITS, PIXELS, Tensor
-from edgeseg.runtime.model_file import ModelFile
-from edgeseg.runtime.openvino_import import import_openvino
-from edgeseg.runtime.processor import processor_name
-from edgeseg.runtime.signal_stack import signal_stack_kept
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.graph_form import FRAME, LOGITS, PIXELS, Tensor
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.facts import processor
+from edgeseg.runtime.machine.openvino_import import import_openvino
 
 _DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64", "i8": "int8"}
 
@@ -54,7 +55,7 @@ class OpenVino(GraphEngine):
             reason = " ".join(str(error).split())[-200:]
             raise ModelError(f"{model.path}: OpenVINO cannot load it ({reason}); export the model again") from error
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # not every processor has bf16
-        self.device = f"{processor_name()} ({used})"
+        self.device = f"{processor()} ({used})"
         with signal_stack_kept():
             self._request = compiled.create_infer_request()
         self._outputs = [compiled.output(output.name) for output in self.form.outputs]
@@ -90,7 +91,7 @@ def _network_alone(graph: Any) -> Any | None:
     """Return the network between the head and the tail of one of our camera graphs; None for any other graph.
 
     OpenVINO resizes planes of floats and takes an argmax over channels at six times what the same costs on the host
-    (edgeseg.runtime.graph_form), which was up to half of a frame. A confidence needs the tail.
+    (edgeseg.runtime.engines.graph_form), which was up to half of a frame. A confidence needs the tail.
     """
     openvino = import_openvino()
     named = {name: output for node in graph.get_ops() for output in node.outputs() for name in output.get_names()}
@@ -112,3 +113,26 @@ def _tensors(nodes: Sequence[Any]) -> list[Tensor]:
         shape = tuple(None if n.is_dynamic else n.get_length() for n in node.partial_shape)
         found.append(Tensor(node.any_name, _DTYPES.get(kind, kind), shape))
     return found
+
+
+class _Stack(ctypes.Structure):
+    """stack_t of sigaltstack(2)."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextlib.contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """Put this thread's alternate signal stack back in the end.
+
+    OpenVINO's CPU plugin installs one of its own for each model and, when the model goes, the one that it found before.
+    Models that do not go in the reverse order leave one that is freed, and the next signal, SIGTERM for example,
+    ends the process with a segmentation fault.
+    """
+    library, before = ctypes.CDLL(None), _Stack()
+    known = library.sigaltstack(None, ctypes.byref(before)) == 0
+    try:
+        yield
+    finally:
+        if known:
+            library.sigaltstack(ctypes.byref(before), None)

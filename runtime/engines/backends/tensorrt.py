@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import EngineError, ModelError
-from edgeseg.runtime.build_settings import BuildSettings
-from edgeseg.runtime.cuda import CudaDevice, Lane, no_cuda
-from edgeseg.runtime.device_buffers import plan_buffers
-from edgeseg.runtime.engine_builder import engine_key
-from edgeseg.runtime.engine_card import EngineCard, why_stale
-from edgeseg.runtime.engine_place import building_alone, engine_place
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.gpu import Gpu, find_gpu
-from edgeseg.runtime.graph_engine import GraphEngine
-from edgeseg.runtime.graph_form import Tensor
-from edgeseg.runtime.model_file import ModelFile
-from edgeseg.runtime.tensorrt_library import library, library_name, make_logger, make_profiler, tensor
+from edgeseg.core.errors import EngineError, ModelError
+from edgeseg.runtime.engines.base import GraphEngine
+from edgeseg.runtime.engines.cache import building_alone, engine_place
+from edgeseg.runtime.engines.cuda import CudaDevice, Lane, no_cuda
+from edgeseg.runtime.engines.device_buffers import plan_buffers
+from edgeseg.runtime.engines.graph_form import Tensor
+from edgeseg.runtime.engines.manifest import EngineCard, why_stale
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.settings import BuildSettings, EngineSettings
+from edgeseg.runtime.engines.tensorrt_builder import engine_key
+from edgeseg.runtime.engines.tensorrt_library import library, library_name, make_logger, make_profiler, tensor
+from edgeseg.runtime.machine.gpu import Gpu, find_gpu
 
-_COMMAND = "edgeseg.runtime.engine_commands"
+_COMMAND = "edgeseg.runtime.commands.engine"
 
 
 class TensorRt(GraphEngine):

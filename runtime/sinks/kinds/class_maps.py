@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 
-from edgeseg.errors import UsageError
-from edgeseg.files import write_whole
-from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import write_whole
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
 
 class ClassMapFolder(Sink):

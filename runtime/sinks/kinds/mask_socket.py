@@ -11,9 +11,9 @@ import threading
 import time
 from pathlib import Path
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.mask_message import HEADER_BYTES, header_of
-from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
+from edgeseg.runtime.sinks.mask_message import HEADER_BYTES, header_of
 
 _MAX_READERS = 64
 _FAREWELL_S = 2.0  # at the end, for readers that have not got the last mask yet
@@ -48,8 +48,8 @@ class _Reader:
 class MaskSocket(Sink):
     """Serves class maps to any number of readers; each gets the newest one it can take, and none slows another.
 
-    The message is described in edgeseg.runtime.mask_message and in docs/embedding.md. A socket that a killed run left
-    behind is replaced; one at which another process answers is not.
+    The message is described in sinks/mask_message.py and in docs/embedding.md. A socket that a killed run left behind
+    is replaced; one at which another process answers is not.
     """
 
     needs_picture = False

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
-from edgeseg.files import put_on_disk
-from edgeseg.geometry import Size
-from edgeseg.runtime.drawing import Drawer
-from edgeseg.runtime.segments import Segments, parse_quota
-from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import put_on_disk
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
+from edgeseg.runtime.sinks.drawing import Drawer
+from edgeseg.runtime.sinks.segments import Segments, parse_quota
 
 _VIDEO_CODES = {".mkv": "mp4v", ".mp4": "mp4v", ".avi": "MJPG"}
 _FRAMES_BETWEEN_CHECKS = 15

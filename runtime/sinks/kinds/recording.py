@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
-from edgeseg.files import check_writable, write_whole
-from edgeseg.runtime.sinks import Delivery, Sink, SinkContext
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import check_writable, write_whole
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
 LAYOUT = 1
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]

@@ -10,11 +10,11 @@ import subprocess
 import tempfile
 from typing import IO, cast
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.child import start_child
-from edgeseg.runtime.drawing import Drawer
-from edgeseg.runtime.sinks import Delivery, Sink, SinkClosed, SinkContext
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.machine.child import start_child
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed, SinkContext
+from edgeseg.runtime.sinks.drawing import Drawer
 
 SIZE = struct.Struct("<II")
 """Height and width of the BGR picture that follows on the window's standard input."""
@@ -42,7 +42,7 @@ class Display(Sink):
             raise UsageError(f"output {self.uri}: there is no screen (DISPLAY is not set); {_INSTEAD}")
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = start_child(
-            "edgeseg.runtime.display_window",
+            "edgeseg.runtime.sinks.window_process",
             str(os.getpid()),
             f"edgeseg: {self._context.spec.name}",
             stdin=subprocess.PIPE,

@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 import cv2
 import numpy as np
 
-from edgeseg.errors import SourceError
-from edgeseg.runtime.clocks import Stamp, StreamClock
-from edgeseg.runtime.readers import FALLBACK_FPS, DamagedFrameError, Frame, Reader
-from edgeseg.runtime.source import Source
+from edgeseg.core.errors import SourceError
+from edgeseg.runtime.sources.clocks import Stamp, StreamClock
+from edgeseg.runtime.sources.opencv import FALLBACK_FPS
+from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
+from edgeseg.runtime.sources.source import Source
 
 _CONNECT_TIMEOUT_S = 4.0  # ends a try with a reason, before the supervisor's own time-out ends it without
 _MOST_BYTES = 32 * 2**20  # of one picture

@@ -20,22 +20,22 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from conftest import COLOUR_SPEC, colour_network, write_colour_model
-from package_files import write_index, write_wheel
-from small_disk import small_disk
 
 from edgeseg.bundle.archive import SUMS, files_of, pack, sums, verify
 from edgeseg.bundle.camera_settings import camera_settings
 from edgeseg.bundle.maker import Made, make_bundle
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
-from edgeseg.errors import ModelError, SourceError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.cli import camera
-from edgeseg.runtime.config_file import read_config
-from edgeseg.runtime.frame_recording import Recording
-from edgeseg.runtime.model_file import open_model_file
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError, SourceError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.commands.camera import camera
+from edgeseg.runtime.engines.model_file import open_model_file
+from edgeseg.runtime.service.config import read_config
+from edgeseg.runtime.sinks.kinds.recording import Recording
+from tests.helpers.colour_model import COLOUR_SPEC, colour_network, write_colour_model
+from tests.helpers.package_files import write_index, write_wheel
+from tests.helpers.small_disk import small_disk
 
 SIX = TARGETS["6"]
 

@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from package_files import write_index, write_source, write_wheel
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from wheel_building import ROOT, build_wheel
 
 from edgeseg.bundle.fetch import gather, pip_options, wanted_packages
 from edgeseg.bundle.maker import write_requirements
 from edgeseg.bundle.own_wheel import wheel_of_installation
 from edgeseg.bundle.packages import Package, build_needs, check_packages, fits, needs, read_package
 from edgeseg.bundle.targets import FOREIGN, TARGETS, Target
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
+from edgeseg.core.toml import parse_toml
 from edgeseg.export.tensorrt_rules import VERSIONS
-from edgeseg.toml_files import parse_toml
+from tests.helpers.package_files import write_index, write_source, write_wheel
+from tests.helpers.places import ROOT
+from tests.helpers.wheel_building import build_wheel
 
 SIX, SEVEN, DEBIAN = TARGETS["6"], TARGETS["7"], TARGETS["debian12"]
 BY_NAME = pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
@@ -245,6 +246,6 @@ def test_a_wheel_is_put_together_again_from_its_installation(tmp_path: Path) -> 
         assert all(one.read(name) == other.read(name) for name in names)
         assert other.testzip() is None
     assert fits(again, SIX)
-    (site / "edgeseg" / "cli.py").unlink()
-    with pytest.raises(UsageError, match=r"edgeseg/cli.py of edgeseg cannot be read"):
+    (site / "edgeseg" / "tf.py").unlink()
+    with pytest.raises(UsageError, match=r"edgeseg/tf.py of edgeseg cannot be read"):
         wheel_of_installation(installed, tmp_path)

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from training_helpers import PATIENCE_S
 
-from edgeseg.cli import main
+from edgeseg.commands.main import main
+from tests.helpers.training import PATIENCE_S
 
 TINY = ("--model", "fcn8", "--size", "64x32", "--width", 0.0625, "--batch-norm", "off", "--epochs", 1, "--batch", 4)
 DATA = "scenes:train=8,val=4,test=4,size=128x64"
@@ -106,14 +106,14 @@ def test_what_is_wrong_is_said_in_one_line_and_earlier_results_stay(
 def test_help_answers_without_loading_what_only_work_needs() -> None:
     program = (
         "import sys; sys.argv = ['edgeseg', '--help']\n"
-        "from edgeseg.cli import main\n"
+        "from edgeseg.commands.main import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'tensorflow', 'keras', 'onnx', 'onnxruntime', 'cv2', 'matplotlib', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    for module in ("edgeseg.cli", "edgeseg.runtime.cli"):
+    for module in ("edgeseg.commands.main", "edgeseg.runtime.commands.camera"):
         done = subprocess.run(
-            [sys.executable, "-c", program.replace("edgeseg.cli", module)], capture_output=True, text=True
+            [sys.executable, "-c", program.replace("edgeseg.commands.main", module)], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
 

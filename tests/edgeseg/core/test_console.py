@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from edgeseg.cli import cli
+from edgeseg.commands.main import cli
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.files import check_writable, replace_whole, replace_whole_folder, write_whole
+from edgeseg.core.errors import UsageError
+from edgeseg.core.files import check_writable, replace_whole, replace_whole_folder, write_whole
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     program = f"""
         import os, signal
         from pathlib import Path
-        from edgeseg.files import replace_whole
+        from edgeseg.core.files import replace_whole
 
         def die(partial):
             partial.write_text("half")
@@ -54,8 +54,8 @@ def test_a_full_disk_is_an_error_that_keeps_the_old_file(tmp_path: Path) -> None
     program = f"""
         import resource, signal
         from pathlib import Path
-        from edgeseg.errors import UsageError
-        from edgeseg.files import write_whole
+        from edgeseg.core.errors import UsageError
+        from edgeseg.core.files import write_whole
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -114,7 +114,7 @@ def test_a_folder_is_replaced_at_once_and_nothing_stays_beside_it(
 ) -> None:
     """Also where the file system cannot exchange two names."""
     if not exchange:
-        monkeypatch.setattr("edgeseg.files.RENAME_EXCHANGE", 1 << 20)  # the kernel knows no such flag
+        monkeypatch.setattr("edgeseg.core.files.RENAME_EXCHANGE", 1 << 20)  # the kernel knows no such flag
     for text in ("old", "new"):
         replace_whole_folder(tmp_path / "up" / "pack", fill(text))
         assert (tmp_path / "up" / "pack" / "sub" / "file").read_text() == text

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edgeseg.progress import SampleProgress
+from edgeseg.training.progress import SampleProgress
 
 NO_FILE = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
 
@@ -23,7 +23,7 @@ def test_lines_that_cannot_be_written_are_lost_and_the_work_goes_on() -> None:
 
 
 def test_nothing_is_held_back_where_there_is_no_room_to_hold_it() -> None:
-    program = f"{NO_FILE}from edgeseg.quiet import stderr_held_back\nwith stderr_held_back(): print('done')"
+    program = f"{NO_FILE}from edgeseg.core.quiet import stderr_held_back\nwith stderr_held_back(): print('done')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
@@ -41,7 +41,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(command: str, tmp_path: 
 
 
 def test_pictures_of_names_that_are_no_text_go_to_tensorboard(tmp_path: Path) -> None:
-    from edgeseg.tensorboard import BoardWriter
+    from edgeseg.training.tensorboard import BoardWriter
 
     said: list[str] = []
     name = os.fsdecode(b"stra\xdfe")

@@ -1,7 +1,7 @@
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Box, Crop, Size, place, place_through
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Box, Crop, Size, place, place_through
 
 
 def test_sizes_are_written_width_first() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
 
 
 def test_the_palette_gives_each_byte_its_colour() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.runtime.child import start_child
+from edgeseg.runtime.machine.child import start_child
 
 
 @pytest.mark.parametrize(("module", "program"), [("edgeseg", "edgeseg"), ("edgeseg.runtime", "edgeseg-camera")])
@@ -33,7 +33,7 @@ def test_ctrl_c_during_the_imports_is_one_line(module: str, program: str, tmp_pa
 
 
 def test_ctrl_c_reaches_no_child_process() -> None:
-    process = start_child("edgeseg.runtime.probes", "opencv", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start_child("edgeseg.runtime.machine.probes", "opencv", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.send_signal(signal.SIGINT)
     found, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Crop, Size
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.spec import ModelSpec
 
 
 def test_a_spec_comes_back_from_its_json(colour_spec: ModelSpec) -> None:

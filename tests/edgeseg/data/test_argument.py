@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.cli import cli
-from edgeseg.data import merged, open_dataset
-from edgeseg.data.options import split_argument, with_classes
-from edgeseg.errors import UsageError
-from edgeseg.labels import ClassMap, merge_classes
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import UsageError
+from edgeseg.core.labels import ClassMap, merge_classes
+from edgeseg.data.argument import open_dataset, split_argument, with_classes
+from edgeseg.data.wrappers import merged
 from edgeseg.scenes import CLASSES
 
 STREET = ClassMap(("Road", "Parking", "Tree", "Sky"), ((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)))
@@ -99,7 +99,7 @@ def test_merged_takes_a_data_set() -> None:
         ("scenes:?classes", "KEY=VALUE"),
         ("scenes:?classes=a&classes=b", "twice"),
         ("nothing.at_all:Class", "cannot be imported"),
-        ("edgeseg.labels:ClassMap", "no data set"),
+        ("edgeseg.core.labels:ClassMap", "no data set"),
     ],
 )
 def test_a_wrong_option_or_class(argument: str, expected: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeseg.data.augment import NONE, Augmentation
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Crop, Size, place
 from edgeseg.data.base import Image
-from edgeseg.data.photometry import GREY, change_colours, colour_matrix
-from edgeseg.data.warp import Source, Warped, draw_map, paint_padding, warp
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Crop, Size, place
+from edgeseg.data.feeding.augment import NONE, Augmentation
+from edgeseg.data.feeding.photometry import GREY, change_colours, colour_matrix
+from edgeseg.data.feeding.warp import Source, Warped, draw_map, paint_padding, warp
+from tests.helpers.places import ROOT
 
 PICTURE, NETWORK = Size(90, 120), Size(64, 96)
 COLOURS = np.array([(250, 20, 20), (20, 250, 20), (20, 20, 250), (230, 230, 230)], np.uint8)
@@ -278,7 +278,7 @@ def test_a_setting_out_of_range_is_refused(each: Any) -> None:
 
 
 def test_the_document_lists_every_setting_with_its_default_and_range() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "augmentation.md").read_text()
+    text = (ROOT / "docs" / "augmentation.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `--")]
     expected = []
     for each in fields(Augmentation):

@@ -17,20 +17,21 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from data_helpers import write_mask, write_picture
-from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data import Dataset, Sample, open_dataset
-from edgeseg.data.base import Image, Mask
-from edgeseg.data.check import check_dataset, shared_sequences
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.base import Dataset, Image, Mask, Sample
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.report import PICTURES, Report
-from edgeseg.data_pictures import CHECK_OPACITY, draw_check
-from edgeseg.errors import DataError
-from edgeseg.labels import ClassMap
+from edgeseg.data.tools.check import check_dataset, shared_sequences
+from edgeseg.data.tools.check_report import PICTURES, Report
+from edgeseg.figures.data import CHECK_OPACITY, draw_check
+from tests.helpers.data import write_mask, write_picture
+from tests.helpers.places import SHARED
+from tests.helpers.training import TWO_CLASSES, ArraySample, write_camvid
 
-REAL_CAMVID = Path(__file__).parents[3] / "shared" / "data" / "camvid"
+REAL_CAMVID = SHARED / "camvid"
 
 
 class Listed(Dataset):
@@ -355,7 +356,8 @@ def test_a_full_disk_leaves_the_earlier_result_whole(camvid: Path, tmp_path: Pat
     assert set(before) == {"check.json", "check.png"}
     (camvid / "valannot" / "000.png").write_bytes(b"")
     program = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));from edgeseg.cli import main; main()"
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
+        "from edgeseg.commands.main import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "data", "check", f"camvid:{camvid}", "--out", str(out)],
@@ -371,7 +373,7 @@ def test_a_user_sees_one_line_an_error_and_waits_for_no_tensorflow(camvid: Path,
     half = (camvid / "train" / "000.png").read_bytes()
     (camvid / "train" / "000.png").write_bytes(half[: len(half) // 2])
     program = (
-        "import sys\nfrom edgeseg.cli import main\n"
+        "import sys\nfrom edgeseg.commands.main import main\n"
         "try:\n    main()\nfinally:\n    assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edgeseg.class_balance import PIXELS_A_SAMPLE, ClassCounts, class_weights
+from edgeseg.data.feeding.class_balance import PIXELS_A_SAMPLE, ClassCounts, class_weights
 
 # 6, 2 and 0 pixels; class 0 is in both pictures (8 labelled pixels), class 1 in one of 4.
 COUNTS = ClassCounts(np.array([6.0, 2.0, 0.0]), np.array([8.0, 4.0, 0.0]))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import write_mask, write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeseg.data import FORMATS, open_dataset
-from edgeseg.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.registry import FORMATS
+from tests.helpers.data import write_mask, write_picture
 
 IDS = np.arange(600, dtype=np.uint8).reshape(20, 30) % 3 * 7
 HEAD = 'name = "roads"\nimages = "frames/*/*.jpg"\nlabels = "masks/{path}_ids.png"\nignore = [14]\n'
@@ -145,7 +146,7 @@ def test_no_declaration_at_all(tmp_path: Path) -> None:
 OWN = """
 import numpy as np
 from edgeseg.data import Dataset, Sample
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
 
 CLASSES = ClassMap(("a",), ((1, 2, 3),))
 

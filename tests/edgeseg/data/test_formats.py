@@ -7,11 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 
-from edgeseg.data import FORMATS, open_dataset
-from edgeseg.data.memory import remembered
-from edgeseg.errors import DataError, UsageError
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.registry import FORMATS
+from edgeseg.data.wrappers import remembered
+from tests.helpers.places import SHARED
+from tests.helpers.training import TWO_CLASSES, ArraySample, write_camvid
 
 
 @pytest.fixture
@@ -153,7 +155,7 @@ def test_scenes_repeat_and_share_no_seed_between_splits() -> None:
 
 
 def test_the_real_camvid_if_it_is_there() -> None:
-    root = Path(__file__).parents[3] / "shared" / "data" / "camvid"
+    root = SHARED / "camvid"
     if not root.is_dir():
         pytest.skip(f"{root} is not there")
     dataset = open_dataset(f"camvid:{root}")

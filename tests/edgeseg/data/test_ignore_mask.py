@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from training_helpers import PICTURE_SIZE, write_camvid
 
-from edgeseg.data import open_dataset
-from edgeseg.data.augment import NONE
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.feeding.augment import NONE
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
+from tests.helpers.training import PICTURE_SIZE, write_camvid
 
 HEIGHT, WIDTH = PICTURE_SIZE
 BONNET = np.s_[60:, 30:60]

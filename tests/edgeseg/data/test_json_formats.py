@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_helpers import write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.data import open_dataset
-from edgeseg.data.coco import CocoFile
-from edgeseg.data.labelme import read_labelme
-from edgeseg.data.mask_files import write_masks
-from edgeseg.data.rle import mask_from_rle
-from edgeseg.errors import DataError, EdgesegError, UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.formats.coco import CocoFile
+from edgeseg.data.formats.labelme import read_labelme
+from edgeseg.data.reading.rle import mask_from_rle
+from edgeseg.data.tools.write_masks import write_masks
+from tests.helpers.data import write_picture
 
 CATEGORIES = [{"id": 7, "name": "Sky"}, {"id": 3, "name": "road"}, {"id": 4, "name": "Car"}]
 SQUARE = [2, 2, 6, 2, 6, 6, 2, 6]

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import real_data, write_mask, write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgeseg.data import open_dataset
-from edgeseg.data.files import read_image
-from edgeseg.data.masks import ColourMask, IdMask, read_file_ids
-from edgeseg.data.palette import read_palette
-from edgeseg.errors import DataError, UsageError
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.reading.masks import ColourMask, IdMask, read_file_ids
+from edgeseg.data.reading.palette import read_palette
+from edgeseg.data.reading.pictures import read_image
 from edgeseg.scenes import CLASSES as FOUNDING
+from tests.helpers.data import real_data, write_mask, write_picture
 
 IDS = np.arange(600, dtype=np.uint8).reshape(20, 30) % 3
 COLOURS = np.array([(128, 64, 128), (10, 20, 30), (0, 0, 0)], np.uint8)

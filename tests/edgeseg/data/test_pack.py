@@ -16,17 +16,18 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_disk import small_disk
-from training_helpers import ArraySample, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data import Dataset, Sample, open_dataset
-from edgeseg.data.fit import fit_class_map, fit_image
-from edgeseg.data.pack import write_pack
-from edgeseg.data.pack_settings import PackSettings
-from edgeseg.errors import DataError, EdgesegError, UsageError
-from edgeseg.geometry import Crop, Size, place
-from edgeseg.labels import ClassMap
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.geometry import Crop, Size, place
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.base import Dataset, Sample
+from edgeseg.data.feeding.fit import fit_class_map, fit_image
+from edgeseg.data.tools.pack import write_pack
+from edgeseg.data.tools.pack_settings import PackSettings
+from tests.helpers.small_disk import small_disk
+from tests.helpers.training import ArraySample, write_camvid
 
 LARGE = "scenes:train=400,val=8,test=0"  # at their own size, 512x256, 0.5 MB each
 
@@ -231,7 +232,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_pack(tmp_path: Path) -> None:
 def test_a_file_size_limit_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000000, 3000000))\n"
-        "from edgeseg.cli import main; main()"
+        "from edgeseg.commands.main import main; main()"
     )
     command = [sys.executable, "-c", program, "data", "pack", LARGE, "--split", "train", "--out", tmp_path / "pack"]
     done = subprocess.run([str(each) for each in command], capture_output=True, text=True)

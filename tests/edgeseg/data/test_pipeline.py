@@ -6,23 +6,23 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from training_helpers import TWO_CLASSES, ArraySample
 
-from edgeseg.data import pipeline
-from edgeseg.data.augment import NONE, Augmentation
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Size, place
+from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
-from edgeseg.data.fit import fit_class_map, fit_image
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Size, place
-from edgeseg.labels import ClassMap
+from edgeseg.data.feeding import pipeline
+from edgeseg.data.feeding.augment import NONE, Augmentation
+from edgeseg.data.feeding.fit import fit_class_map, fit_image
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 from edgeseg.tf import tf
+from tests.helpers.places import ROOT
+from tests.helpers.training import TWO_CLASSES, ArraySample
 
 PICTURE = Size(30, 50)
 NETWORK = Size(32, 64)
@@ -229,12 +229,12 @@ def test_windows_are_cut_from_all_over_the_scaled_whole_picture() -> None:
 def test_a_stream_that_a_traceback_holds_does_not_hang_the_exit() -> None:
     program = """
 import sys
-sys.path[:0] = ["tests/edgeseg"]
-import test_pipeline as t
+sys.path[:0] = ["."]
+from tests.edgeseg.data import test_pipeline as t
 streams = [t.TrainingBatches(t.FittedSamples(t.samples(6), t.Size(256, 256)), 2, s, t.FULL).iterate() for s in range(3)]
 for stream in streams:
     next(stream)
 raise SystemExit(7)
 """
-    ended = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=180, check=False)
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=180, check=False)
     assert ended.returncode == 7

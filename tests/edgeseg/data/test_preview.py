@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from training_helpers import ArraySample, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data.augment import NONE, Augmentation
-from edgeseg.data.pipeline import FittedSamples, TrainingBatches
-from edgeseg.data.preview import network_views, spread
-from edgeseg.errors import DataError, EdgesegError, UsageError
-from edgeseg.geometry import Size
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.data.feeding.augment import NONE, Augmentation
+from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
+from edgeseg.data.feeding.preview import network_views, spread
+from tests.helpers.training import ArraySample, write_camvid
 
 
 def samples(count: int) -> list[ArraySample]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.splits import SplitRule, sequence_of, split_by_drive
-from edgeseg.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_helpers import write_mask, write_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from training_helpers import write_camvid
 
-from edgeseg.data import open_dataset
-from edgeseg.data.check import check_dataset
-from edgeseg.data.pack import write_pack
-from edgeseg.data.pack_settings import PackSettings
-from edgeseg.data.tfrecord_example import Example, example_from
-from edgeseg.data.tfrecord_file import read_record, record_offsets, write_record
-from edgeseg.errors import DataError, UsageError
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.tfrecord.example import Example, example_from
+from edgeseg.data.tfrecord.file import read_record, record_offsets, write_record
+from edgeseg.data.tools.check import check_dataset
+from edgeseg.data.tools.pack import write_pack
+from edgeseg.data.tools.pack_settings import PackSettings
+from tests.helpers.data import write_mask, write_picture
+from tests.helpers.training import write_camvid
 
 IDS = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30) % 3
 
@@ -87,7 +87,7 @@ def test_tensorflow_reads_our_records_and_we_read_its(pack: Path, tmp_path: Path
 
 def test_reading_needs_no_tensorflow(pack: Path) -> None:
     program = (
-        "import sys; from edgeseg.data import open_dataset\n"
+        "import sys; from edgeseg.data.argument import open_dataset\n"
         f"open_dataset('tfrecord:{pack}').split('val')[1].read()\nassert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

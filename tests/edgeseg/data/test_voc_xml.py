@@ -7,18 +7,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from data_helpers import real_data, voc, voc_polygon, write_picture
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgeseg.data import open_dataset
-from edgeseg.data.shapes import Shape, draw
-from edgeseg.data.voc_annotation import parse_voc
-from edgeseg.data.voc_xml import read_voc
-from edgeseg.errors import DataError, EdgesegError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.formats.voc_xml import read_voc
+from edgeseg.data.reading.shapes import Shape, draw
+from edgeseg.data.reading.voc_annotation import parse_voc
+from tests.helpers.data import real_data, voc, voc_polygon, write_picture
 
 ROAD = voc_polygon("Road", 0, 10, 29, 10, 29, 19, 0, 19)
 CAR = "<object><name>car</name><bndbox><xmin>4.2</xmin><ymin>8</ymin><xmax>7</xmax><ymax>12</ymax></bndbox></object>"

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeseg.data import open_dataset
-from edgeseg.data.coco import Coco
-from edgeseg.data.coco_writer import CocoDocument
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.formats.coco import Coco
+from edgeseg.data.tools.write_coco import CocoDocument
 
 FOUR = ClassMap(("sky", "road", "car", "sign"), ((0, 0, 9), (9, 0, 0), (0, 9, 0), (9, 9, 9)))
 

@@ -1,4 +1,4 @@
-"""`edgeseg.data.mask_files` and `edgeseg data formats`."""
+"""`edgeseg.data.tools.write_masks` and `edgeseg data formats`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from training_helpers import ArraySample, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data import FORMATS, Dataset, open_dataset
-from edgeseg.data.mask_files import file_names, write_masks
-from edgeseg.errors import DataError, EdgesegError, UsageError
-from edgeseg.labels import ClassMap
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, UsageError
+from edgeseg.core.labels import ClassMap
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.base import Dataset
+from edgeseg.data.registry import FORMATS
+from edgeseg.data.tools.write_masks import file_names, write_masks
+from tests.helpers.training import ArraySample, write_camvid
 
 
 @pytest.fixture
@@ -147,7 +149,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(camvid: Path, tmp_path: Path
     noise = np.random.default_rng(1).integers(0, 11, (72, 96), dtype=np.uint8)
     cv2.imwrite(str(camvid / "valannot" / "001.png"), noise)  # the last one: too large a PNG
     program = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));from edgeseg.cli import main; main()"
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
+        "from edgeseg.commands.main import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "data", "masks", f"camvid:{camvid}", "--out", str(tmp_path / "out")],
@@ -161,8 +164,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(camvid: Path, tmp_path: Path
 
 def test_a_killed_run_leaves_no_folder_of_that_name_and_the_next_run_succeeds(camvid: Path, tmp_path: Path) -> None:
     program = (
-        "import os, signal\nfrom pathlib import Path\nfrom edgeseg.data import open_dataset\n"
-        "from edgeseg.data.mask_files import write_masks\n"
+        "import os, signal\nfrom pathlib import Path\nfrom edgeseg.data.argument import open_dataset\n"
+        "from edgeseg.data.tools.write_masks import write_masks\n"
         f"write_masks(open_dataset('camvid:{camvid}'), Path({str(tmp_path / 'out')!r}),"
         " on_sample=lambda: os.kill(os.getpid(), signal.SIGKILL))"
     )

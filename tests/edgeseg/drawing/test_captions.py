@@ -1,8 +1,8 @@
 import numpy as np
-from conftest import COLOURS
 
-from edgeseg.captions import Captions
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
+from edgeseg.drawing.captions import Captions
+from tests.helpers.colour_model import COLOURS
 
 SIZE = Size(360, 640)
 

@@ -1,10 +1,10 @@
 import numpy as np
-from conftest import COLOURS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.geometry import FITS, Crop, Size, place
-from edgeseg.overlay import colourise, enlarge, mark_stale, overlay
+from edgeseg.core.geometry import FITS, Crop, Size, place
+from edgeseg.drawing.overlay import colourise, enlarge, mark_stale, overlay
+from tests.helpers.colour_model import COLOURS
 
 PICTURE = Size(90, 120)
 NETWORK = Size(32, 64)

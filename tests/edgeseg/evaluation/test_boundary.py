@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.boundary import TOLERANCE, BoundaryF1
-from edgeseg.labels import ClassMap
+from edgeseg.core.labels import ClassMap
+from edgeseg.evaluation.boundary import TOLERANCE, BoundaryF1
 
 THREE = ClassMap(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 SIDE = 100  # the tolerance is 1.06 pixels

@@ -14,22 +14,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from training_helpers import TWO_CLASSES, ArraySample, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data import open_dataset
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Crop, Placement, Size, place
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.metrics import ConfusionMatrix, Scores
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Image, Mask, Sample
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.evaluate import evaluate
-from edgeseg.geometry import Crop, Placement, Size, place
-from edgeseg.labels import ClassMap
-from edgeseg.metrics import ConfusionMatrix, Scores
-from edgeseg.models import NetworkOptions, build_model
-from edgeseg.predictors import BATCH, KerasPredictor, Predictor, load_predictor
-from edgeseg.progress import evaluation_progress
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.spec import ModelSpec
+from edgeseg.evaluation.evaluate import evaluate
+from edgeseg.evaluation.predictors import BATCH, KerasPredictor, Predictor, load_predictor
+from edgeseg.models.build import build_model
+from edgeseg.models.options import NetworkOptions
+from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.tf import keras
+from edgeseg.training.progress import evaluation_progress
+from tests.helpers.training import TWO_CLASSES, ArraySample, write_camvid
 
 
 def spec_of(size: Size, classes: ClassMap = TWO_CLASSES, fit: str = "stretch", crop: Crop | None = None) -> ModelSpec:
@@ -281,7 +282,7 @@ def test_an_onnx_file_is_asked_through_the_runtime_s_engine(monkeypatch: pytest.
         opened.append((path.name, settings.backend))
         return StubEngine()
 
-    monkeypatch.setattr("edgeseg.runtime.engines.load_engine", load_engine)
+    monkeypatch.setattr("edgeseg.runtime.engines.choose.load_engine", load_engine)
     class_map = np.zeros((40, 80), np.uint8)
     class_map[:, 40:] = 1
     class_map[:, :20] = class_map[:, 60:] = 255  # what `crop` cuts away would be wrong, if it were counted

@@ -14,19 +14,19 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import COLOURS, numbered_frame
-from training_helpers import write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data.coco import Coco
-from edgeseg.data.files import read_image
-from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.models import build_model
-from edgeseg.overlay import colourise
-from edgeseg.predict import find_pictures
-from edgeseg.spec import ModelSpec
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.formats.coco import Coco
+from edgeseg.data.reading.pictures import read_image
+from edgeseg.drawing.overlay import colourise
+from edgeseg.evaluation.predict import find_pictures
+from edgeseg.models.build import build_model
+from tests.helpers.colour_model import COLOURS, numbered_frame
+from tests.helpers.training import write_camvid
 
 WriteModel = Callable[..., Path]
 MASK = np.zeros((144, 256), np.uint8)

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.models import ARCHITECTURES, build_model, load_model
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.models.bilinear import Bilinear, bilinear_kernel
+from edgeseg.models.build import build_model, load_model
 from edgeseg.models.complexity import flops
 from edgeseg.models.inputs import network_input
+from edgeseg.models.registry import ARCHITECTURES
 from edgeseg.tf import keras, tf
 
 
@@ -124,8 +125,8 @@ def test_each_transposed_convolution_stays_one_node_in_onnx(architecture: str, e
 
 
 def test_network_input_follows_the_spec() -> None:
-    from edgeseg.labels import ClassMap
-    from edgeseg.spec import ModelSpec
+    from edgeseg.core.labels import ClassMap
+    from edgeseg.core.spec import ModelSpec
 
     classes = ClassMap(("a",), ((0, 0, 0),))
     spec = ModelSpec("n", "fcn8", "vgg16", Size(1, 1), "rgb", (1.0, 2.0, 3.0), (1.0, 0.5, 0.25), classes)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgeseg.cli import cli
-from edgeseg.geometry import Size
-from edgeseg.models import NetworkOptions, build_model
+from edgeseg.commands.main import cli
+from edgeseg.core.geometry import Size
+from edgeseg.models.build import build_model
 from edgeseg.models.complexity import flops
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras, tf
 
 

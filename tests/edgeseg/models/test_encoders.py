@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_network_options import spec_of
 
-from edgeseg.geometry import Size
-from edgeseg.models import ENCODERS, NetworkOptions, build_model
+from edgeseg.core.geometry import Size
 from edgeseg.models.applications import library_model
-from edgeseg.models.encoders import encode
-from edgeseg.models.features import Features
+from edgeseg.models.build import build_model
+from edgeseg.models.features import Features, encode
 from edgeseg.models.inputs import network_input
+from edgeseg.models.options import NetworkOptions
+from edgeseg.models.registry import ENCODERS
 from edgeseg.tf import keras
+from tests.helpers.networks import spec_of
 
 LIBRARY = [name for name, encoder in ENCODERS.items() if encoder.imagenet_widths]
 SIZE = Size(64, 96)

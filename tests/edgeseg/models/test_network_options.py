@@ -7,29 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_helpers import TWO_CLASSES
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.models import ENCODERS, NetworkOptions, check_input_size
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
 from edgeseg.models.listing import networks
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
-
-
-def spec_of(options: NetworkOptions) -> ModelSpec:
-    pixels = options.preprocessing
-    return ModelSpec(
-        options.name,
-        options.architecture,
-        options.encoder,
-        Size(64, 64),
-        pixels.colour_order,
-        pixels.mean,
-        pixels.scale,
-        TWO_CLASSES,
-        options=options.to_document(),
-    )
+from edgeseg.models.options import NetworkOptions, check_input_size
+from edgeseg.models.registry import ENCODERS
+from edgeseg.training.settings import TrainSettings
+from tests.helpers.networks import spec_of
 
 
 @pytest.mark.parametrize("options", networks()[0], ids=lambda options: options.name)

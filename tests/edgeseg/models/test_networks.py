@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from training_helpers import tiny_settings, write_camvid, write_untrained
 
+from edgeseg.core.spec import PRECISIONS, ModelSpec
 from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
-from edgeseg.models import ARCHITECTURES, NetworkOptions, load_model
-from edgeseg.run_directory import RunDirectory, checkpoints_in
-from edgeseg.spec import PRECISIONS, ModelSpec
+from edgeseg.models.build import load_model
+from edgeseg.models.options import NetworkOptions
+from edgeseg.models.registry import ARCHITECTURES
 from edgeseg.tf import keras
-from edgeseg.train import train
+from edgeseg.training.run_directory import RunDirectory, checkpoints_in
+from edgeseg.training.train import train
+from tests.helpers.training import tiny_settings, write_camvid, write_untrained
 
 WIDTHS = {"vgg16": 0.0625, "unet": 0.0625, "compact": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3": 0.25}
 QUICK = {("fcn8", "compact"), ("fcn16", "compact"), ("fcn32", "vgg16"), ("unet", "unet")}

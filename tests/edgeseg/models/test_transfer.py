@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_network_options import spec_of
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.labels import ClassMap
-from edgeseg.models import NetworkOptions, build_model
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.labels import ClassMap
 from edgeseg.models.applications import library_model
+from edgeseg.models.build import build_model
+from edgeseg.models.options import NetworkOptions
 from edgeseg.models.transfer import initialise
 from edgeseg.tf import keras
+from tests.helpers.networks import spec_of
 
 SIZE = Size(64, 64)
 CLASSES = ClassMap(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
@@ -191,7 +192,7 @@ def started(run: Path, classes: ClassMap, **changes: Any) -> tuple[Any, list[str
 
 def test_an_own_model_is_taken_over_whole_at_another_size(run: Path) -> None:
     model, lines = started(run, CLASSES)
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
 
     for ours, theirs in zip(model.get_weights(), load_model(run / "model.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -202,7 +203,7 @@ def test_an_own_model_is_taken_over_whole_at_another_size(run: Path) -> None:
 @pytest.mark.parametrize("classes", [OTHERS, RENAMED])
 def test_other_classes_get_a_fresh_head_and_it_is_said(run: Path, classes: ClassMap) -> None:
     model, lines = started(run, classes)
-    from edgeseg.models import load_model
+    from edgeseg.models.build import load_model
 
     before = load_model(run / "model.keras")
     assert lines[1].startswith("fresh: score_deepest, up_deepest, score_pool4, up_pool4, score_pool3, logits (")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import EdgesegError
+from edgeseg.core.geometry import Size
 from edgeseg.scenes import CLASSES, Drive, render_scene
 
 Mask = NDArray[np.uint8]
@@ -181,7 +181,8 @@ def test_an_older_opencv_without_cv2_typing_draws_too() -> None:
     """A vehicle's OpenCV is the system's own: 4.5 in Ubuntu 22.04, 4.6 in Debian 12."""
     program = (
         "import sys, cv2; sys.modules['cv2.typing'] = None\n"
-        "from edgeseg.geometry import Size; from edgeseg.scenes import render_scene; render_scene(1, Size(64, 128))"
+        "from edgeseg.core.geometry import Size\nfrom edgeseg.scenes import render_scene\n"
+        "render_scene(1, Size(64, 128))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

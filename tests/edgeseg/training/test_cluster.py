@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgeseg.cluster import Cluster, find_cluster
-from edgeseg.errors import UsageError
+from edgeseg.core.errors import UsageError
+from edgeseg.training.cluster import Cluster, find_cluster
 
 
 def tf_config(cluster: dict[str, Any], kind: str, index: int) -> dict[str, str]:

@@ -15,23 +15,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from training_helpers import PATIENCE_S, write_camvid
 
-from edgeseg.distribution import Distribution
-from edgeseg.errors import UsageError
-from edgeseg.run_directory import RunDirectory, checkpoints_in
-from edgeseg.settings import TrainSettings
+from edgeseg.core.errors import UsageError
+from edgeseg.training.distribution import Distribution
+from edgeseg.training.run_directory import RunDirectory, checkpoints_in
+from edgeseg.training.settings import TrainSettings
+from tests.helpers.places import ROOT
+from tests.helpers.training import PATIENCE_S, write_camvid
 
-HERE, STEPS, ADAMW = Path(__file__).parent, 4, "2"
+STEPS, ADAMW = 4, "2"
 Process = subprocess.Popen[str]
 
 # Each case trains some steps; the weights go to a file. Without hosts: on one device, then on two of this process.
 PROGRAM = """
 import sys
 import numpy as np
-from step_helpers import Steps
-from edgeseg.cluster import Cluster
-from edgeseg.distribution import Distribution
+from tests.helpers.steps import Steps
+from edgeseg.training.cluster import Cluster
+from edgeseg.training.distribution import Distribution
 from edgeseg.tf import tf
 
 CASES = [
@@ -76,7 +77,7 @@ def hosts() -> str:
 
 @contextmanager
 def running(*commands: list[str]) -> Iterator[list[Process]]:
-    environment = {**os.environ, "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
             [sys.executable, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

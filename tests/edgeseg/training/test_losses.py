@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from edgeseg.losses import Pixels, SegmentationLoss, dice, hardest
 from edgeseg.tf import keras, tf
+from edgeseg.training.losses import Pixels, SegmentationLoss, dice, hardest
 
 EVEN = np.ones(3, np.float32)
 WEIGHTS = np.array([1, 2, 5], np.float32)

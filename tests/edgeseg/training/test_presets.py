@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from training_helpers import tiny_settings, write_camvid, write_untrained
 
-import edgeseg.start
-from edgeseg.cli import cli
-from edgeseg.data.augment import Augmentation
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Crop, Size
-from edgeseg.models import check_input_size
-from edgeseg.presets import PRESETS, WEIGHTS, network_size, window_size, with_preset
-from edgeseg.settings import TrainSettings
+import edgeseg.training.start
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.models.options import check_input_size
+from edgeseg.training.presets import PRESETS, WEIGHTS, network_size, window_size, with_preset
+from edgeseg.training.settings import TrainSettings
+from tests.helpers.training import tiny_settings, write_camvid, write_untrained
 
 CAMVID = Size(360, 480)
 
@@ -97,7 +97,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSet
     def begin(settings: TrainSettings, *_: object) -> None:
         raise Begun(settings)
 
-    monkeypatch.setattr(edgeseg.start, "start", begin)
+    monkeypatch.setattr(edgeseg.training.start, "start", begin)
     result = CliRunner().invoke(cli, ["train", "--out", "run", *map(str, arguments)])
     if isinstance(result.exception, Begun):
         settings: TrainSettings = result.exception.args[0]

@@ -13,20 +13,20 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from training_helpers import ArraySample, tiny_settings, write_camvid
 
-from edgeseg.cli import cli
-from edgeseg.data import open_dataset
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, ModelError, UsageError
+from edgeseg.core.geometry import Placement, Size, place
+from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Image, Mask
-from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
-from edgeseg.evaluate import evaluate
-from edgeseg.geometry import Placement, Size, place
-from edgeseg.labels import ClassMap
-from edgeseg.models import build_model
-from edgeseg.predictors import Predictor
-from edgeseg.run_directory import Epoch, RunDirectory
-from edgeseg.run_report import write_evaluation_report
-from edgeseg.spec import ModelSpec
+from edgeseg.evaluation.evaluate import evaluate
+from edgeseg.evaluation.predictors import Predictor
+from edgeseg.evaluation.report import write_evaluation_report
+from edgeseg.models.build import build_model
+from edgeseg.training.run_directory import Epoch, RunDirectory
+from tests.helpers.training import ArraySample, tiny_settings, write_camvid
 
 VOID_TAGS = ("meta", "img")
 AWKWARD = ClassMap(

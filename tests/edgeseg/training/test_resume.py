@@ -20,22 +20,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from training_helpers import tiny_settings, write_camvid
 
-import edgeseg.epoch_end
-import edgeseg.train
-from edgeseg.cli import cli
-from edgeseg.data import open_dataset
-from edgeseg.data.pipeline import FittedSamples
-from edgeseg.errors import DataError, EdgesegError, ModelError, UsageError
-from edgeseg.evaluate import evaluate, load_predictor
-from edgeseg.geometry import Size
-from edgeseg.models import load_model
-from edgeseg.run_directory import RunDirectory, checkpoints_in
-from edgeseg.settings import TrainSettings
+import edgeseg.training.epoch_end
+import edgeseg.training.train
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import DataError, EdgesegError, ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.feeding.pipeline import FittedSamples
+from edgeseg.evaluation.evaluate import evaluate, load_predictor
+from edgeseg.models.build import load_model
 from edgeseg.tf import tf
-from edgeseg.train import TrainResult, train
-from edgeseg.train_step import TrainStep
+from edgeseg.training.run_directory import RunDirectory, checkpoints_in
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.step import TrainStep
+from edgeseg.training.train import TrainResult, train
+from tests.helpers.training import tiny_settings, write_camvid
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +128,11 @@ def test_a_fault_in_validation_costs_no_epoch(camvid: Path, tmp_path: Path, monk
 
     out, settings = tmp_path / "run", tiny_settings(camvid, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(edgeseg.epoch_end, "evaluate", fails)
+        patch.setattr(edgeseg.training.epoch_end, "evaluate", fails)
         with pytest.raises(DataError, match="the disk is gone"):
             go_on(settings, out, resume=False)
     assert [path.name for path in checkpoints_in(out / "checkpoints")] == ["ckpt-2"]
-    monkeypatch.setattr(edgeseg.train, "TrainStep", lambda *arguments: fails)  # nothing is trained again
+    monkeypatch.setattr(edgeseg.training.train, "TrainStep", lambda *arguments: fails)  # nothing is trained again
     assert go_on(settings, out)[0].epochs == 1
 
 
@@ -145,7 +145,7 @@ def test_a_stop_is_honoured_within_validation(camvid: Path, tmp_path: Path, monk
         done.append(scores)
         return scores
 
-    monkeypatch.setattr(edgeseg.epoch_end, "evaluate", asked_to_stop)
+    monkeypatch.setattr(edgeseg.training.epoch_end, "evaluate", asked_to_stop)
     result, shown = go_on(tiny_settings(camvid, epochs=1), tmp_path / "run", resume=False)
     assert (result.stopped, result.steps, result.epochs, done) == (True, 2, 0, [])
     assert "stopped at step 2 of 2; go on with --resume --out" in shown
@@ -271,7 +271,7 @@ def test_a_run_on_windows_validated_now_and_then_keeps_a_whole_model_and_goes_on
             seen.append([path.name for path in checkpoints_in(out / "checkpoints")])
             return super().__call__(frames, class_maps, learning_rate)
 
-    monkeypatch.setattr(edgeseg.train, "TrainStep", Noted)
+    monkeypatch.setattr(edgeseg.training.train, "TrainStep", Noted)
     settings = tiny_settings(camvid, train_size=Size(32, 64), epochs=3, validate_every=2)
     out, seen = tmp_path / "run", list[list[str]]()
     result, _ = go_on(settings, out, resume=False)
@@ -296,7 +296,8 @@ def test_a_full_disk_names_itself_and_keeps_the_checkpoint_before(camvid: Path, 
     """For real: files may not grow beyond what all but a checkpoint takes."""
     out = tmp_path / "run"
     program = (
-        "import resource, signal, sys; from edgeseg.cli import main; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "import resource, signal, sys; from edgeseg.commands.main import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); main()"
     )
     options = ["--data", f"camvid:{camvid}", "--size", "64x64", "--width", "0.0625", "--batch", "4", "--epochs", "1"]

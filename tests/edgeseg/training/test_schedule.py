@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgeseg.schedules import Schedule
-from edgeseg.settings import TrainSettings
+from edgeseg.training.schedule import Schedule
+from edgeseg.training.settings import TrainSettings
 
 
 def schedule(epochs: int = 5, steps_per_epoch: int = 2, **changes: Any) -> Schedule:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgeseg.data.augment import Augmentation
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Crop, Size
-from edgeseg.settings import TrainSettings
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.data.feeding.augment import Augmentation
+from edgeseg.training.settings import TrainSettings
 
 CHANGED = TrainSettings(
     data='camvid:/a "quoted" \\ path/ü',

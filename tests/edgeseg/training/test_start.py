@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_helpers import tiny_settings, write_camvid
 
-from edgeseg.errors import DataError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.start import start
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.training.start import start
+from tests.helpers.training import tiny_settings, write_camvid
 
 
 @pytest.mark.parametrize(

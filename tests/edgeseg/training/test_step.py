@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from step_helpers import Steps
 
-import edgeseg.losses
-from edgeseg.fused_adam import FusedAdam, FusedAdamW
+import edgeseg.training.losses
 from edgeseg.tf import keras, tf
+from edgeseg.training.optimiser import FusedAdam, FusedAdamW
+from tests.helpers.steps import Steps
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,9 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     def poisoned(x: Any) -> Any:
         return x, lambda upstream: upstream * float("nan")
 
-    monkeypatch.setattr(edgeseg.losses, "cross_entropy", lambda pixels, _: poisoned(tf.reduce_mean(pixels.logits)))
+    monkeypatch.setattr(
+        edgeseg.training.losses, "cross_entropy", lambda pixels, _: poisoned(tf.reduce_mean(pixels.logits))
+    )
 
 
 def test_gradients_that_are_no_numbers_move_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,24 +16,25 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
-from training_helpers import PATIENCE_S, tiny_settings, write_camvid
 
-import edgeseg.losses
-import edgeseg.train
-from edgeseg.data import open_dataset
-from edgeseg.data.memory import RememberedSample
-from edgeseg.data.pipeline import TrainingBatches
-from edgeseg.errors import DataError, ModelError, UsageError
-from edgeseg.evaluate import evaluate, load_predictor
-from edgeseg.geometry import Crop, Size
-from edgeseg.losses import SegmentationLoss
-from edgeseg.models import load_model
-from edgeseg.run_directory import Epoch, RunDirectory, checkpoints_in
-from edgeseg.settings import TrainSettings
-from edgeseg.spec import ModelSpec
-from edgeseg.tensorboard import BoardWriter
+import edgeseg.training.losses
+import edgeseg.training.train
+from edgeseg.core.errors import DataError, ModelError, UsageError
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.feeding.pipeline import TrainingBatches
+from edgeseg.data.wrappers import RememberedSample
+from edgeseg.evaluation.evaluate import evaluate, load_predictor
+from edgeseg.models.build import load_model
 from edgeseg.tf import tf
-from edgeseg.train import TrainResult, _kept_samples, train
+from edgeseg.training.losses import SegmentationLoss
+from edgeseg.training.run_directory import Epoch, RunDirectory, checkpoints_in
+from edgeseg.training.settings import TrainSettings
+from edgeseg.training.tensorboard import BoardWriter
+from edgeseg.training.train import TrainResult, _kept_samples, train
+from tests.helpers.places import ROOT
+from tests.helpers.training import PATIENCE_S, tiny_settings, write_camvid
 
 STEPS_PER_EPOCH = 2
 LEARNS: dict[str, Any] = {"epochs": 12, "learning_rate": 1e-2, "batch_norm": "on"}
@@ -177,12 +178,12 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = tf.Variable(0)
-    real = edgeseg.losses.cross_entropy
+    real = edgeseg.training.losses.cross_entropy
 
     def fails_in_the_second_epoch(*arguments: Any) -> Any:
         return tf.where(calls.assign_add(1) > STEPS_PER_EPOCH + 1, float("nan"), real(*arguments))
 
-    monkeypatch.setattr(edgeseg.losses, "cross_entropy", fails_in_the_second_epoch)
+    monkeypatch.setattr(edgeseg.training.losses, "cross_entropy", fails_in_the_second_epoch)
     with pytest.raises(ModelError, match=r"is nan at step 4.*rate \(0\.003\).*in a new run.*model\.keras") as caught:
         train(tiny_settings(camvid, epochs=3), tmp_path / "run", console=quiet())
     assert "\n" not in str(caught.value)
@@ -198,16 +199,15 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
 PROGRAM = """
 import sys
 from pathlib import Path
-from training_helpers import tiny_settings
-from edgeseg.train import train
+from tests.helpers.training import tiny_settings
+from edgeseg.training.train import train
 result = train(tiny_settings(Path(sys.argv[1]), epochs=int(sys.argv[3])), Path(sys.argv[2]))
 print("result", result.stopped, result.steps)
 """
 
 
 def start(camvid: Path, out: Path, epochs: int) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{Path(__file__).parent}"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(camvid), str(out), str(epochs)],
         env=environment,
@@ -285,7 +285,7 @@ def test_settings_reach_the_samples_the_loss_and_the_optimizer(
         return make
 
     for kind in (SegmentationLoss, TrainingBatches):
-        monkeypatch.setattr(edgeseg.train, kind.__name__, noted(kind))
+        monkeypatch.setattr(edgeseg.training.train, kind.__name__, noted(kind))
     settings = tiny_settings(
         camvid, epochs=1, fit="pad", crop=Crop(0.0, 0.25, 1.0, 0.5), loss="focal+dice", focal_gamma=1.5,
         hard_pixels=0.5, class_balance="log",
@@ -305,13 +305,13 @@ def test_where_the_memory_runs_out_the_batch_is_worked_on_in_parts(
 
     By NumPy, since TensorFlow's own allocator tries each time for 10 s.
     """
-    real = edgeseg.losses.cross_entropy
+    real = edgeseg.training.losses.cross_entropy
 
     def large(pixels: Any, total: Any) -> Any:
         wanted = 2**49 if pixels.ids.shape[0] > most else 1
         return real(pixels, total) + tf.numpy_function(lambda n: np.zeros(n, np.float32)[0], [wanted], tf.float32)
 
-    monkeypatch.setattr(edgeseg.losses, "cross_entropy", large)
+    monkeypatch.setattr(edgeseg.training.losses, "cross_entropy", large)
     most, console = 1, quiet()
     result = train(tiny_settings(camvid, epochs=2), tmp_path / "run", console=console)
     assert (result.steps, result.epochs) == (4, 2)

@@ -12,15 +12,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import VIDEO_SIZE, numbered_frame
 
-from edgeseg.errors import SourceError
-from edgeseg.geometry import Size
-from edgeseg.runtime import wire
-from edgeseg.runtime.capture import Capture
-from edgeseg.runtime.capture_process import CaptureProcess
-from edgeseg.runtime.ring import SLOTS
-from edgeseg.runtime.sources import parse_source
+from edgeseg.core.errors import SourceError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture import wire
+from edgeseg.runtime.capture.capture import Capture
+from edgeseg.runtime.capture.process import CaptureProcess
+from edgeseg.runtime.capture.wire import SLOTS
+from edgeseg.runtime.sources.addresses import parse_source
+from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
 GO_ON = threading.Event()  # never set
 
@@ -223,8 +223,8 @@ def test_leaving_ends_the_capture_process(video: Path) -> None:
 def test_nothing_is_left_after_the_parent_is_killed(video: Path) -> None:
     program = textwrap.dedent(f"""
         import threading, time
-        from edgeseg.runtime.capture import Capture
-        from edgeseg.runtime.sources import parse_source
+        from edgeseg.runtime.capture.capture import Capture
+        from edgeseg.runtime.sources.addresses import parse_source
         with Capture(parse_source({str(video)!r}, loop=True)) as capture:
             capture.wait_until_open(threading.Event())
             capture.start()

@@ -18,14 +18,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from camera_servers import NO_RTSP_SERVER, MjpegCamera, RtspCamera
-from conftest import VIDEO_SIZE, numbered_frame
 
-from edgeseg.errors import SourceError
-from edgeseg.geometry import Size
-from edgeseg.runtime.capture import Capture, CapturedFrame
-from edgeseg.runtime.sources import parse_source
-from edgeseg.runtime.supervisor import CaptureSettings
+from edgeseg.core.errors import SourceError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture.capture import Capture, CapturedFrame
+from edgeseg.runtime.settings import CaptureSettings
+from edgeseg.runtime.sources.addresses import parse_source
+from tests.helpers.camera_servers import NO_RTSP_SERVER, MjpegCamera, RtspCamera
+from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
 GO_ON = threading.Event()  # never set
 RECOVERY_S = 2.0
@@ -404,8 +404,8 @@ def test_two_hundred_faults_leave_nothing_behind(camera: MjpegCamera) -> None:
 def test_a_camera_killed_with_its_parent_while_it_is_away_leaves_nothing(camera: MjpegCamera) -> None:
     program = textwrap.dedent(f"""
         import threading
-        from edgeseg.runtime.capture import Capture
-        from edgeseg.runtime.sources import parse_source
+        from edgeseg.runtime.capture.capture import Capture
+        from edgeseg.runtime.sources.addresses import parse_source
         never = threading.Event()
         with Capture(parse_source({camera.uri!r})) as capture:
             capture.wait_until_open(never)
@@ -544,7 +544,7 @@ def test_rtsp_frames_are_held_back_by_no_more_decoder_threads_than_asked_for(thr
     with RtspCamera() as camera:
         program = textwrap.dedent(f"""
             import sys, cv2
-            from edgeseg.runtime.camera_readers import open_rtsp
+            from edgeseg.runtime.sources.kinds.rtsp import open_rtsp
             from edgeseg.runtime.sources import SourceOptions, parse_source
             options = SourceOptions() if {threads} == 1 else SourceOptions(decoder_threads={threads})
             reader = open_rtsp(parse_source({camera.uri!r}, options=options))
@@ -624,8 +624,9 @@ def test_the_camera_command_lives_through_faults_and_tells_of_them(
 def test_a_sink_that_is_gone_does_not_end_the_masks(
     camera: MjpegCamera, write_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    from edgeseg.runtime.engines import open_engine
-    from edgeseg.runtime.loop import LoopSettings, run
+    from edgeseg.runtime.engines.choose import open_engine
+    from edgeseg.runtime.loop import run
+    from edgeseg.runtime.settings import LoopSettings
 
     model, masks = write_model(), tmp_path / "masks"
 

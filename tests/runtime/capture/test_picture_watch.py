@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from edgeseg.runtime.clocks import Stamp, StreamClock, sensor_stamp
-from edgeseg.runtime.picture_watch import PictureWatch
-from edgeseg.runtime.recovery import Backoff
+from edgeseg.runtime.capture.picture_watch import PictureWatch
+from edgeseg.runtime.capture.recovery import Backoff
+from edgeseg.runtime.sources.clocks import Stamp, StreamClock, sensor_stamp
 
 NOISE = np.random.default_rng(3).integers(0, 255, (720, 1280, 3), np.uint8)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgeseg.geometry import Size
+from edgeseg.core.geometry import Size
 
 WriteModel = Callable[..., Path]
 
@@ -260,7 +260,7 @@ def test_the_process_holds_no_tensorflow(write_model: WriteModel) -> None:
     program = (
         "import sys; sys.argv = ['edgeseg-camera', 'scenes://?size=128x72&frames=2', '--model', "
         f"{str(write_model())!r}, '--quiet']\n"
-        "from edgeseg.runtime.cli import main\n"
+        "from edgeseg.runtime.commands.camera import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'tensorflow', 'keras', 'onnx', 'tf2onnx', 'matplotlib', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy"

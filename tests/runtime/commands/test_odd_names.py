@@ -14,15 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import numbered_frame
 
-from edgeseg.console import say
-from edgeseg.errors import SourceError, UsageError
-from edgeseg.report_page import Page
-from edgeseg.runtime.camera_addresses import read_credentials
-from edgeseg.runtime.sinks import parse_sink
-from edgeseg.runtime.source import SourceOptions
-from edgeseg.runtime.sources import parse_source
+from edgeseg.core.console import say
+from edgeseg.core.errors import SourceError, UsageError
+from edgeseg.drawing.page import Page
+from edgeseg.runtime.sinks.open import parse_sink
+from edgeseg.runtime.sources.addresses import parse_source, read_credentials
+from edgeseg.runtime.sources.source import SourceOptions
+from tests.helpers.colour_model import numbered_frame
 
 WriteModel = Callable[..., Path]
 LATIN_1 = os.fsdecode(b"b\xe9")
@@ -113,7 +112,7 @@ def test_a_turned_picture_is_still_read_upright(tmp_path: Path) -> None:
     """As cv2.imread did: by its EXIF tag."""
     from PIL import Image
 
-    from edgeseg.runtime.readers import read_image
+    from edgeseg.runtime.sources.kinds.files import read_image
 
     exif = Image.Exif()
     exif[274] = 6

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.runtime import doctor, machine
-from edgeseg.runtime.engine_card import EngineCard, EngineKey, card_path, file_sha256
-from edgeseg.runtime.findings import STATES, Finding, Patient
-from edgeseg.runtime.gpu import Gpu, NoGpuError
+from edgeseg.runtime.doctor.examine import examine
+from edgeseg.runtime.doctor.findings import STATES, Finding, Patient
+from edgeseg.runtime.engines.manifest import EngineCard, EngineKey, card_path, file_sha256
+from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.gpu import Gpu, NoGpuError
+from tests.helpers.colour_model import COLOUR_SPEC
+from tests.helpers.places import ROOT
 
 ABSENT = {
     "opencv": "cv2",
@@ -65,7 +67,7 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
             tensorrt={"version": "10.3.0", "builder": True},
         ),
     )
-    found = by_name(doctor.examine(patient))
+    found = by_name(examine(patient))
     assert "Orin Nano" in found["machine"].found
     assert found["JetPack"].found == "JetPack 6, L4T 36.4.3"
     assert found["memory"].state == "warning"
@@ -82,7 +84,7 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
 def test_a_wheel_that_hides_jetpack_s_opencv_is_named(jetson: Path) -> None:
     """The wheel is the one that is installed here."""
     opencv = {"version": "4.13.0", "file": "/venv/cv2/__init__.py", "gstreamer": False}
-    found = by_name(doctor.examine(Patient(jetson, probes(opencv=opencv))))["OpenCV"]
+    found = by_name(examine(Patient(jetson, probes(opencv=opencv))))["OpenCV"]
     assert found.state == "warning"
     assert "pip uninstall opencv-python" in found.remedy
 
@@ -98,7 +100,7 @@ def test_providers_that_do_not_load_and_broken_libraries_are_said_with_their_rea
             },
         ),
     )
-    found = by_name(doctor.examine(patient))
+    found = by_name(examine(patient))
     assert (found["OpenCV"].state, "libGL.so.1" in found["OpenCV"].found) == ("missing", True)
     assert "libgl1" in found["OpenCV"].remedy
     assert found["CUDAExecutionProvider"].state == "warning"
@@ -109,7 +111,7 @@ def test_a_check_that_fails_is_a_finding_and_the_others_go_on(tmp_path: Path) ->
     def broken(name: str) -> dict[str, Any]:
         raise RuntimeError("of all things\nthis")
 
-    findings = doctor.examine(Patient(tmp_path, broken))
+    findings = examine(Patient(tmp_path, broken))
     found = by_name(findings)
     assert "RuntimeError: of all things this" in found["engines"].found
     assert "training side" in found
@@ -128,18 +130,18 @@ def test_a_library_that_breaks_as_it_loads_breaks_nothing_here(
 ) -> None:
     (tmp_path / "onnxruntime.py").write_text(content)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert reason in str(machine.probe("onnxruntime")["error"])
+    assert reason in str(facts.probe("onnxruntime")["error"])
 
 
 def test_a_library_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pycuda.py").write_text("import time; time.sleep(100)")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(machine, "PROBE_SECONDS", 2.0)
-    assert machine.probe("pycuda") == {"error": "no answer within 2 s"}
+    monkeypatch.setattr(facts, "PROBE_SECONDS", 2.0)
+    assert facts.probe("pycuda") == {"error": "no answer within 2 s"}
 
 
 def test_onnx_runtime_really_computes_on_what_is_called_good() -> None:
-    found = machine.probe("onnxruntime")
+    found = facts.probe("onnxruntime")
     assert found["providers"]["CPUExecutionProvider"] == ""  # type: ignore[index]
 
 
@@ -171,8 +173,7 @@ def base_only(folder: Path) -> list[str]:
             (folder / name).symlink_to(found / name)
             for info in found.glob(f"{name}-*.dist-info"):
                 (folder / info.name).symlink_to(info)
-    root = Path(__file__).resolve().parents[2]
-    program = f"import sys; sys.path[:0] = {[str(root), str(folder)]}; from edgeseg.cli import main; main()"
+    program = f"import sys; sys.path[:0] = {[str(ROOT), str(folder)]}; from edgeseg.commands.main import main; main()"
     return [sys.executable, "-I", "-S", "-c", program]
 
 
@@ -190,16 +191,16 @@ def test_with_nothing_but_the_base_it_says_what_to_install(tmp_path: Path) -> No
 def test_no_gpu_is_a_remark_on_a_computer_and_missing_on_a_jetson(
     tmp_path: Path, jetson: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "cuda_driver_version", lambda: "")
+    monkeypatch.setattr(facts, "cuda_driver_version", lambda: "")
     works = probes(
         opencv={"version": "4.8.0", "file": "cv2.so", "gstreamer": True},
         onnxruntime={"version": "1.20.0", "providers": {"CPUExecutionProvider": ""}},
     )
     (tmp_path / "computer").mkdir()
-    computer = by_name(doctor.examine(Patient(tmp_path / "computer", works)))
+    computer = by_name(examine(Patient(tmp_path / "computer", works)))
     assert computer["GPU"] == Finding("GPU", "note", "no NVIDIA GPU or driver: models run on the CPU")
     assert not any(finding.state == "missing" for finding in computer.values())
-    assert by_name(doctor.examine(Patient(jetson, works)))["CUDA driver"].state == "missing"
+    assert by_name(examine(Patient(jetson, works)))["CUDA driver"].state == "missing"
 
 
 ORIN = Gpu("Orin", "8.7", 8, 8192, integrated=True)
@@ -230,7 +231,7 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     fresh.write_bytes(b"a model")
 
     def found_by(patient: Patient) -> dict[str, Finding]:
-        findings = [each for each in doctor.examine(patient) if each.what == "engine file"]
+        findings = [each for each in examine(patient) if each.what == "engine file"]
         return {Path(finding.found.partition(":")[0]).name: finding for finding in findings}
 
     tensorrt = probes(tensorrt={"version": "10.3.0", "builder": True})

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import VIDEO_SIZE, colour_network, numbered_frame
 
-from edgeseg.errors import ModelError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.engines import open_engine
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.choose import open_engine
+from tests.helpers.colour_model import VIDEO_SIZE, colour_network, numbered_frame
 
 WriteModel = Callable[..., Path]
 

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.errors import EngineError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.engine_card import EngineCard, EngineKey, file_sha256
-from edgeseg.runtime.engine_place import engine_place
-from edgeseg.runtime.engine_settings import BACKENDS, EngineSettings
-from edgeseg.runtime.engines import backend_class, load_engine, open_engine
-from edgeseg.runtime.gpu import no_gpu
+from edgeseg.core.errors import EngineError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.engines.cache import engine_place
+from edgeseg.runtime.engines.choose import backend_class, load_engine, open_engine
+from edgeseg.runtime.engines.manifest import EngineCard, EngineKey, file_sha256
+from edgeseg.runtime.engines.registry import BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.gpu import no_gpu
+from tests.helpers.colour_model import COLOUR_SPEC
 
 WriteModel = Callable[..., Path]
 without_gpu = pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
@@ -26,8 +27,8 @@ without_gpu = pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
 
 def test_every_backend_can_be_asked_without_its_library() -> None:
     program = (
-        "import sys\nfrom edgeseg.runtime.engine_settings import BACKENDS\n"
-        "from edgeseg.runtime.engines import backend_class\n"
+        "import sys\nfrom edgeseg.runtime.engines.settings import BACKENDS\n"
+        "from edgeseg.runtime.engines.choose import backend_class\n"
         "for name in BACKENDS:\n    print(name, backend_class(name).missing())\n"
         "assert not {'pycuda', 'tensorrt', 'tensorrt_rtx', 'openvino'} & set(sys.modules)"
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.device_buffers import BufferPlan, plan_buffers
-from edgeseg.runtime.graph_form import GraphForm, Tensor, form_of
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.device_buffers import BufferPlan, plan_buffers
+from edgeseg.runtime.engines.graph_form import GraphForm, Tensor, form_of
+from tests.helpers.colour_model import COLOUR_SPEC
 
 CLASS_MAP, CONFIDENCE = Tensor("class_map", "uint8", (1, 32, 64)), Tensor("confidence", "uint8", (1, 32, 64))
 SCORES = Tensor("auxiliary", "float32", (1, 3, 32, 64))

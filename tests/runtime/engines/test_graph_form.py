@@ -12,17 +12,17 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
-from conftest import COLOUR_SPEC, VIDEO_SIZE, numbered_frame, write_colour_model
-from foreign_models import foreign_model, noise
 from onnx import TensorProto, helper
 
-from edgeseg.cli import cli
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Size
-from edgeseg.runtime.cli import camera
-from edgeseg.runtime.engines import open_engine
-from edgeseg.runtime.graph_form import _argmax
-from edgeseg.spec import ModelSpec
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.commands.camera import camera
+from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.runtime.engines.graph_form import _argmax
+from tests.helpers.colour_model import COLOUR_SPEC, VIDEO_SIZE, numbered_frame, write_colour_model
+from tests.helpers.foreign_models import foreign_model, noise
 
 RGB_SPEC = dataclasses.replace(
     COLOUR_SPEC, colour_order="rgb", mean=(123.7, 116.3, 103.5), scale=(0.0171, 0.0175, 0.0174)

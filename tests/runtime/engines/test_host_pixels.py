@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.geometry import Crop, Size
-from edgeseg.pixels import network_pixels
-from edgeseg.runtime.host_pixels import HostPixels
+from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.pixels import network_pixels
+from edgeseg.runtime.engines.host_pixels import HostPixels
+from tests.helpers.colour_model import COLOUR_SPEC
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])

@@ -9,27 +9,27 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import tensorrt_stand_in
-from foreign_models import noise
 
-from edgeseg.errors import ModelError
-from edgeseg.geometry import Size
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine
-from edgeseg.runtime.layers import LayerTime, layer_table, layer_times, profiler_of
-from edgeseg.runtime.onnx_metadata import onnx_operators
-from edgeseg.runtime.tensorrt_library import library_name, make_profiler
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import ModelError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.layer_times import LayerTime, layer_table, layer_times, profiler_of
+from edgeseg.runtime.engines.onnx_bytes import onnx_operators
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.engines.tensorrt_library import library_name, make_profiler
+from tests.helpers import tensorrt_stand_in
+from tests.helpers.foreign_models import noise
 
 WriteModel = Callable[..., Path]
 
 
 def upsampling_model(path: Path) -> Path:
     """The colour network at an eighth of the size, enlarged by a transposed convolution called `up8`."""
-    from conftest import COLOUR_SPEC
     from onnx import helper, numpy_helper
 
-    from edgeseg.spec import METADATA_KEY
+    from edgeseg.core.spec import METADATA_KEY
+    from tests.helpers.colour_model import COLOUR_SPEC
 
     kernel, by_8 = np.zeros((3, 3, 8, 8), np.float32), {"kernel_shape": [8, 8], "strides": [8, 8]}
     kernel[range(3), range(3)] = 1

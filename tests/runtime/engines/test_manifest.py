@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import COLOUR_SPEC
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.engine_card import ANY, EngineCard, EngineKey, card_path, file_sha256, why_stale
-from edgeseg.runtime.engines import open_engine
-from edgeseg.runtime.gpu import Gpu
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.runtime.engines.manifest import ANY, EngineCard, EngineKey, card_path, file_sha256, why_stale
+from edgeseg.runtime.machine.gpu import Gpu
+from tests.helpers.colour_model import COLOUR_SPEC
 
 KEY = EngineKey("a" * 64, "tensorrt", "10.3.0", "Orin", 8, "8.7", "fp16", tf32=False)
 ORIN_NX, ORIN_AGX = Gpu("Orin", "8.7", 8, 8192, True), Gpu("Orin", "8.7", 16, 65536, True)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgeseg.cli import cli
-from edgeseg.data import open_dataset
-from edgeseg.errors import UsageError
-from edgeseg.evaluate import evaluate
-from edgeseg.predictors import load_predictor
-from edgeseg.runtime.bundled_model import BUNDLED_MODEL, model_for
-from edgeseg.runtime.cli import camera
-from edgeseg.runtime.sources import parse_source
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import UsageError
+from edgeseg.data.argument import open_dataset
+from edgeseg.evaluation.evaluate import evaluate
+from edgeseg.evaluation.predictors import load_predictor
+from edgeseg.runtime.commands.camera import camera
+from edgeseg.runtime.engines.model_file import BUNDLED_MODEL, model_for
+from edgeseg.runtime.sources.addresses import parse_source
 
 LARGEST_BYTES = 3_000_000
 

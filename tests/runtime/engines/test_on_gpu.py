@@ -9,15 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import COLOUR_SPEC, VIDEO_SIZE, write_colour_model
-from foreign_models import foreign_model, noise
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, EngineError, ModelError
-from edgeseg.runtime.engine_card import EngineCard, card_path
-from edgeseg.runtime.engine_settings import GPU_BACKENDS, EngineSettings
-from edgeseg.runtime.engines import backend_class, load_engine
-from edgeseg.runtime.gpu import find_gpu, no_gpu
+from edgeseg.core.errors import EdgesegError, EngineError, ModelError
+from edgeseg.runtime.engines.choose import backend_class, load_engine
+from edgeseg.runtime.engines.manifest import EngineCard, card_path
+from edgeseg.runtime.engines.registry import GPU_BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.gpu import find_gpu, no_gpu
+from tests.helpers.colour_model import COLOUR_SPEC, VIDEO_SIZE, write_colour_model
+from tests.helpers.foreign_models import foreign_model, noise
 
 pytestmark = pytest.mark.gpu
 EQUAL = 0.9999  # of pixels, as the export's proof asks of fp32
@@ -176,8 +177,8 @@ def test_a_sticky_error_ends_in_an_engine_error_and_code_5(tmp_path: Path, backe
     path = write_colour_model(tmp_path / "model.onnx")
     program = (
         "import ctypes, sys\nimport numpy as np\nfrom pathlib import Path\n"
-        "from edgeseg.errors import EngineError\nfrom edgeseg.runtime.engine_settings import EngineSettings\n"
-        "from edgeseg.runtime.engines import load_engine\n"
+        "from edgeseg.core.errors import EngineError\nfrom edgeseg.runtime.engines.settings import EngineSettings\n"
+        "from edgeseg.runtime.engines.base import load_engine\n"
         f"with load_engine(Path({str(path)!r}), EngineSettings(backend={backend!r})) as engine:\n"
         "    frame = np.zeros((*engine.frame_size, 3), np.uint8)\n    engine.run(frame)\n"
         "    driver = ctypes.CDLL('libcuda.so.1')\n"
@@ -199,8 +200,8 @@ def test_a_sticky_error_ends_in_an_engine_error_and_code_5(tmp_path: Path, backe
 def test_nothing_is_allocated_at_import() -> None:
     program = (
         "import ctypes, pkgutil, importlib, edgeseg.runtime\n"
-        "for each in pkgutil.iter_modules(edgeseg.runtime.__path__):\n"
-        "    each.name == '__main__' or importlib.import_module(f'edgeseg.runtime.{each.name}')\n"
+        "for each in pkgutil.walk_packages(edgeseg.runtime.__path__, 'edgeseg.runtime.'):\n"
+        "    each.name.endswith('__main__') or importlib.import_module(each.name)\n"
         "driver, context = ctypes.CDLL('libcuda.so.1'), ctypes.c_void_p()\n"
         "assert driver.cuCtxGetCurrent(ctypes.byref(context)) in (0, 3)\nassert not context.value"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgeseg.errors import ModelError
-from edgeseg.runtime.onnx_metadata import onnx_metadata
+from edgeseg.core.errors import ModelError
+from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
 
 
 def test_it_is_what_was_written(write_model: Callable[..., Path]) -> None:

@@ -16,16 +16,17 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from conftest import COLOUR_SPEC, write_colour_model
-from foreign_models import foreign_model, noise
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.errors import EngineError, ModelError
+from edgeseg.core.errors import EngineError, ModelError
+from edgeseg.core.geometry import Crop, Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.geometry import Crop, Size
-from edgeseg.runtime.engine_settings import GPU_BACKENDS, EngineSettings
-from edgeseg.runtime.engines import backend_class, candidates, load_engine, open_engine
-from edgeseg.runtime.model_file import ModelFile
+from edgeseg.runtime.engines.choose import backend_class, candidates, load_engine, open_engine
+from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.registry import GPU_BACKENDS
+from edgeseg.runtime.engines.settings import EngineSettings
+from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
+from tests.helpers.foreign_models import foreign_model, noise
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'edgeseg[openvino]'")
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import COLOUR_SPEC, write_colour_model
-from foreign_models import foreign_model
 
-from edgeseg.cli import cli
-from edgeseg.runtime.engine_card import EngineCard, why_stale
-from edgeseg.runtime.gpu import no_gpu
-from edgeseg.runtime.tensorrt_library import creation_flags, library_name, precision_flags
+from edgeseg.commands.main import cli
+from edgeseg.runtime.engines.manifest import EngineCard, why_stale
+from edgeseg.runtime.engines.tensorrt_library import creation_flags, library_name, precision_flags
+from edgeseg.runtime.machine.gpu import no_gpu
+from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
+from tests.helpers.foreign_models import foreign_model
 
 needs_rtx = pytest.mark.skipif(
     library_name() != "tensorrt_rtx", reason="tensorrt_rtx is not installed: NVIDIA has wheels for x86-64 Linux"
@@ -65,10 +65,10 @@ def test_a_changed_model_or_a_broken_engine_is_built_again(tmp_path: Path) -> No
 AS_A_SERVICE = """
 import os, sys
 from pathlib import Path
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.model_file import open_model_file
-from edgeseg.runtime.tensorrt_engine import _built_if_stale
-from edgeseg.runtime.tensorrt_library import library
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.engines.model_file import open_model_file
+from edgeseg.runtime.engines.backends.tensorrt import _built_if_stale
+from edgeseg.runtime.engines.tensorrt_library import library
 assert not os.access(Path(sys.argv[1]).parent, os.W_OK)
 print(_built_if_stale(open_model_file(Path(sys.argv[1])), EngineSettings(), library(), None))
 """

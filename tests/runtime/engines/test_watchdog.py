@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_colour_model
 
-from edgeseg.runtime.hang_guard import HangGuard
+from edgeseg.runtime.engines.watchdog import HangGuard
+from tests.helpers.colour_model import write_colour_model
+from tests.helpers.places import ROOT
 
-PROGRAM = Path(__file__).with_name("hanging_engine.py")
+PROGRAM = ["-m", "tests.helpers.hanging_engine"]
 
 
 def alive(pid: str) -> bool:
@@ -35,9 +36,9 @@ def alive(pid: str) -> bool:
 def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said: str) -> None:
     model, stats = write_colour_model(tmp_path / "model.onnx"), tmp_path / "stats.jsonl"
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), engine, "scenes://?size=128x72&fps=30", "--model", str(model),
+        [sys.executable, *PROGRAM, engine, "scenes://?size=128x72&fps=30", "--model", str(model),
          "--backend", "onnxruntime-cpu", "--stats", str(stats)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     end = time.monotonic() + 60
     while time.monotonic() < end and not (stats.exists() and stats.stat().st_size):

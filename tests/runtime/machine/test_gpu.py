@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.runtime import gpu
-from edgeseg.runtime.gpu import Gpu, NoGpuError, find_gpu, no_gpu
+from edgeseg.runtime.machine import gpu
+from edgeseg.runtime.machine.gpu import Gpu, NoGpuError, find_gpu, no_gpu
 
 COMPILER = shutil.which("cc")
 DRIVER = r"""

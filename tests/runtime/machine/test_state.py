@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.runtime import gpu, machine, nvml
-from edgeseg.runtime.device_state import DeviceMeter, DeviceState
-from edgeseg.runtime.nvml import POWER_CAP, Nvml, memory_used_mib
-from edgeseg.runtime.process_state import process_state
+from edgeseg.runtime.machine import facts, gpu, nvml
+from edgeseg.runtime.machine.nvml import POWER_CAP, Nvml, memory_used_mib
+from edgeseg.runtime.machine.processes import process_state
+from edgeseg.runtime.machine.state import DeviceMeter, DeviceState
 
 COMPILER = shutil.which("cc")
 DRIVER = r"""
@@ -95,7 +95,7 @@ def test_a_jetson_tells_heat_clocks_power_and_what_holds_it_down(jetson: Path) -
         swap_used_mib=1000,
     )
     assert state.hottest_c == 96.25
-    assert machine.clocks_locked(jetson) is False
+    assert facts.clocks_locked(jetson) is False
 
 
 def test_a_machine_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_jetpack_5_calls_the_gpu_s_clock_by_its_chip(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("min_freq", "max_freq", "cur_freq"):
         (folder / name).write_text("1300500000\n")
-    assert machine.gpu_clock_mhz("cur_freq", tmp_path) == 1300.5
-    assert machine.clocks_locked(tmp_path) is True
+    assert facts.gpu_clock_mhz("cur_freq", tmp_path) == 1300.5
+    assert facts.clocks_locked(tmp_path) is True
 
 
 def compiled(folder: Path, name: str, source: str, *flags: str) -> str:

@@ -17,20 +17,20 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 import edgeseg.runtime.loop
-from edgeseg.cli import cli
-from edgeseg.errors import EdgesegError, ModelError, SourceError, UsageError
-from edgeseg.runtime import benchmark as module
-from edgeseg.runtime import layers as profiling
-from edgeseg.runtime import nvml
-from edgeseg.runtime.benchmark import BenchmarkSettings, Contender, benchmark
-from edgeseg.runtime.benchmark_report import as_csv, comparison, document, read_document, text
-from edgeseg.runtime.class_map_folder import ClassMapFolder
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.onnxruntime_cpu import OnnxRuntimeCpu
-from edgeseg.runtime.quietness import LoadMeter
-from edgeseg.runtime.sinks import Delivery
-from edgeseg.runtime.sources import parse_source
-from edgeseg.runtime.timings import compare, repeatability, statistics
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import EdgesegError, ModelError, SourceError, UsageError
+from edgeseg.runtime.engines import layer_times as profiling
+from edgeseg.runtime.engines.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine import nvml
+from edgeseg.runtime.machine.load import LoadMeter
+from edgeseg.runtime.measure import benchmark as module
+from edgeseg.runtime.measure.benchmark import BenchmarkSettings, Contender, benchmark
+from edgeseg.runtime.measure.benchmark_report import as_csv, comparison, document, read_document, text
+from edgeseg.runtime.measure.timings import compare, repeatability, statistics
+from edgeseg.runtime.sinks.base import Delivery
+from edgeseg.runtime.sinks.kinds.class_maps import ClassMapFolder
+from edgeseg.runtime.sources.addresses import parse_source
 
 WriteModel = Callable[..., Path]
 
@@ -96,13 +96,13 @@ def test_settings_that_make_no_sense_are_said() -> None:
 
 
 def slower_preprocessing(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:
-    real = edgeseg.runtime.loop._at_size
+    real = edgeseg.runtime.timing.at_size
 
     def at_size(*arguments: Any) -> Any:
         wait()
         return real(*arguments)
 
-    monkeypatch.setattr(edgeseg.runtime.loop, "_at_size", at_size)
+    monkeypatch.setattr(edgeseg.runtime.loop, "at_size", at_size)
 
 
 def slower_inference(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], None]) -> None:

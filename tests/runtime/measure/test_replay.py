@@ -17,15 +17,16 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.budgets import draft, read_budgets
-from edgeseg.runtime.engine_settings import EngineSettings
-from edgeseg.runtime.engines import load_engine
-from edgeseg.runtime.frame_recording import Recording
-from edgeseg.runtime.replay import replay as run_again
-from edgeseg.runtime.sinks import Playback, open_sink
-from edgeseg.spec import ModelSpec
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.choose import load_engine
+from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.measure.budgets import draft, read_budgets
+from edgeseg.runtime.measure.replay import replay as run_again
+from edgeseg.runtime.sinks.base import Playback
+from edgeseg.runtime.sinks.kinds.recording import Recording
+from edgeseg.runtime.sinks.open import open_sink
 
 WriteModel = Callable[..., Path]
 

@@ -22,13 +22,13 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from edgeseg.cli import cli
-from edgeseg.errors import UsageError
-from edgeseg.runtime.nvml import POWER_CAP
-from edgeseg.runtime.onnxruntime_cpu import OnnxRuntimeCpu
-from edgeseg.runtime.process_state import descendants
-from edgeseg.runtime.soak import SoakRecorder, Window, window_seconds
-from edgeseg.runtime.soak_verdict import growth, judge
+from edgeseg.commands.main import cli
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.engines.backends.onnxruntime_cpu import OnnxRuntimeCpu
+from edgeseg.runtime.machine.nvml import POWER_CAP
+from edgeseg.runtime.machine.processes import descendants
+from edgeseg.runtime.measure.soak import SoakRecorder, Window, window_seconds
+from edgeseg.runtime.measure.soak_verdict import growth, judge
 
 WriteModel = Callable[..., Path]
 MINUTES = 20
@@ -240,7 +240,7 @@ def test_an_engine_that_leaks_is_said_and_ends_with_1(
         return real(self, value)
 
     monkeypatch.setattr(OnnxRuntimeCpu, "_infer", infer)
-    monkeypatch.setattr("edgeseg.runtime.soak.SHORTEST_WINDOW_S", 0.2)
+    monkeypatch.setattr("edgeseg.runtime.measure.soak.SHORTEST_WINDOW_S", 0.2)
     options = ["--source", pictures, "--soak", "0.1", "--camera-rate", "20"]
     done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)
     assert "leaking: memory grew by" in done.stdout.splitlines()[0]

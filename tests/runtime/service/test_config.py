@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.cli import camera, main
-from edgeseg.runtime.config_file import keys
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.commands.camera import camera, main
+from edgeseg.runtime.service.config import keys
 
 WriteModel = Callable[..., Path]
 
@@ -126,7 +126,7 @@ def test_a_glob_in_the_file_is_not_led_astray_by_the_name_of_its_folder(tmp_path
     folder = tmp_path / "drive [1]"
     folder.mkdir()
     (folder / "a.png").touch()
-    from edgeseg.runtime.sources import image_paths, parse_source
+    from edgeseg.runtime.sources.addresses import image_paths, parse_source
 
     found = parsed("--config", write(folder, 'source = "*.png"\n'), "--model", "m.onnx")
     assert image_paths(parse_source(found["source"])) == [folder / "a.png"]
@@ -213,9 +213,9 @@ def test_a_camera_runs_by_a_file_alone(write_model: WriteModel, tmp_path: Path) 
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from edgeseg.errors import UsageError
-from edgeseg.runtime.check_config import check_could_be_written
-from edgeseg.runtime.frame_recording import check_new
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.service.check import check_could_be_written
+from edgeseg.runtime.sinks.kinds.recording import check_new
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 for check in (check_could_be_written, check_new):
     try:

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from edgeseg.runtime.records import FrameRecord, Ledger
-from edgeseg.runtime.report import StatusLine
+from edgeseg.runtime.service.log import StatusLine
 
 
 def test_the_status_line_tells_of_a_camera_that_is_waited_for_and_of_masks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 PROGRAM = """
 import sys
 sys.argv, sys.prefix = ["edgeseg-camera", "--rollback"], {prefix!r}
-from edgeseg.runtime.cli import main
+from edgeseg.runtime.commands.camera import main
 main()
 """
 

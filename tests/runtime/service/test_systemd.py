@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from camera_servers import MjpegCamera
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgeseg.runtime.records import FrameRecord, Ledger
-from edgeseg.runtime.service import Service
+from edgeseg.runtime.service.systemd import Service
+from tests.helpers.camera_servers import MjpegCamera
 
 WriteModel = Callable[..., Path]
 
@@ -237,7 +237,7 @@ def test_without_the_client_library_the_extra_is_named(video: Path, write_model:
     program = (
         "import sys; sys.modules['prometheus_client'] = None\n"
         f"sys.argv = ['edgeseg-camera', {str(video)!r}, '--model', {str(write_model())!r}, '--metrics-port', '9']\n"
-        "from edgeseg.runtime.cli import main; main()"
+        "from edgeseg.runtime.commands.camera import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 2

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.outputs import Outputs
+from edgeseg.core.errors import UsageError
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.runtime.sinks import Delivery, Sink, SinkClosed
+from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed
+from edgeseg.runtime.sinks.fan_out import Outputs
 
 
 class Gated(Sink):

@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.mask_message import HEADER_BYTES
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, open_sink
-from edgeseg.spec import ModelSpec
+from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
+from edgeseg.runtime.sinks.mask_message import HEADER_BYTES
+from edgeseg.runtime.sinks.open import open_sink
+from tests.helpers.places import ROOT
 
 WriteModel = Callable[..., Path]
 SIZE = Size(32, 64)
@@ -79,7 +81,7 @@ def frame_of(message: bytes) -> int:
 
 
 def documented_reader(tmp_path: Path) -> Path:
-    text = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+    text = (ROOT / "docs" / "embedding.md").read_text()
     match = re.search(r"```python\n(import socket.*?)```", text, re.DOTALL)
     assert match
     reader = tmp_path / "reader.py"

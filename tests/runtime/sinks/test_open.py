@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.runtime.frame_recording import Recording
-from edgeseg.runtime.recording_places import beside_earlier
+from edgeseg.core.errors import UsageError
+from edgeseg.runtime.sinks.kinds.recording import Recording
+from edgeseg.runtime.sinks.open import fresh_recording_paths
 
 WriteModel = Callable[..., Path]
 DATE = r"(\d{8}T\d{6}Z)(?:-\d+)?"
@@ -93,7 +93,7 @@ def test_each_place_is_free_and_named_by_utc(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "drives" / "frames").mkdir(parents=True)
     taken: set[str] = set()
     for _ in range(12):
-        video, record = beside_earlier(wanted, has_quota=False)
+        video, record = fresh_recording_paths(wanted, has_quota=False)
         match = re.fullmatch(rf"file://{re.escape(str(tmp_path))}/drive\.v2-{DATE}\.mkv", video)
         assert match
         assert re.fullmatch(rf"record://{re.escape(str(tmp_path))}/drives/{DATE}", record)
@@ -119,6 +119,6 @@ def test_what_nothing_is_lost_at_keeps_its_place(tmp_path: Path) -> None:
         ((f"{tmp_path}/drive.mkv",), True),
     ):  # fmt: skip
         (tmp_path / "drive.mkv").write_bytes(b"an earlier one")
-        assert beside_earlier(uris, has_quota) == uris
+        assert fresh_recording_paths(uris, has_quota) == uris
     with pytest.raises(UsageError, match="Not a directory"):
-        beside_earlier([f"record://{tmp_path}/killed.mkv"], has_quota=False)
+        fresh_recording_paths([f"record://{tmp_path}/killed.mkv"], has_quota=False)

@@ -12,12 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.records import FrameRecord
-from edgeseg.runtime.segments import Quota, Segments, parse_quota
-from edgeseg.runtime.sinks import Delivery, Playback, Sink, SinkSettings, open_sink
-from edgeseg.spec import ModelSpec
+from edgeseg.runtime.settings import SinkSettings
+from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
+from edgeseg.runtime.sinks.open import open_sink
+from edgeseg.runtime.sinks.segments import Quota, Segments, parse_quota
 
 WriteModel = Callable[..., Path]
 PICTURE = Size(360, 640)

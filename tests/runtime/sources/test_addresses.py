@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.errors import SourceError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.sources import Source, image_paths, parse_source
+from edgeseg.core.errors import SourceError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.sources.addresses import image_paths, parse_source
+from edgeseg.runtime.sources.source import Source
 
 
 def test_a_plain_path_and_a_file_uri_name_the_same_video(video: Path) -> None:

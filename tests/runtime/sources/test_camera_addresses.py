@@ -4,12 +4,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgeseg.errors import EdgesegError, SourceError, UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.capture import Capture
-from edgeseg.runtime.source import SourceOptions, hide_secrets, with_credentials
-from edgeseg.runtime.sources import parse_source
-from edgeseg.runtime.supervisor import CaptureSettings
+from edgeseg.core.errors import EdgesegError, SourceError, UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.capture.capture import Capture
+from edgeseg.runtime.settings import CaptureSettings
+from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.sources.source import SourceOptions, hide_secrets, with_credentials
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.geometry import Size
-from edgeseg.runtime import v4l2
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.sources import list_cameras as v4l2
 
 MJPG = int.from_bytes(b"MJPG", "little")
 SIZES = [(1280, 720), (640, 480)]

@@ -4,11 +4,13 @@ import subprocess
 
 import pytest
 
-from edgeseg.errors import UsageError
-from edgeseg.geometry import Size
-from edgeseg.runtime.pipelines import csi_pipeline, ffmpeg_options, raw_pipeline, rtsp_pipeline
-from edgeseg.runtime.source import SourceOptions
-from edgeseg.runtime.sources import parse_source
+from edgeseg.core.errors import UsageError
+from edgeseg.core.geometry import Size
+from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.sources.kinds.csi import csi_pipeline
+from edgeseg.runtime.sources.kinds.gst import raw_pipeline
+from edgeseg.runtime.sources.kinds.rtsp import ffmpeg_options, rtsp_pipeline
+from edgeseg.runtime.sources.source import SourceOptions
 
 SINK = "videoconvert ! video/x-raw, format=BGR ! appsink drop=true max-buffers=1 sync=false"
 

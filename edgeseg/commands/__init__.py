@@ -1,0 +1,1 @@
+"""The `edgeseg` command: one file a subcommand. Each parses, calls and prints."""

@@ -1,0 +1,1 @@
+"""One file a data format; its row stands in ../registry.py. No format imports another."""

@@ -1,0 +1,1 @@
+"""What the formats share: pictures, masks, drawn labels, class lists."""

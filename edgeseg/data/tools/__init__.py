@@ -1,0 +1,1 @@
+"""What `edgeseg data` does with any data set: check, convert, pack."""

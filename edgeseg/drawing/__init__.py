@@ -1,0 +1,1 @@
+"""Class maps as a person looks at them: colours, captions, pages."""

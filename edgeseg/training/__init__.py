@@ -1,0 +1,1 @@
+"""One explicit training loop, and all that a run leaves."""

@@ -1,0 +1,1 @@
+"""The commands of the vehicle side. Each parses, calls and prints."""

@@ -1,0 +1,1 @@
+"""What a machine has for a camera, what is missing, and the remedy."""

@@ -1,0 +1,1 @@
+"""One file an engine; its row stands in ../registry.py. No engine imports another."""

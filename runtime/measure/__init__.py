@@ -1,0 +1,1 @@
+"""Benchmark, soak and replay: times and masks that can be compared."""

@@ -1,0 +1,1 @@
+"""Running unattended: settings file, systemd, logs, metrics."""

@@ -1,0 +1,85 @@
+"""The settings of a run: how its source is watched, how it loops, how its masks are put out.
+
+`edgeseg-camera` takes texts and defaults of its options from here. Nothing heavy is imported: --help must be quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeseg.core.settings import same_setting, setting
+from edgeseg.runtime.road_settings import RoadSettings
+
+STALL_TIMEOUT_S = 2.0  # between two frames of a camera
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """How a source is watched. Times are in seconds."""
+
+    every_frame: bool = setting(
+        False, "take each frame, as fast as it is consumed; otherwise the newest, at the source's own rate"
+    )
+    stall_s: float = setting(STALL_TIMEOUT_S, "a camera without a frame for so long is opened again")
+    frozen_s: float | None = setting(
+        None,
+        "a picture unchanged for so long is frozen; 0 for never, None for supervisor.FROZEN_S with cameras and never "
+        "with files, of which many hold still pictures",
+        kind=float,
+    )
+    give_up_s: float | None = setting(
+        None,
+        "a camera that is away for so long, at the start too, is an error; infinity for never, None for never once it "
+        "has given a frame, and at once at the start",
+        kind=float,
+    )
+
+
+@dataclass(frozen=True)
+class SinkSettings:
+    """What the user chose for all outputs."""
+
+    opacity: float = setting(0.5, "of the classes in overlays", (0, 1))
+    legend: bool = setting(True, "show class names, frame rate and latency on overlays")
+    quota: str | None = setting(None, "keep the newest 90min or 20GB of each overlay video, in segments", kind=str)
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a source is streamed through an engine.
+
+    Attributes:
+        outputs: see edgeseg.runtime.sinks.open.open_sink.
+        road: what to report of each mask, and whether to smooth it (edgeseg.runtime.road); None for neither.
+    """
+
+    every_frame: bool = setting(False, "process each frame, at full speed, instead of the newest")
+    frames: int | None = setting(None, "stop after so many masks", kind=int)
+    seconds: float | None = setting(None, "stop after so many seconds", kind=float)
+    deadline_ms: float | None = setting(None, "older masks are delivered as stale", kind=float)
+    stall_seconds: float = setting(STALL_TIMEOUT_S, "a camera without a frame so long is opened again")
+    frozen_ms: float | None = setting(
+        None, "masks of a picture unchanged for so long are stale, 0 for never", kind=float
+    )
+    give_up_seconds: float | None = setting(
+        None, "end with code 3 when a camera is away for so long; inf: never", kind=float
+    )
+    outputs: tuple[str, ...] = setting(
+        (),
+        "file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
+        "or display:// for a window; may be given several times",
+    )
+    stats: Path | None = setting(None, "write one line of JSON a captured frame", kind=Path)
+    opacity: float = same_setting(SinkSettings, "opacity")
+    legend: bool = same_setting(SinkSettings, "legend")
+    quota: str | None = same_setting(SinkSettings, "quota")
+    road: RoadSettings | None = None
+    warm_up_frames: int = setting(3, "frames that are run before counting starts")
+
+    def for_capture(self) -> CaptureSettings:
+        frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3
+        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds)
+
+    def for_sinks(self) -> SinkSettings:
+        return SinkSettings(self.opacity, self.legend, self.quota)

@@ -1,0 +1,1 @@
+"""Where masks go. Add a kind in kinds/, with a row in registry.py."""

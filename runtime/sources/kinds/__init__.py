@@ -1,0 +1,1 @@
+"""One file a kind of source; its row stands in ../registry.py. No kind imports another."""

@@ -1,0 +1,84 @@
+"""`file://`, a plain path, a folder or a glob: video files and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.core.errors import SourceError
+from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
+from edgeseg.runtime.sources.corruption import DecoderLog, SoundnessWatch
+from edgeseg.runtime.sources.opencv import stated_fps
+from edgeseg.runtime.sources.reader import Frame, Reader
+from edgeseg.runtime.sources.source import Source
+
+_MISSING_SHARE = 0.05  # of the frames that a file states; counts of whole files are off by a few
+
+
+class VideoReader(Reader):
+    """A video file, decoded by OpenCV's FFmpeg."""
+
+    def __init__(self, source: Source) -> None:
+        self._uri, self._location = source.uri, source.location
+        self._log = DecoderLog()
+        self._capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise SourceError(
+                f"source {source.uri}: not a video that OpenCV can read; expected a complete video file, "
+                f"for example H.264 in mp4 or mkv"
+            )
+        self.fps = source.fps or stated_fps(self._capture)
+        self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._frames = 0
+        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        ok, frame = self._capture.read(buffer)
+        self._frames += ok
+        self.is_corrupt = self._soundness.is_corrupt()
+        return np.asarray(frame, np.uint8) if ok else None
+
+    def remarks(self) -> Iterator[str]:
+        if 0 < self._frames < self._stated_frames * (1 - _MISSING_SHARE):
+            yield f"{self._frames} frames of the {self._stated_frames:.0f} that it states; it may be cut off or damaged"
+
+    def rewind(self) -> None:
+        # Seeking to frame 0 is not exact in every container.
+        if not self._capture.open(self._location, cv2.CAP_FFMPEG):
+            raise SourceError(f"source {self._uri}: cannot be opened again; expected the file to stay where it is")
+        self._log.take()
+        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+class ImageReader(Reader):
+    """Picture files, in the order of their names."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._paths = iter(image_paths(source))
+        self.fps = source.fps or DEFAULT_FOLDER_FPS
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        path = next(self._paths, None)
+        return None if path is None else read_image(path)
+
+    def rewind(self) -> None:
+        self._paths = iter(image_paths(self._source))
+
+
+def read_image(path: Path) -> Frame:
+    """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
+    try:
+        # Not cv2.imread: a name that is not UTF-8 ends the process.
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
+        image = None
+    if image is None:
+        raise SourceError(f"{path}: not a picture that can be read; expected a complete PNG, JPEG or the like")
+    return np.asarray(image, np.uint8)
