@@ -9,7 +9,7 @@ import os
 import re
 
 from edgeseg.core.errors import UsageError
-from edgeseg.core.quiet import stderr_held_back
+from edgeseg.core.quiet import suppress_stderr
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # set before the import; 2 still reports every missing CUDA library
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # by default TensorFlow takes a GPU's whole memory
@@ -17,7 +17,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 try:
-    with stderr_held_back():  # C++ writes before it reads TF_CPP_MIN_LOG_LEVEL
+    with suppress_stderr():  # C++ writes before it reads TF_CPP_MIN_LOG_LEVEL
         import keras
         import tensorflow as tf
 except ModuleNotFoundError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
@@ -158,7 +158,7 @@ def _write_next(graphs: Iterator[onnx.ModelProto], path: Path) -> dict[str, list
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ModelError(f"the conversion gave no valid ONNX ({reason}); nothing was written, try --opset") from error
     return rules
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.spec import ModelSpec
 from edgeseg.export.folding import bind_weights
 from edgeseg.export.settings import OPSET
@@ -108,7 +108,7 @@ def _converted(model: Any, spec: ModelSpec, opset: int) -> onnx.ModelProto:
             outputs_as_nchw=["Identity:0"],  # the name that tf.function gives its one result
         )
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ModelError(f"the model cannot be converted to ONNX ({reason}); use layers that tf2onnx knows") from error
     if unknown := sorted({node.op_type for node in graph.graph.node if not _is_known(node, opset)}):
         raise ModelError(f"ONNX has no operator for the model's {', '.join(unknown)}; use layers that tf2onnx knows")

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 
 _FATAL_ONLY = 4
 
@@ -43,7 +43,7 @@ class OnnxFile:
         except OSError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise ModelError(f"ONNX Runtime cannot load the ONNX file ({reason}); nothing was written") from error
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.input = self._session.get_inputs()[0].name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 from edgeseg.runtime.engines.tensorrt_library import library_name
 
 BUILD_TIMEOUT_S = 600.0
@@ -80,7 +80,7 @@ def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int)
 def _judged(found: dict[str, Any], rules: dict[str, list[str]], deconvolutions: int) -> Readiness:
     library = f"{_PRODUCTS[found['library']]} {found['version']}"
     if not found["accepted"]:
-        reason = " ".join((found["errors"] or ["no reason given"])[0].split())[:300]
+        reason = one_line((found["errors"] or ["no reason given"])[0], 300)
         raise ModelError(f"{library} refuses the ONNX file ({reason}); nothing was written, see --no-tensorrt-check")
     layers = found["layers"]
     if layers.get("DECONVOLUTION", 0) != deconvolutions:

@@ -10,7 +10,7 @@ PICTURE_REASONS = ("frozen", "black", "blank", "corrupt")
 
 
 @dataclass
-class Spells:
+class Episodes:
     """Stretches of time: how many, how long together, the longest. One may be under way."""
 
     count: int = 0
@@ -64,14 +64,14 @@ class SourceHealth:
     attempts: int = 0
     damaged: int = 0
     resolution_changes: int = 0
-    away: Spells = field(default_factory=Spells)
-    pictures: dict[str, Spells] = field(default_factory=lambda: {reason: Spells() for reason in PICTURE_REASONS})
+    away: Episodes = field(default_factory=Episodes)
+    pictures: dict[str, Episodes] = field(default_factory=lambda: {reason: Episodes() for reason in PICTURE_REASONS})
 
     def note_picture(self, reason: str | None, now: float) -> None:
         """Take the next frame's reason, captured at `now` in monotonic seconds."""
-        for other, spells in self.pictures.items():
+        for other, episodes in self.pictures.items():
             if other != reason:
-                spells.end(now)
+                episodes.end(now)
         if reason is not None:
             self.pictures[reason].begin(now)
 
@@ -82,5 +82,5 @@ class SourceHealth:
 
     def to_dict(self) -> dict[str, Any]:
         counts = {key: value for key, value in self.__dict__.items() if isinstance(value, int)}
-        pictures = {reason: spells.to_dict() for reason, spells in self.pictures.items()}
+        pictures = {reason: episodes.to_dict() for reason, episodes in self.pictures.items()}
         return {**counts, "away": self.away.to_dict(), **pictures}

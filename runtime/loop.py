@@ -18,7 +18,7 @@ from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.road import RoadReport
 from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
-from edgeseg.runtime.sinks.fan_out import Outputs
+from edgeseg.runtime.sinks.fan_out import SinkFanOut
 from edgeseg.runtime.sinks.open import check_distinct, open_sink
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.summary import Summary
@@ -86,7 +86,7 @@ def run(
         chosen = settings.for_sinks()
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
         every = [*sinks, *opened]
-        with Outputs(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
+        with SinkFanOut(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
             start = time.monotonic()
             error = _stream(capture, engine, outputs, settings, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
@@ -132,7 +132,7 @@ def _first_size(
 def _stream(
     capture: Capture,
     engine: Engine,
-    outputs: Outputs,
+    outputs: SinkFanOut,
     settings: LoopSettings,
     stop: threading.Event,
     watch: Watcher | None,
@@ -144,34 +144,34 @@ def _stream(
     start = time.monotonic()
     until = None if settings.seconds is None else start + settings.seconds
     masks = 0
-    flying: deque[_Flying] = deque()  # in the engine; more than one only where it takes more
+    in_flight: deque[InFlightFrame] = deque()  # in the engine; more than one only where it takes more
 
     def end_oldest() -> None:
-        oldest = flying[0]
+        oldest = in_flight[0]
         delivery = _end(oldest, engine, settings.deadline_ms, road)
-        flying.popleft()
+        in_flight.popleft()
         outputs.deliver(delivery, partial(capture.release, oldest.frame))
 
     try:
         while not stop.is_set() and not _limit_reached(settings, masks, until):
-            tick = time.monotonic() + (0 if flying else _TICK_S)  # a mask under way waits for no frame
+            tick = time.monotonic() + (0 if in_flight else _TICK_S)  # a mask under way waits for no frame
             frame = capture.next_frame(stop, tick if until is None else min(tick, until))
             _pass_on(capture, notice)
             if frame is not None:
-                flying.append(_Flying(frame))
+                in_flight.append(InFlightFrame(frame))
                 masks += 1
                 _record_skipped(frame.skipped, "overtaken", outputs)
-                _begin(flying[-1], engine)
-            if flying and (frame is None or len(flying) >= engine.in_flight):
+                _begin(in_flight[-1], engine)
+            if in_flight and (frame is None or len(in_flight) >= engine.in_flight):
                 end_oldest()
             elif frame is None and capture.is_over:
                 break
             if watch:
                 watch(outputs.ledger, time.monotonic() - start)
-        while flying:
+        while in_flight:
             end_oldest()
     except EdgesegError as error:
-        for each in flying:
+        for each in in_flight:
             outputs.record(FrameRecord(each.frame.id, each.frame.captured_at, "failed", "engine", each.frame.clock))
         return error
     finally:
@@ -185,7 +185,7 @@ def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
             notice(text)
 
 
-def _record_skipped(frames: list[Skipped], reason: str, outputs: Outputs) -> None:
+def _record_skipped(frames: list[Skipped], reason: str, outputs: SinkFanOut) -> None:
     for frame in frames:
         outputs.record(FrameRecord(frame.id, frame.captured_at, "skipped", reason, frame.clock))
 
@@ -205,7 +205,7 @@ def _limit_reached(settings: LoopSettings, masks: int, until: float | None) -> b
 
 
 @dataclass
-class _Flying:
+class InFlightFrame:
     """A frame in the engine, and when it was taken and prepared."""
 
     frame: CapturedFrame
@@ -213,19 +213,19 @@ class _Flying:
     prepared: float = 0.0
 
 
-def _begin(flying: _Flying, engine: Engine) -> None:
-    flying.taken = time.monotonic()
-    picture = at_size(flying.frame.picture, engine.frame_size)
-    flying.prepared = time.monotonic()
+def _begin(in_flight: InFlightFrame, engine: Engine) -> None:
+    in_flight.taken = time.monotonic()
+    picture = at_size(in_flight.frame.picture, engine.frame_size)
+    in_flight.prepared = time.monotonic()
     engine.submit(picture)
 
 
-def _end(flying: _Flying, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
-    frame = flying.frame
+def _end(in_flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+    frame = in_flight.frame
     result = engine.collect()
     class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
-    stages = stage_times(flying.taken, flying.prepared, time.monotonic(), result)
-    wait = (flying.taken - frame.captured_monotonic) * 1e3
+    stages = stage_times(in_flight.taken, in_flight.prepared, time.monotonic(), result)
+    wait = (in_flight.taken - frame.captured_monotonic) * 1e3
     ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from edgeseg.bundle.pip import EPOCH
-from edgeseg.core.errors import UsageError
+from edgeseg.core.errors import UsageError, one_line
 
 SUMS = "SHA256SUMS"
 _CHUNK = 1 << 20
@@ -84,7 +84,7 @@ def verify(path: Path) -> int:
                 pass
     except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
         where = f"damaged at {name}" if name else "no bundle"
-        raise UsageError(f"{path}: {where} ({' '.join(str(error).split())}); copy or make it again") from error
+        raise UsageError(f"{path}: {where} ({one_line(error)}); copy or make it again") from error
     return len(found)
 
 

@@ -63,7 +63,7 @@ def check(data: str, out: Path) -> int:
     pictures, the rarest classes first.
     """
     from edgeseg.core.files import check_writable, replace_whole, write_whole
-    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.core.quiet import suppress_stderr
     from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.check import check_dataset
     from edgeseg.data.tools.check_report import number
@@ -74,7 +74,7 @@ def check(data: str, out: Path) -> int:
         check_writable(path)
     dataset = open_dataset(data)
     started = time.perf_counter()
-    with SampleProgress("checking") as progress, stderr_held_back():  # decoders write about broken files there
+    with SampleProgress("checking") as progress, suppress_stderr():  # decoders write about broken files there
         report = check_dataset(dataset, progress.start, progress.step, progress.say)
     seconds = time.perf_counter() - started
 
@@ -96,14 +96,14 @@ def check(data: str, out: Path) -> int:
 @click.option("--colour", is_flag=True, help="Also write masks in the classes' colours, under colour/.")
 def masks(data: str, out: Path, colour: bool) -> None:
     """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
-    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.core.quiet import suppress_stderr
     from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.write_masks import check_free, write_masks
     from edgeseg.training.progress import SampleProgress
 
     check_free(out)
     dataset = open_dataset(data)
-    with SampleProgress("writing") as progress, stderr_held_back():
+    with SampleProgress("writing") as progress, suppress_stderr():
         count = write_masks(dataset, out, colour, progress.start, progress.step)
     say(f"{count} masks and classes.json: {out}")
 
@@ -129,7 +129,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
     """
     settings = PackSettings(**options)
 
-    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.core.quiet import suppress_stderr
     from edgeseg.core.signals import StopRequest
     from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.pack import check_place, write_pack
@@ -143,7 +143,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
     if crop is not None:
         first = dataset.split(next(iter(splits or dataset.splits)))[0].read_image()
         settings = replace(settings, crop=Crop.parse(crop, Size(*first.shape[:2])))
-    with SampleProgress("packing") as progress, StopRequest() as stop, stderr_held_back():
+    with SampleProgress("packing") as progress, StopRequest() as stop, suppress_stderr():
 
         def done() -> None:
             progress.step()

@@ -53,18 +53,18 @@ def inspect(
 
 
 def _show_engine(file: Path, json_path: Path | None) -> None:
-    """An engine says nothing without its GPU; its card says what it was built from and for."""
+    """An engine says nothing without its GPU; its manifest says what it was built from and for."""
     from edgeseg.core.files import write_whole
     from edgeseg.core.spec import spec_lines
-    from edgeseg.runtime.engines.manifest import EngineCard, file_sha256
+    from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256
 
-    card = EngineCard.read(file)
-    key = card.key
-    is_whole = "" if file_sha256(file) == card.engine_sha256 else "; NOT the file that was built: build it again"
+    manifest = EngineManifest.read(file)
+    key = manifest.key
+    is_whole = "" if file_sha256(file) == manifest.engine_sha256 else "; NOT the file that was built: build it again"
     say(f"{file}: TensorRT engine, {key.precision}, {file.stat().st_size / 1e6:.1f} MB{is_whole}")
     say(f"built by {key.library} {key.version} for GPU {key.gpu}, compute capability {key.compute_capability}")
     say(f"from an ONNX file of SHA-256 {key.onnx_sha256}")
-    for line in spec_lines(card.spec):
+    for line in spec_lines(manifest.spec):
         say(line)
     if json_path:
-        write_whole(json_path, card.to_json())
+        write_whole(json_path, manifest.to_json())

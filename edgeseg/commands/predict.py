@@ -44,7 +44,7 @@ def predict(
     the exit code is then 3.
     """
     from edgeseg.core.files import check_writable, write_whole
-    from edgeseg.core.quiet import stderr_held_back
+    from edgeseg.core.quiet import suppress_stderr
     from edgeseg.core.signals import StopRequest
     from edgeseg.data.tools.write_coco import CocoDocument
     from edgeseg.data.tools.write_masks import check_free
@@ -60,7 +60,7 @@ def predict(
     engine = take_engine_settings(options)
     with load_predictor(model, engine, **options) as predictor, StopRequest() as stop:
         document = CocoDocument(predictor.spec.classes, coco_min_area, coco_tolerance) if coco else None
-        with SampleProgress("predicting") as progress, stderr_held_back():  # decoders write about broken files there
+        with SampleProgress("predicting") as progress, suppress_stderr():  # decoders write about broken files there
             progress.start(len(pictures))
             done = run_prediction(
                 predictor, pictures, out, colour, document, lambda: stop.requested, progress.step, progress.say

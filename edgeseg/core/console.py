@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.errors import EdgesegError, UsageError, one_line
 from edgeseg.core.geometry import Size
 
 _EXTRA_OF = {
@@ -166,5 +166,5 @@ def _print(text: str, file: TextIO) -> None:
 
 def _fail(program: str, message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # standard error may be full or gone
-        _print(f"{program}: {' '.join(message.split())}", sys.stderr)
+        _print(f"{program}: {one_line(message)}", sys.stderr)
     sys.exit(code)

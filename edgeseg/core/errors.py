@@ -47,3 +47,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(word.casefold(), list(words), n=1)
     return f" (did you mean {words[close[0]]}?)" if close else ""
+
+
+def one_line(text: object, most: int | None = None) -> str:
+    """Return a text or an error's message on one line, at most so many characters of it.
+
+    >>> one_line("a\n  b")
+    'a b'
+    """
+    return " ".join(str(text).split())[:most]
+
+
+def with_type(error: Exception, most: int | None = None) -> str:
+    """Return an error's type and message on one line, for errors of code that is not ours.
+
+    >>> with_type(ValueError("a\nb"))
+    'ValueError: a b'
+    """
+    return one_line(f"{type(error).__name__}: {error}", most)

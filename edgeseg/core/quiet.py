@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stderr_held_back() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """Drop what is written to the process's stderr meanwhile; show it after all if the block raises."""
     try:
         shown = os.dup(2)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from urllib.parse import quote, unquote
 
-from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest
+from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest, with_type
 from edgeseg.data.base import Dataset
 from edgeseg.data.registry import DECLARED, FORMATS, Format
 from edgeseg.data.wrappers import merged
@@ -73,7 +73,7 @@ def _open_class(module: str, rest: str, options: dict[str, str]) -> Dataset:
     except EdgesegError:
         raise
     except Exception as error:
-        raise DataError(f"{name}: cannot be opened ({_one_line(error)}); correct the class") from error
+        raise DataError(f"{name}: cannot be opened ({with_type(error)}); correct the class") from error
 
 
 def _imported(module: str, class_name: str) -> object:
@@ -85,16 +85,12 @@ def _imported(module: str, class_name: str) -> object:
         return getattr(import_module(module), class_name)
     except Exception as error:
         raise UsageError(
-            f"{module}:{class_name} cannot be imported ({_one_line(error)}); expected package.module:Class, with the "
+            f"{module}:{class_name} cannot be imported ({with_type(error)}); expected package.module:Class, with the "
             f"package installed or in the current folder"
         ) from error
     finally:
         if added:
             sys.path.remove(here)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _unknown(location: str) -> UsageError:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.errors import ModelError, UsageError, one_line
 from edgeseg.models.applications import library_model
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import first_line, keras
@@ -101,5 +101,5 @@ def _downloaded(network: NetworkOptions, top: bool) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    reason = re.sub(r"URL fetch failure on \S+ ", "", " ".join(str(error).split()))
+    reason = re.sub(r"URL fetch failure on \S+ ", "", one_line(error))
     return reason.removeprefix("None -- ")[:160] or type(error).__name__

@@ -18,7 +18,7 @@ from edgeseg.training.settings import TrainSettings
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
-class Moment(NamedTuple):
+class HostConsensus(NamedTuple):
     """What all hosts must agree on before each step.
 
     Attributes:
@@ -104,12 +104,12 @@ class Distribution:
         summed: list[Any] = tf.distribute.get_replica_context().all_reduce("SUM", tensors)
         return summed
 
-    def agree(self, moment: Moment) -> Moment:
+    def agree(self, own: HostConsensus) -> HostConsensus:
         """Return what holds for all hosts: one's wish to stop, the chief's end, the mean of their clocks."""
         if self.cluster is None:
-            return moment
-        stops, overs, seconds = self._over_hosts([moment.stop, moment.over and self.is_chief, moment.seconds])
-        return Moment(bool(stops.any()), bool(overs.any()), float(seconds.mean()))
+            return own
+        stops, overs, seconds = self._over_hosts([own.stop, own.over and self.is_chief, own.seconds])
+        return HostConsensus(bool(stops.any()), bool(overs.any()), float(seconds.mean()))
 
     def check_same(self, marks: dict[str, int]) -> None:
         """Raise UsageError, naming what, unless all hosts have the same numbers: a mark of their settings, data, ..."""
@@ -144,7 +144,7 @@ class Distribution:
         return self.first(self.strategy.run(reduced, args=(values,)))
 
     @contextmanager
-    def losses_of_hosts_said(self, how_to_go_on: str) -> Iterator[None]:
+    def translate_host_errors(self, how_to_go_on: str) -> Iterator[None]:
         """Turn TensorFlow's errors about a host that is gone into one line. Raises EngineError."""
         try:
             yield

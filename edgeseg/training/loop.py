@@ -13,7 +13,7 @@ from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.data.feeding.pipeline import TrainingBatches
 from edgeseg.data.parallel import OnProgress, prefetched
 from edgeseg.tf import tf
-from edgeseg.training.distribution import Distribution, Moment
+from edgeseg.training.distribution import Distribution, HostConsensus
 from edgeseg.training.epoch_end import EpochEnd
 from edgeseg.training.progress import TrainingProgress
 from edgeseg.training.schedule import Schedule
@@ -57,7 +57,7 @@ class TrainingLoop:
         last = self.end_epoch.history[-1].step if self.end_epoch.history else 0
         over = False
         while True:
-            now = self.distribution.agree(Moment(self.stop_requested(), over, self.state.seconds))
+            now = self.distribution.agree(HostConsensus(self.stop_requested(), over, self.state.seconds))
             if now.stop:
                 raise Stopped
             share = self.schedule.share(self.state.step, now.seconds)
@@ -86,13 +86,13 @@ class TrainingLoop:
 
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
         is_first = self._at_validation
-        loss = self._moved(frames, class_maps, tf.constant(self.schedule.learning_rate(share), tf.float32))
+        loss = self._update_weights(frames, class_maps, tf.constant(self.schedule.learning_rate(share), tf.float32))
         if not math.isfinite(loss):
             raise ModelError(self._not_finite(loss))
         self.state.add_step(loss, is_first)
         self.progress.step(self.state.step, loss, share)
 
-    def _moved(self, frames: Any, class_maps: Any, learning_rate: Any) -> float:
+    def _update_weights(self, frames: Any, class_maps: Any, learning_rate: Any) -> float:
         """Move the weights by a batch; where it takes too much memory, from now on in smaller parts.
 
         So the steps, their batches and the learning rate stay what they would be with more memory. Nothing but
@@ -124,7 +124,7 @@ class TrainingLoop:
             learning_rate = self.schedule.learning_rate(share)
             self.end_epoch(self.state, learning_rate, self.progress, self.board, self.watch("validating"))
         except Stopped:
-            self.distribution.agree(Moment(True, False, self.state.seconds))  # lets the waiting ones go
+            self.distribution.agree(HostConsensus(True, False, self.state.seconds))  # lets the waiting ones go
             raise
         self.schedule.closing_seconds = self.end_epoch.seconds
         patience = self.settings.patience
@@ -150,10 +150,10 @@ class TrainingLoop:
 
 
 @contextmanager
-def limits_said(settings: TrainSettings, out: Path, distribution: Distribution) -> Iterator[None]:
+def translate_resource_errors(settings: TrainSettings, out: Path, distribution: Distribution) -> Iterator[None]:
     """Turn TensorFlow's errors about memory and lost hosts into a line. Raises UsageError, EngineError."""
     try:
-        with distribution.losses_of_hosts_said(f"go on with --resume --out {out} on all hosts"):
+        with distribution.translate_host_errors(f"go on with --resume --out {out} on all hosts"):
             yield
     except tf.errors.ResourceExhaustedError as error:
         raise UsageError(

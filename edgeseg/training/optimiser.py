@@ -95,7 +95,7 @@ class LossScale(tf.Module):  # type: ignore[misc]
         self.value.assign(tf.maximum(self.value / 2, 1.0))
         self._good_steps.assign(0)
 
-    def held(self) -> None:
+    def on_finite_step(self) -> None:
         grows = self._good_steps >= LOSS_SCALE_GROWS_AFTER - 1
         self.value.assign(tf.where(grows, self.value * 2, self.value))
         self._good_steps.assign(tf.where(grows, 0, self._good_steps + 1))

@@ -68,7 +68,7 @@ class TrainStep:
         if tf.math.is_finite(loss) & finite:
             run(self._apply, args=(gradients,))
             if self.scale.is_dynamic:
-                self.scale.held()
+                self.scale.on_finite_step()
         elif self.scale.is_dynamic and tf.math.is_finite(loss) and self.scale.value > 1.0:
             self.optimizer.iterations.assign_add(1)
             self.scale.overflowed()

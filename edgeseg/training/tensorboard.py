@@ -39,7 +39,7 @@ class BoardWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with self._failure_said():
+        with self._translate_write_errors():
             if self._writer:
                 self._writer.close()
 
@@ -60,7 +60,7 @@ class BoardWriter:
     def _write(self, tensors: Mapping[str, Any], step: int, metadata: Any) -> None:
         if self._failed:
             return
-        with self._failure_said():
+        with self._translate_write_errors():
             self._writer = self._writer or tf.summary.create_file_writer(str(self._folder))
             with self._writer.as_default():
                 for name, tensor in tensors.items():
@@ -68,7 +68,7 @@ class BoardWriter:
             self._writer.flush()
 
     @contextmanager
-    def _failure_said(self) -> Iterator[None]:
+    def _translate_write_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, tf.errors.OpError) as error:

@@ -38,7 +38,7 @@ from edgeseg.tf import keras, tf
 from edgeseg.training.cluster import Cluster
 from edgeseg.training.distribution import Distribution, check_gpu
 from edgeseg.training.epoch_end import EpochEnd
-from edgeseg.training.loop import Stopped, TrainingLoop, limits_said
+from edgeseg.training.loop import Stopped, TrainingLoop, translate_resource_errors
 from edgeseg.training.losses import SegmentationLoss
 from edgeseg.training.optimiser import LossScale, copy_weights, make_models, make_optimizer
 from edgeseg.training.progress import TrainingProgress
@@ -132,7 +132,7 @@ def train(
     progress = TrainingProgress(schedule.total_steps, batches.steps_per_epoch, state.step, console)
     board = BoardWriter(run.tensorboard, progress.say)
     stopped = False
-    with StopRequest() as stop, progress, board, limits_said(settings, out, distribution):
+    with StopRequest() as stop, progress, board, translate_resource_errors(settings, out, distribution):
         for line in [*(f"{each}: going on from step {state.step}" for each in damaged), *started_from]:
             progress.say(line)
         watch = _watch(stop, progress)

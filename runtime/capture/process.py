@@ -50,7 +50,7 @@ class CaptureProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
-            _let_it_be_the_first_to_go(self._process.pid)
+            _prefer_as_oom_victim(self._process.pid)
         except OSError:
             self._channel.close()
             raise
@@ -128,14 +128,14 @@ class CaptureProcess:
             return data, descriptors
         return None
 
-    def epitaph(self) -> str:
+    def describe_exit(self) -> str:
         """Wait for its end and say how it came."""
         code = self._process.wait()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return f"its capture process {how} without a word; start again, and look for lack of memory if it recurs"
 
 
-def _let_it_be_the_first_to_go(pid: int) -> None:
+def _prefer_as_oom_victim(pid: int) -> None:
     """Where memory runs out, the kernel shall end that process, which is started again, and not this one.
 
     The highest score: a lower one only adds a share of the limit to what is held, and this process may hold more.

@@ -87,7 +87,7 @@ class Supervisor:
         """Return why it ended for good; None if the source came to its end or `close` was called."""
         backoff, delay_s, failures = Backoff(), 0.0, 0
         while True:
-            end, streamed_s = self._one_life(delay_s, self._patience_s(failures))
+            end, streamed_s = self._run_once(delay_s, self._patience_s(failures))
             if self._closing.is_set() or (end.kind == "end" and not self._source.is_camera):
                 return None
             if not self._source.is_camera or end.kind == "hopeless" or self._left_s() <= 0:
@@ -111,7 +111,7 @@ class Supervisor:
         left_s = self._left_s() if self._was_there or self._settings.give_up_s is not None else open_s
         return min(open_s, again_s if self._was_there else open_s, max(1.0, left_s))
 
-    def _one_life(self, delay_s: float, patience_s: float) -> tuple[End, float]:
+    def _run_once(self, delay_s: float, patience_s: float) -> tuple[End, float]:
         """Open the source after a wait and follow it to its end; return that, and for how long it gave frames."""
         try:
             with CaptureProcess() as process:
@@ -180,7 +180,7 @@ class Supervisor:
         if kind == wire.END:
             text = f"source {self._source.uri}: the stream ended; check the camera"
         if kind not in kinds:
-            return End("death", f"source {self._source.uri}: {process.epitaph()}")
+            return End("death", f"source {self._source.uri}: {process.describe_exit()}")
         return End(kinds[kind], text)
 
     def _begin_waiting(self) -> None:

@@ -168,7 +168,7 @@ def stream_camera(reader: Reader, publisher: Publisher) -> None:
             publisher.publish(frame, reader.stamp or Stamp(time.monotonic()), reader.is_corrupt)
 
 
-def _interrupt_nobody() -> None:
+def _use_batch_scheduling() -> None:
     """Decode when a processor is free or its turn has come, but never cut into the loop's time in the engine.
 
     The share of a busy machine stays the same (sched(7), SCHED_BATCH): only its waking interrupts nobody.
@@ -224,7 +224,7 @@ def main() -> NoReturn:
     """
     fd, parent = sys.argv[1:]
     begin_child(int(parent))
-    _interrupt_nobody()
+    _use_batch_scheduling()
     channel = socket.socket(fileno=int(fd))
     opening = channel.recv(wire.OPEN_BYTES)
     if opening[:1] == wire.OPEN:  # else the parent has gone

@@ -24,7 +24,7 @@ from edgeseg.runtime.sources.source import SourceOptions
 
 if TYPE_CHECKING:
     from edgeseg.runtime.engines.base import Engine
-    from edgeseg.runtime.engines.watchdog import HangGuard
+    from edgeseg.runtime.engines.watchdog import Watchdog
     from edgeseg.runtime.loop import Outcome, Watcher
     from edgeseg.runtime.records import Ledger
     from edgeseg.runtime.service.log import Log
@@ -153,7 +153,7 @@ def camera(
 
 def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest) -> Outcome:
     from edgeseg.runtime.engines.choose import load_engine
-    from edgeseg.runtime.engines.watchdog import HangGuard
+    from edgeseg.runtime.engines.watchdog import Watchdog
     from edgeseg.runtime.loop import run
     from edgeseg.runtime.service.systemd import Service
 
@@ -161,14 +161,14 @@ def _run(plan: CameraPlan, log: Log, metrics_port: int | None, stop: StopRequest
     for remark in plan.remarks:
         log.notice(remark)
     with contextlib.ExitStack() as held:
-        guard = HangGuard()
-        held.callback(guard.close)
+        watchdog = Watchdog()
+        held.callback(watchdog.close)
         watchers: list[Watcher] = [log, held.enter_context(Service())]
         if metrics_port is not None:
             watchers.append(held.enter_context(_metrics(metrics_port)))
         return run(
             plan.source,
-            lambda: _guarded(load_engine(plan.model, plan.engine, log.notice), guard),
+            lambda: _watched(load_engine(plan.model, plan.engine, log.notice), watchdog),
             plan.settings,
             stop.event,
             watch=_each(watchers),
@@ -188,8 +188,8 @@ def _check_config(options: dict[str, Any]) -> None:
     say(check_report(plan, click.get_current_context()))
 
 
-def _guarded(engine: Engine, guard: HangGuard) -> Engine:
-    engine.guard = guard
+def _watched(engine: Engine, watchdog: Watchdog) -> Engine:
+    engine.watchdog = watchdog
     return engine
 
 

@@ -18,8 +18,8 @@ def doctor(models: tuple[Path, ...], as_json: bool) -> int:
     still holds. Exit code 1 if something is missing without which no model runs.
     """
     from edgeseg.runtime.doctor.examine import examine, table
-    from edgeseg.runtime.doctor.findings import Patient
+    from edgeseg.runtime.doctor.findings import MachineUnderTest
 
-    findings = examine(Patient(models=models))
+    findings = examine(MachineUnderTest(models=models))
     click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1) if as_json else table(findings))
     return int(any(finding.state == "missing" for finding in findings))

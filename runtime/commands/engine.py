@@ -55,10 +55,10 @@ def build_and_say(
     start = time.monotonic()
     show = BuildProgress()
     try:
-        card = build_engine(found, target, settings, show)
+        manifest = build_engine(found, target, settings, show)
     finally:
         show.clear()
-    key = card.key
+    key = manifest.key
     say(
         f"{target}: {key.precision}, {target.stat().st_size / 1e6:.1f} MB, {key.library} {key.version}, GPU {key.gpu}, "
         f"compute capability {key.compute_capability}, built in {time.monotonic() - start:.0f} s"

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edgeseg.runtime.doctor import engines as doctor_cache
-from edgeseg.runtime.doctor import engines as doctor_engines
-from edgeseg.runtime.doctor import machine as doctor_machine
-from edgeseg.runtime.doctor.findings import Finding, Patient
+from edgeseg.core.errors import with_type
+from edgeseg.runtime.doctor.engines import engines, kept_engines, opencv
+from edgeseg.runtime.doctor.findings import Finding, MachineUnderTest
+from edgeseg.runtime.doctor.machine import cameras, clocks, gpu, memory, python, system, tools
 
-CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
-    doctor_machine.python,
-    doctor_machine.system,
-    doctor_engines.opencv,
-    doctor_engines.engines,
-    doctor_cache.kept_engines,
-    doctor_machine.gpu,
-    doctor_machine.clocks,
-    doctor_machine.memory,
-    doctor_machine.cameras,
-    doctor_machine.tools,
+CHECKS: tuple[Callable[[MachineUnderTest], Iterator[Finding]], ...] = (
+    python,
+    system,
+    opencv,
+    engines,
+    kept_engines,
+    gpu,
+    clocks,
+    memory,
+    cameras,
+    tools,
 )
 
 
-def examine(patient: Patient | None = None) -> list[Finding]:
+def examine(machine: MachineUnderTest | None = None) -> list[Finding]:
     """Look at everything. Never raises: a check that fails is itself a finding."""
-    patient = patient or Patient()
+    machine = machine or MachineUnderTest()
     findings: list[Finding] = []
     for check in CHECKS:
         try:
-            findings += check(patient)
+            findings += check(machine)
         except Exception as error:  # whatever is broken, the other checks go on
-            reason = f"cannot be looked at ({type(error).__name__}: {' '.join(str(error).split())})"
+            reason = f"cannot be looked at ({with_type(error)})"
             findings.append(Finding(check.__name__, "warning", reason[:300]))
     return findings
 

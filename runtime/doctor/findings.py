@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
+class MachineUnderTest:
     """The machine that is looked at.
 
     Attributes:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EdgesegError, EngineError
+from edgeseg.core.errors import EdgesegError, EngineError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.engines.graph_form import GraphForm, Tensor, form_of
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
-from edgeseg.runtime.engines.watchdog import HangGuard
+from edgeseg.runtime.engines.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Engine(ABC):
         device: the hardware's name.
         spec: of the model.
         frame_size: the picture size that `run` takes.
-        guard: ends the process if a run hangs; None where somebody else watches.
+        watchdog: ends the process if a run hangs; None where somebody else watches.
         min_fps: what the warm-up must reach; 0 for anything.
         in_flight: how many frames `submit` takes before the first of them is collected.
     """
@@ -56,7 +56,7 @@ class Engine(ABC):
     device: str
     spec: ModelSpec
     frame_size: Size
-    guard: HangGuard | None = None
+    watchdog: Watchdog | None = None
     min_fps: float = 0.0
     in_flight: int = 1
     _preprocess_ms: Sequence[float] = ()  # of the frames in flight
@@ -83,18 +83,18 @@ class Engine(ABC):
         expected = (*self.frame_size, 3)
         if frame.shape != expected or frame.dtype != np.uint8 or not frame.flags.c_contiguous:
             raise ValueError(f"frame is {frame.shape} {frame.dtype}; expected {expected} uint8, C-contiguous")
-        with self.guard or contextlib.nullcontext():
+        with self.watchdog or contextlib.nullcontext():
             self._submit(frame)
 
     def collect(self) -> Result:
         """Wait for the oldest frame that was submitted. Raises EngineError."""
-        with self.guard or contextlib.nullcontext():
+        with self.watchdog or contextlib.nullcontext():
             return self._collect()
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames, so that lazy allocation and first-run costs fall on no real frame.
 
-        The guard does not watch them: a first run may compile for a minute. It learns what a run takes.
+        The watchdog does not watch them: a first run may compile for a minute. It learns what a run takes.
 
         Raises:
             EngineError: the engine failed, or is slower than `min_fps`.
@@ -108,8 +108,8 @@ class Engine(ABC):
             seconds.append(time.perf_counter() - start)
         if not seconds:
             return
-        if self.guard:
-            self.guard.allow(seconds[-1])
+        if self.watchdog:
+            self.watchdog.allow(seconds[-1])
         fps = 1 / min(seconds)
         if fps < self.min_fps:
             raise EngineError(
@@ -125,7 +125,7 @@ class Engine(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self.guard or contextlib.nullcontext():  # a device that has failed may hang here
+        with self.watchdog or contextlib.nullcontext():  # a device that has failed may hang here
             self.close()
 
     def _submit(self, frame: NDArray[np.uint8]) -> None:
@@ -193,14 +193,14 @@ class GraphEngine(Engine):
 
     def _run(self, frame: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
         start = time.perf_counter()
-        with self._errors_said():
+        with self._translate_library_errors():
             outputs, device_ms = self._infer(frame)
         host_ms = (time.perf_counter() - start) * 1e3
         class_map, confidence = self.form.read(outputs)
         return class_map, confidence, host_ms if device_ms is None else device_ms
 
     @contextlib.contextmanager
-    def _errors_said(self) -> Iterator[None]:
+    def _translate_library_errors(self) -> Iterator[None]:
         try:
             yield
         except EdgesegError:
@@ -215,5 +215,5 @@ class GraphEngine(Engine):
 
 def engine_failed(backend: str, error: Exception) -> EngineError:
     """Return the one-line error for an exception that a backend raised while running."""
-    reason = " ".join(str(error).split())[:300]
+    reason = one_line(error, 300)
     return EngineError(f"{backend} failed while running: {reason}; restart the process, and check memory and driver")

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeseg.runtime.engines.manifest import EngineKey, why_stale
 
 
-def engine_place(onnx: Path, key: EngineKey) -> Path:
+def engine_path(onnx: Path, key: EngineKey) -> Path:
     """Return the engine's path: beside the ONNX file, or in the user's cache.
 
     Beside it where it can be built there, and where the one that is there holds: a model that is installed by root is
@@ -35,7 +35,7 @@ def _can_be_replaced(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def building_alone(engine: Path) -> Iterator[None]:
+def build_lock(engine: Path) -> Iterator[None]:
     """Wait until no other process builds in the engine's folder: the services of several cameras start at one time."""
     held = None
     with contextlib.suppress(OSError):  # NFS locks no folders; whatever else is wrong, the build says

@@ -93,7 +93,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
         passed_over.append(f"{backend} ({reason})")
     if last and not settings.require_gpu:
         raise last
-    if settings.require_gpu or model.card:
+    if settings.require_gpu or model.manifest:
         raise EngineError(f"a GPU is required, and no engine works on one: {'; '.join(passed_over)}")
     raise UsageError(f"no engine works here: {'; '.join(passed_over)}; pip install 'edgeseg[cpu]' brings one")
 
@@ -115,7 +115,7 @@ def candidates(model: ModelFile, settings: EngineSettings) -> Sequence[str]:
     """Return the backends that may run a model, in the order in which they are tried."""
     if settings.backend != "auto":
         return (settings.backend,)
-    if model.card:
+    if model.manifest:
         return ("tensorrt",)  # an engine runs nowhere else
     known = [backend for backend in BACKENDS if backend in GPU_BACKENDS or not settings.require_gpu]
     # OpenVINO's own int8 is beyond what the export has proven (docs/engines.md), so it is the last resort.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EngineError
+from edgeseg.core.errors import EngineError, one_line
 from edgeseg.runtime.engines.device_buffers import BufferPlan
 from edgeseg.runtime.machine import gpu
 from edgeseg.runtime.machine.gpu import Gpu, find_gpu, no_gpu
@@ -43,7 +43,7 @@ class CudaDevice:
         except ModuleNotFoundError:
             raise
         except Exception as error:  # pycuda's, or ImportError where it was built for another driver
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise EngineError(f"{self.gpu}: pycuda cannot use it ({reason}); check driver and free memory") from error
         self.driver = driver
 
@@ -71,7 +71,7 @@ class CudaDevice:
         )
 
 
-class Lane:
+class InferenceSlot:
     """Memory, a stream and events for one frame at a time.
 
     Args:
@@ -118,7 +118,7 @@ class Lane:
         """Record the frame's work as a CUDA graph, to be launched as one from now on. It must have run once before.
 
         Raises:
-            EngineError: it cannot be recorded; the lane works on without.
+            EngineError: it cannot be recorded; the slot works on without.
         """
         self.stream.synchronize()
         self._graph = CudaGraph.captured(self.stream.handle, lambda: self._enqueue(compute))
@@ -178,7 +178,7 @@ class CudaGraph:
         try:
             enqueue()
         except Exception as error:
-            raise EngineError(f"cannot be recorded as a CUDA graph ({' '.join(str(error).split())[:200]})") from error
+            raise EngineError(f"cannot be recorded as a CUDA graph ({one_line(error, 200)})") from error
         finally:
             code = driver.cuStreamEndCapture(_Handle(stream), ctypes.byref(graph))  # ends a failed one too
         _check("cuStreamEndCapture", code)

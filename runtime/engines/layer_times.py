@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import ModelError, UsageError
+from edgeseg.core.errors import ModelError, UsageError, one_line
 from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.choose import load_engine
 from edgeseg.runtime.engines.graph_form import Tensor, form_of
@@ -62,7 +62,7 @@ def layer_times(model: Path, settings: EngineSettings, runs: int = 20) -> list[L
         assert isinstance(engine, GraphEngine)
         times = engine.profile(max(1, runs // 5), runs)
     file = open_model_file(model, settings.spec)
-    operators = {} if file.card else onnx_operators(file.onnx)
+    operators = {} if file.manifest else onnx_operators(file.onnx)
     layers = [LayerTime(name, _operator(name, kind, operators), sum(ms) / runs) for (name, kind), ms in times.items()]
     return sorted(layers, key=lambda layer: -layer.ms)
 
@@ -102,7 +102,7 @@ def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[L
         except ModelError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise ModelError(f"{model}: ONNX Runtime cannot profile it ({reason})") from error
         events = json.loads(Path(session.end_profiling()).read_text())
     return _averaged(events, warm_up, runs)

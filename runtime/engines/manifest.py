@@ -60,7 +60,7 @@ class EngineKey:
 
 
 @dataclass(frozen=True)
-class EngineCard:
+class EngineManifest:
     """An engine's key, its file's hash and its model's spec."""
 
     key: EngineKey
@@ -73,9 +73,9 @@ class EngineCard:
         return json.dumps(values, indent=1) + "\n"
 
     @classmethod
-    def read(cls, engine: Path) -> EngineCard:
-        """Read the card beside an engine. Raises ModelError."""
-        path = card_path(engine)
+    def read(cls, engine: Path) -> EngineManifest:
+        """Read the manifest beside an engine. Raises ModelError."""
+        path = manifest_path(engine)
         try:
             document = json.loads(path.read_text())
             if document["format"] != FORMAT:
@@ -85,11 +85,11 @@ class EngineCard:
             return cls(key, str(document["engine_sha256"]), spec)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
-                f"{path}: no readable card of an engine ({error}); build it by edgeseg engine build"
+                f"{path}: no readable manifest of an engine ({error}); build it by edgeseg engine build"
             ) from error
 
 
-def card_path(engine: Path) -> Path:
+def manifest_path(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
 
 
@@ -115,12 +115,12 @@ def why_stale(engine: Path, wanted: EngineKey) -> str | None:
     if not os.path.isfile(engine):
         return "there is none yet"
     try:
-        card = EngineCard.read(engine)
-        if file_sha256(engine) != card.engine_sha256:
+        manifest = EngineManifest.read(engine)
+        if file_sha256(engine) != manifest.engine_sha256:
             return "the file is not the one that was built"
     except ModelError as error:
         return str(error)
-    return "; ".join(card.key.differences(wanted)) or None
+    return "; ".join(manifest.key.differences(wanted)) or None
 
 
 def _short(value: Any) -> str:

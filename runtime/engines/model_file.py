@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.spec import METADATA_KEY, ModelSpec
-from edgeseg.runtime.engines.manifest import EngineCard, is_engine
+from edgeseg.runtime.engines.manifest import EngineManifest, is_engine
 from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
 from edgeseg.runtime.sources.source import Source
 
@@ -19,12 +19,12 @@ class ModelFile:
 
     path: Path
     spec: ModelSpec
-    card: EngineCard | None = None
+    manifest: EngineManifest | None = None
 
     @property
     def onnx(self) -> Path:
         """The ONNX file. Raises ModelError for an engine, which TensorRT alone runs."""
-        if self.card:
+        if self.manifest:
             raise ModelError(
                 f"{self.path}: a TensorRT engine; other backends take the ONNX file that it was built from"
             )
@@ -35,7 +35,7 @@ def open_model_file(path: Path, spec: Path | None = None) -> ModelFile:
     """Find the spec of a model.
 
     Args:
-        path: an ONNX file, or an engine with its card beside it.
+        path: an ONNX file, or an engine with its manifest beside it.
         spec: a spec file; without one the spec in the file counts, then `<file>.spec.json` beside it.
 
     Raises:
@@ -61,8 +61,8 @@ def open_model_file(path: Path, spec: Path | None = None) -> ModelFile:
 def _engine(path: Path, spec: Path | None) -> ModelFile:
     if not os.path.isfile(path):
         raise ModelError(f"{path}: no such file; build it by edgeseg engine build")
-    card = EngineCard.read(path)
-    return ModelFile(path, ModelSpec.read(spec) if spec else card.spec, card)
+    manifest = EngineManifest.read(path)
+    return ModelFile(path, ModelSpec.read(spec) if spec else manifest.spec, manifest)
 
 
 BUNDLED_MODEL = Path(__file__).parents[1] / "bundled" / "scenes.onnx"

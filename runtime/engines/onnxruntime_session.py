@@ -8,7 +8,7 @@ from typing import Any
 
 import onnxruntime
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 from edgeseg.runtime.engines.graph_form import Tensor
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
@@ -27,7 +27,7 @@ def open_session(model: ModelFile, settings: EngineSettings, providers: Sequence
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's own exceptions share no public base
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise ModelError(f"{model.path}: ONNX Runtime cannot load it ({reason}); export the model again") from error
     _give_memory_back()
     return session

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgeseg.core.errors import EngineError, ModelError, UsageError
+from edgeseg.core.errors import EngineError, ModelError, UsageError, one_line
 from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.runtime.engines.graph_form import form_of
-from edgeseg.runtime.engines.manifest import ANY, EngineCard, EngineKey, card_path, file_sha256
+from edgeseg.runtime.engines.manifest import ANY, EngineKey, EngineManifest, file_sha256, manifest_path
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import BuildSettings
 from edgeseg.runtime.engines.tensorrt_library import (
@@ -43,8 +43,8 @@ def engine_key(model: ModelFile, settings: BuildSettings, trt: Any, gpu: Gpu | N
 
 def build_engine(
     model: ModelFile, target: Path, settings: BuildSettings, progress: Progress = lambda phase, share: None
-) -> EngineCard:
-    """Build an engine, and write it and its card; a file that is there stays whole until the new one is.
+) -> EngineManifest:
+    """Build an engine, and write it and its manifest; a file that is there stays whole until the new one is.
 
     Args:
         model: an ONNX file with its spec.
@@ -63,9 +63,9 @@ def build_engine(
     key = engine_key(model, settings, trt, gpu)
     engine = _built(trt, model, settings, gpu, progress)
     replace_whole(target, lambda partial: partial.write_bytes(memoryview(engine)))
-    card = EngineCard(key, file_sha256(target), model.spec)
-    write_whole(card_path(target), card.to_json())
-    return card
+    manifest = EngineManifest(key, file_sha256(target), model.spec)
+    write_whole(manifest_path(target), manifest.to_json())
+    return manifest
 
 
 def device_to_build_for(trt: Any, settings: BuildSettings) -> Gpu | None:
@@ -105,7 +105,7 @@ def _parsed(trt: Any, builder: Any, logger: Any, model: ModelFile) -> tuple[Any,
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(model.path)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        reason = " ".join("; ".join(errors or logger.errors or ["no reason given"]).split())[:300]
+        reason = one_line("; ".join(errors or logger.errors or ["no reason given"]), 300)
         raise ModelError(f"{model.path}: {_product(trt)} refuses it ({reason}); export the model again")
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
@@ -179,4 +179,4 @@ def _product(trt: Any) -> str:
 
 
 def _reason(logger: Any) -> str:
-    return " ".join("; ".join(logger.errors or ["no reason given"]).split())[:300]
+    return one_line("; ".join(logger.errors or ["no reason given"]), 300)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from edgeseg.core.errors import EngineError
+from edgeseg.core.errors import EngineError, one_line
 from edgeseg.runtime.engines.graph_form import Tensor
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
@@ -29,7 +29,7 @@ def library() -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:  # it loads gigabytes of libraries, and says in many ways that one is missing
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise EngineError(f"{name} is installed but cannot be imported ({reason}); install it anew") from error
 
 

@@ -25,8 +25,8 @@ _CLOCK_MONOTONIC, _SIGEV_THREAD = 1, 2  # time.h, signal.h
 _EXIT_CODE = EngineError.exit_code
 
 
-class HangGuard:
-    """Used as `with guard:` around each run: one that takes longer than `limit_s` ends the process with code 5.
+class Watchdog:
+    """Used as `with watchdog:` around each run: one that takes longer than `limit_s` ends the process with code 5.
 
     `close` ends the watching. Not for two threads at a time.
     """
@@ -37,7 +37,7 @@ class HangGuard:
         self._since: float | None = None
         self._is_closed = threading.Event()
         self._timer = _HardTimer()
-        self._thread = threading.Thread(target=self._watch, name="edgeseg-hang-guard", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="edgeseg-watchdog", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> None:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from edgeseg.core.errors import with_type
+
 
 def tiny_model() -> bytes:
     """Return an ONNX file of one Relu, float32 [1, 4] `x` to `y`, IR version 8, opset 13, without the onnx package."""
@@ -52,7 +54,7 @@ def onnxruntime() -> dict[str, Any]:
             good = used == provider and result.tolist() == [[0, 0, 1, 2]]
             works[provider] = "" if good else f"does not load; {used} took its place"
         except Exception as error:
-            works[provider] = _one_line(error)
+            works[provider] = with_type(error, 300)
     return {"version": ort.__version__, "providers": works}
 
 
@@ -101,14 +103,10 @@ PROBES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-
-
 def main() -> None:
     """Run the probe that the command line names."""
     try:
         found = PROBES[sys.argv[1]]()
     except Exception as error:
-        found = {"error": _one_line(error)}
+        found = {"error": with_type(error, 300)}
     print(json.dumps(found), flush=True)

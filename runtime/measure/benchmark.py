@@ -153,7 +153,7 @@ class _Records(Sink):
         return found
 
 
-def over_and_over(source: Source, camera_rate: float | None) -> Source:
+def looped(source: Source, camera_rate: float | None) -> Source:
     """Return a source as it is measured: without end, scenes drawn beforehand, at a camera's rate if one is given."""
     keep = KEPT_SCENES if source.kind == "scenes" else source.keep
     return replace(source, keep=keep, loop=True, fps=camera_rate or source.fps)
@@ -183,7 +183,7 @@ def benchmark(
     Raises:
         SourceError, ModelError, EngineError, UsageError.
     """
-    source = over_and_over(source, settings.camera_rate)
+    source = looped(source, settings.camera_rate)
     with ExitStack() as stack:
         contenders = []
         for model, engine in ((model, engine) for model in models for engine in engines):

@@ -19,7 +19,7 @@ from edgeseg.runtime.loop import Outcome, Watcher, run
 from edgeseg.runtime.machine.load import LoadMeter
 from edgeseg.runtime.machine.processes import ProcessState, cpu_seconds, descendants, process_state
 from edgeseg.runtime.machine.state import DeviceMeter, DeviceState
-from edgeseg.runtime.measure.benchmark import over_and_over, warm_up
+from edgeseg.runtime.measure.benchmark import looped, warm_up
 from edgeseg.runtime.measure.timings import statistics as times_statistics
 from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sinks.base import Delivery, Sink
@@ -227,7 +227,7 @@ def soak(
     Raises:
         SourceError, ModelError, EngineError, UsageError.
     """
-    source = over_and_over(source, settings.camera_rate)
+    source = looped(source, settings.camera_rate)
     seconds = settings.minutes * 60
     loop = LoopSettings(every_frame=settings.camera_rate is None, seconds=seconds, outputs=settings.outputs)
     with open_engine() as engine:

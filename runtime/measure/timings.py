@@ -81,11 +81,11 @@ def repeatability(rounds: Rounds, seed: int = 0) -> float | None:
     medians = np.array([np.median(each) for each in rounds if len(each)])
     if medians.size < 2:
         return None
-    low, high = _interval(_drawn_anew(medians, np.random.default_rng(seed)))
+    low, high = _interval(_resampled(medians, np.random.default_rng(seed)))
     return round(float((high - low) / 2 / np.median(medians)), 4)
 
 
-def _drawn_anew(medians: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+def _resampled(medians: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
     drawn: NDArray[np.float64] = np.median(random.choice(medians, (_RESAMPLES, medians.size)), axis=1)
     return drawn
 
@@ -113,7 +113,7 @@ def compare(before: Rounds, after: Rounds, frame_ms: float, seed: int = 0) -> Di
     if not all(each.size for each in medians):
         raise UsageError("a result holds no times to compare; measure longer")
     random = np.random.default_rng(seed)
-    drawn = [_drawn_anew(each, random) for each in medians]
+    drawn = [_resampled(each, random) for each in medians]
     is_known = min(each.size for each in medians) > 1  # a single round drawn anew is always itself
     low, high = _interval(drawn[1] - drawn[0]) if is_known else (-np.inf, np.inf)
     middle = [float(np.median(each)) for each in medians]

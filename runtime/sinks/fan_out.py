@@ -15,7 +15,7 @@ from typing import IO
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.sinks.base import Delivery, Sink
-from edgeseg.runtime.sinks.thread import Handout, SinkThread
+from edgeseg.runtime.sinks.thread import PendingDelivery, SinkThread
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
 _PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one
@@ -23,7 +23,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _LINES_WAITING = 10_000  # of the --stats file, when its disk hangs
 
 
-class Outputs:
+class SinkFanOut:
     """Owns the sinks, the `--stats` file and the ledger. A context manager; leaving it writes out what is waiting.
 
     Args:
@@ -57,7 +57,7 @@ class Outputs:
         self._pictures_out = 0
         self._is_over = False
 
-    def __enter__(self) -> Outputs:
+    def __enter__(self) -> SinkFanOut:
         stats = self._open_stats()
         self._start_sinks(stats)
         self._writer = threading.Thread(target=self._write_lines, args=[stats], name="edgeseg-stats", daemon=True)
@@ -94,12 +94,12 @@ class Outputs:
         if not takers:
             self.record(delivery.record)
             return
-        handout = Handout(delivery, sinks, lambda: self._picture_back(done), self._put_out)
+        pending = PendingDelivery(delivery, sinks, lambda: self._picture_back(done), self._put_out)
         with self._recording:
-            self._unrecorded[id(handout)] = delivery.record
+            self._unrecorded[id(pending)] = delivery.record
             self._pictures_out += needs_picture
         for state in takers:
-            state.put(handout)
+            state.put(pending)
 
     def failures(self) -> list[str]:
         """One line for each output that was given up."""
@@ -124,13 +124,13 @@ class Outputs:
                 return
         done()
 
-    def _put_out(self, handout: Handout) -> None:
-        record = handout.delivery.record
+    def _put_out(self, pending: PendingDelivery) -> None:
+        record = pending.delivery.record
         with self._recording:
             if self._is_over:  # whoever waited for this has accounted for it and gone on
                 return
-            del self._unrecorded[id(handout)]
-            record.ms["output"] = handout.output_ms
+            del self._unrecorded[id(pending)]
+            record.ms["output"] = pending.output_ms
             self._add(record)
 
     def _add(self, record: FrameRecord) -> None:

@@ -14,7 +14,7 @@ from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed
 _POLL_S = 0.1
 
 
-class Handout:
+class PendingDelivery:
     """A mask on its way to several sinks.
 
     Args:
@@ -29,7 +29,7 @@ class Handout:
         delivery: Delivery,
         takers: list[Sink],
         picture_done: Callable[[], None],
-        mask_done: Callable[[Handout], None],
+        mask_done: Callable[[PendingDelivery], None],
     ) -> None:
         self.delivery = delivery
         self.output_ms = 0.0
@@ -71,7 +71,7 @@ class SinkThread:
         self._failed = failed
         self._is_gone = False
         self._is_ending = False
-        self._waiting: Handout | None = None
+        self._waiting: PendingDelivery | None = None
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-output {sink.uri}", daemon=True)
 
@@ -100,14 +100,14 @@ class SinkThread:
                 self._news.wait(_POLL_S)
         return True
 
-    def put(self, handout: Handout) -> None:
+    def put(self, pending: PendingDelivery) -> None:
         """Let a mask wait for the sink; there must be room."""
         with self._news:
             if not self._is_gone:
-                self._waiting = handout
+                self._waiting = pending
                 self._news.notify_all()
                 return
-        handout.give_back(self.sink)
+        pending.give_back(self.sink)
 
     def end(self) -> None:
         """Put out what waits, then close."""
@@ -127,10 +127,10 @@ class SinkThread:
         return {"written": self.written, "dropped": self.dropped, "error": self.error, **self.sink.counts()}
 
     def _run(self) -> None:
-        while (handout := self._next()) is not None:
+        while (pending := self._next()) is not None:
             start = time.perf_counter()
-            self.written += self._guard(partial(self.sink.write, handout.delivery))
-            handout.give_back(self.sink, (time.perf_counter() - start) * 1e3)
+            self.written += self._guard(partial(self.sink.write, pending.delivery))
+            pending.give_back(self.sink, (time.perf_counter() - start) * 1e3)
             if self._is_gone:
                 self.make_room()
                 if self.error:
@@ -138,13 +138,13 @@ class SinkThread:
                 break
         self._guard(self.sink.close)
 
-    def _next(self) -> Handout | None:
+    def _next(self) -> PendingDelivery | None:
         with self._news:
             while self._waiting is None and not self._is_ending:
                 self._news.wait()
-            handout, self._waiting = self._waiting, None
+            pending, self._waiting = self._waiting, None
             self._news.notify_all()
-            return handout
+            return pending
 
     def _guard(self, act: Callable[[], None]) -> bool:
         try:

@@ -10,6 +10,7 @@ from typing import NoReturn
 import cv2
 import numpy as np
 
+from edgeseg.core.errors import one_line
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.machine.child import begin_child
 from edgeseg.runtime.sinks.kinds.window import SIZE
@@ -26,7 +27,7 @@ def main() -> NoReturn:
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.waitKey(1)
     except cv2.error as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(one_line(error), file=sys.stderr)
         sys.exit(1)
     os.write(sys.stdout.fileno(), b"1")
     shown: Size | None = None

@@ -52,7 +52,7 @@ class DecoderLog:
         return complaint[1] or complaint[2] if complaint else ""
 
 
-class SoundnessWatch:
+class CorruptionWatch:
     """Tells corrupt frames from sound ones: from a complaint on, up to the next key frame, each is drawn on the last.
 
     Args:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
-from edgeseg.runtime.sources.corruption import DecoderLog, SoundnessWatch
+from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
 from edgeseg.runtime.sources.reader import Frame, Reader
 
 FALLBACK_FPS = 25.0  # for sources that state no rate, or an absurd one
@@ -40,11 +40,11 @@ class StreamReader(CaptureReader):
         self._capture = capture
         self._clock = StreamClock()
         self.fps = stated_fps(capture)
-        self._soundness = SoundnessWatch(capture, log, self.fps) if log else None
+        self._corruption = CorruptionWatch(capture, log, self.fps) if log else None
 
     def read(self, buffer: Frame | None) -> Frame | None:
         frame = super().read(buffer)
-        self.is_corrupt = self._soundness is not None and self._soundness.is_corrupt()
+        self.is_corrupt = self._corruption is not None and self._corruption.is_corrupt()
         return frame
 
     def _stamp(self, now: float) -> Stamp:

@@ -18,7 +18,7 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.export import network
 from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
-from edgeseg.runtime.engines.manifest import EngineCard
+from edgeseg.runtime.engines.manifest import EngineManifest
 from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
 from edgeseg.tf import keras
 from tests.helpers.small_disk import small_disk
@@ -125,7 +125,7 @@ def test_an_engine_beside_the_model(run: Path, tmp_path: Path) -> None:
     command = ["export", str(run), "--onnx", str(tmp_path / "m.onnx"), "--engine", str(tmp_path / "m.engine")]
     result = CliRunner().invoke(cli, [*command, "--no-tensorrt-check"])
     assert result.exit_code == 0, result.output
-    card = EngineCard.read(tmp_path / "m.engine")
+    card = EngineManifest.read(tmp_path / "m.engine")
     assert card.spec == ModelSpec.from_json(onnx_metadata(tmp_path / "m.onnx")["edgeseg"], "m.onnx")
     assert card.key.onnx_sha256 == hashlib.sha256((tmp_path / "m.onnx").read_bytes()).hexdigest()
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.engines.backends import tensorrt as tensorrt_engine
 from edgeseg.runtime.engines.device_buffers import BufferPlan
-from edgeseg.runtime.engines.manifest import EngineCard, card_path, file_sha256
+from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256, manifest_path
 from edgeseg.runtime.engines.model_file import open_model_file
 from edgeseg.runtime.engines.settings import BuildSettings
 from edgeseg.runtime.engines.tensorrt_builder import engine_key
@@ -43,7 +43,7 @@ class IProfiler:
 
 
 class Context:
-    """Computes on arrays that `Lane` holds; tells its profiler each layer of each frame."""
+    """Computes on arrays that `InferenceSlot` holds; tells its profiler each layer of each frame."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, int] = {}
@@ -55,7 +55,7 @@ class Context:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert stream == STREAM
-        frame, out = (Lane.memory[self.addresses[name]] for name in IO)
+        frame, out = (InferenceSlot.memory[self.addresses[name]] for name in IO)
         out.ravel()[:] = frame.ravel()[: out.size * 3 : 3] % 3
         for name, ms in LAYERS.items():
             if self.profiler is not None:
@@ -100,8 +100,8 @@ TRT = SimpleNamespace(
 )
 
 
-class Lane:
-    """As edgeseg.runtime.engines.cuda.Lane, in the host's memory."""
+class InferenceSlot:
+    """As edgeseg.runtime.engines.cuda.InferenceSlot, in the host's memory."""
 
     memory: ClassVar[dict[int, NDArray[Any]]] = {}
 
@@ -136,11 +136,11 @@ def use(monkeypatch: pytest.MonkeyPatch, onnx: Path) -> Path:
     """Put the stand-ins where TensorRT would be, an engine that holds beside the ONNX file, and return its path."""
     for name, value in {
         "library": lambda: TRT, "library_name": lambda: "tensorrt", "no_cuda": lambda: None, "find_gpu": lambda: GPU,
-        "CudaDevice": Device, "Lane": Lane,
+        "CudaDevice": Device, "InferenceSlot": InferenceSlot,
     }.items():  # fmt: skip
         monkeypatch.setattr(tensorrt_engine, name, value)
     model, engine = open_model_file(onnx), onnx.with_suffix(".engine")
     engine.write_bytes(b"engine")
     key = engine_key(model, BuildSettings(), TRT, GPU)
-    card_path(engine).write_text(EngineCard(key, file_sha256(engine), model.spec).to_json())
+    manifest_path(engine).write_text(EngineManifest(key, file_sha256(engine), model.spec).to_json())
     return engine

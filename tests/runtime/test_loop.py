@@ -20,7 +20,7 @@ from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.settings import LoopSettings, SinkSettings
 from edgeseg.runtime.sinks import fan_out as outputs_module
 from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
-from edgeseg.runtime.sinks.fan_out import Outputs
+from edgeseg.runtime.sinks.fan_out import SinkFanOut
 from edgeseg.runtime.sinks.open import open_sink
 from edgeseg.runtime.sources.addresses import parse_source
 from tests.helpers.colour_model import VIDEO_SIZE
@@ -239,7 +239,7 @@ def test_a_sink_that_hangs_for_ever_neither_hangs_the_end_nor_loses_the_figures(
         return Delivery(FrameRecord(index, 0.0), 0.0, np.zeros((2, 2, 3), np.uint8), pixels)
 
     began = time.monotonic()
-    with Outputs([HangingSink("hangs")], stats=tmp_path / "s.jsonl") as outputs:
+    with SinkFanOut([HangingSink("hangs")], stats=tmp_path / "s.jsonl") as outputs:
         for index in range(5):
             outputs.deliver(delivery(index), done=lambda: None)
     assert time.monotonic() - began < 5
@@ -298,7 +298,7 @@ def test_a_slow_sink_never_slows_the_masks(video: Path, colour_spec: ModelSpec, 
 
     released: list[int] = []
     delivery = Delivery(FrameRecord(0, 0.0), 0.0, np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8))
-    with Outputs([SlowSink("slow")]) as outputs:
+    with SinkFanOut([SlowSink("slow")]) as outputs:
         began = time.monotonic()
         for index in range(20):
             outputs.deliver(delivery, done=lambda taken=index: released.append(taken))  # type: ignore[misc]

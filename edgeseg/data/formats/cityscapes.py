@@ -12,7 +12,7 @@ from typing import ClassVar
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.reading.cityscapes_labels import LABELS_HELP, classes_of, decode_colours, decode_ids, decode_train_ids
-from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, lonely, pictures_in, sample_of
+from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, mask_without_image, pictures_in, sample_of
 
 ENCODINGS: dict[str, Callable[[str], MaskDecoder]] = {
     "labelIds": decode_ids,
@@ -52,4 +52,4 @@ class Cityscapes(Dataset):
         }
         samples = [sample_of(image, mask, self.classes, self._decode) for image, mask in wanted.items()]
         extra = sorted(set(files_in(masks, self._suffix)) - set(wanted.values()))
-        return [*samples, *(lonely(mask, self.classes, images) for mask in extra)]
+        return [*samples, *(mask_without_image(mask, self.classes, images) for mask in extra)]

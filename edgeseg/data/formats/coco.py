@@ -23,7 +23,7 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.json_fields import field, read_json
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.rle import mask_from_rle
@@ -160,10 +160,14 @@ class Coco(ListedDataset):
             listed: dict[str, list[Sample]] = {name: [] for name in ("train", "val", "test")}
             for name, part in samples:
                 listed[name] += [sample for _, sample in part]
-            self._list({name: one_each(part) for name, part in listed.items() if part})
+            self._list({name: reject_duplicate_images(part) for name, part in listed.items() if part})
             return
         joined = [pair for _, part in samples for pair in part]
-        self._divide(one_each(sample for _, sample in joined), [name for name, _ in joined], SplitRule.parse(split))
+        self._divide(
+            reject_duplicate_images(sample for _, sample in joined),
+            [name for name, _ in joined],
+            SplitRule.parse(split),
+        )
 
     def _samples_of(self, file: CocoFile) -> list[tuple[str, Sample]]:
         """Return the samples with what their pictures are called, without suffix."""

@@ -15,7 +15,7 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
 from edgeseg.data.reading.masks import ColourMask
-from edgeseg.data.reading.pictures import data_folder, files_in, lonely, pictures_in, sample_of
+from edgeseg.data.reading.pictures import data_folder, files_in, mask_without_image, pictures_in, sample_of
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 CLASSES = ClassMap(("not road", "road"), ((255, 0, 0), (255, 0, 255)))
@@ -50,7 +50,7 @@ class KittiRoad(ListedDataset):
         samples: list[Sample] = [sample_of(image, masks / name, CLASSES, DECODE) for name, image in names.items()]
         keys = [image.stem for image in names.values()]
         extra = [name for name in sorted(present) if name not in names]
-        samples += [lonely(present[name], CLASSES, images) for name in extra]
+        samples += [mask_without_image(present[name], CLASSES, images) for name in extra]
         self._divide(
             samples,
             keys + [name.replace(f"_{truth}_", "_").removesuffix(".png") for name in extra],

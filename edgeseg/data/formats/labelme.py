@@ -24,7 +24,7 @@ from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.json_fields import field, read_json
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
@@ -159,7 +159,7 @@ class LabelMe(ListedDataset):
         self._rule = DrawRule(background, sizes)
         self._images = self.root / images if images else None
         keys = [path.relative_to(self.root).with_suffix("").as_posix() for path in paths]
-        samples = one_each(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
+        samples = reject_duplicate_images(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
         self._divide(samples, keys, SplitRule.parse(split))
 
     def _sample(self, path: Path, key: str) -> Sample:

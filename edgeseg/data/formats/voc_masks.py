@@ -15,7 +15,7 @@ from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.image_sets import read_image_sets
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.palette import Palette, read_palette
-from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, lonely, sample_of
+from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, mask_without_image, sample_of
 from edgeseg.data.reading.shapes import distinct_colours
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
@@ -59,7 +59,7 @@ class VocMasks(ListedDataset):
                 samples[stem] = BrokenSample(str(mask), self.classes, error)
                 continue
             found = sample_of(image, mask, self.classes, decode) if image else None
-            samples[stem] = found or lonely(mask, self.classes, folders[0])
+            samples[stem] = found or mask_without_image(mask, self.classes, folders[0])
         sets = read_image_sets(root, samples, self.classes)
         if sets:
             self._list(sets)

@@ -15,7 +15,7 @@ from typing import ClassVar
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, one_each
+from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.image_sets import read_image_sets
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes
@@ -67,7 +67,7 @@ class VocXml(ListedDataset):
         self._rule = DrawRule(background, sizes)
         self._images = self.root / images if images else None
         keys = [path.relative_to(annotations).with_suffix("").as_posix() for path in paths]
-        found = one_each(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
+        found = reject_duplicate_images(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
         samples = dict(zip(keys, found, strict=True))
         sets = read_image_sets(self.root, samples, self.classes)
         if sets:

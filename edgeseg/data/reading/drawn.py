@@ -14,7 +14,7 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import IGNORED, ClassMap, folded
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, agreeing, read_image, read_picture
+from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, align_mask_to_exif, read_image, read_picture
 from edgeseg.data.reading.shapes import Annotation, Shape, classes_from_names, draw
 
 DRAWN_OPTIONS = {
@@ -62,7 +62,7 @@ class DrawnSample(Sample):
         # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
         size = picture.stored if annotation.size == picture.stored else picture.upright
         shapes = self._at(annotation, size)
-        return agreeing(draw(shapes, size, self.classes, self.rule.unlabelled), self.image)
+        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled), self.image)
 
     def _at(self, annotation: Annotation, size: Size) -> Sequence[Shape]:
         """Return the shapes for a picture of a size; a picture that was resized after labelling lies elsewhere."""
@@ -105,7 +105,7 @@ def _scaled(shape: Shape, stated: Size, size: Size) -> Shape:
     return replace(shape, region=region, origin=(left, top))
 
 
-def one_each(samples: Iterable[Sample]) -> list[Sample]:
+def reject_duplicate_images(samples: Iterable[Sample]) -> list[Sample]:
     """Return the samples, broken where they label a picture that an earlier one labels: each lacks the other's."""
     first: dict[str, str] = {}
     kept: list[Sample] = []

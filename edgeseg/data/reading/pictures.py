@@ -136,7 +136,7 @@ _TURNS: dict[int, Callable[[Mask], Mask]] = {
 }
 
 
-def agreeing(mask: Mask, image: PictureFile) -> Mask:
+def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
     """Turn a mask that was made on the stored pixels as `read_image` turns its picture by the EXIF tag.
 
     A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.
@@ -170,7 +170,7 @@ class FileSample(Sample):
         return read_image(self.image)
 
     def _class_map(self) -> Mask:
-        return agreeing(self._decode(self.mask), self.image)
+        return align_mask_to_exif(self._decode(self.mask), self.image)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -222,7 +222,7 @@ def pair_samples(
             samples[name] = sample_of(image, mask, classes, decode)
     for mask in sorted(set(files_in(masks, suffix)) - wanted):
         name = mask.relative_to(masks).as_posix().removesuffix(suffix)
-        samples[name] = lonely(mask, classes, images)
+        samples[name] = mask_without_image(mask, classes, images)
     return samples
 
 
@@ -241,7 +241,7 @@ def _twin(image: Path, mask: Path, classes: ClassMap) -> Sample:
     return BrokenSample(str(image), classes, problem)
 
 
-def lonely(mask: Path, classes: ClassMap, images: Path) -> Sample:
+def mask_without_image(mask: Path, classes: ClassMap, images: Path) -> Sample:
     """Return the broken sample of a mask whose picture is missing."""
     problem = DataError(f"{mask}: no image; expected one of this name in {images}: add it or remove the mask")
     return BrokenSample(str(mask), classes, problem)

@@ -12,7 +12,7 @@ import numpy as np
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
-from edgeseg.data.reading.pictures import Encoded, MaskDecoder, agreeing, read_image, read_picture
+from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_picture
 from edgeseg.data.tfrecord.example import Example, example_from
 from edgeseg.data.tfrecord.file import read_record
 
@@ -49,7 +49,7 @@ class EncodedFiles(Layout):
 
     def class_map(self, record: Example) -> Mask:
         mask = Encoded(record.bytes_of(self.mask_key), f"{record.where}: mask")
-        return agreeing(self.decode(mask), self._image_file(record))
+        return align_mask_to_exif(self.decode(mask), self._image_file(record))
 
     def _image_file(self, record: Example) -> Encoded:
         return Encoded(record.bytes_of(self.image_key), f"{record.where}: image")

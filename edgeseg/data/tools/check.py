@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EdgesegError
+from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
 from edgeseg.data.parallel import map_in_order
@@ -52,7 +52,7 @@ def check_dataset(
     report = Report(dataset.classes, {name: SplitCount() for name in dataset.splits})
 
     def fail(line: str) -> None:
-        report.errors.append(" ".join(line.split()))
+        report.errors.append(one_line(line))
         on_error(report.errors[-1])
 
     everything = []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import EngineError, ModelError
 from edgeseg.runtime.engines.base import GraphEngine
-from edgeseg.runtime.engines.cuda import CudaDevice, Lane, no_cuda
+from edgeseg.runtime.engines.cuda import CudaDevice, InferenceSlot, no_cuda
 from edgeseg.runtime.engines.device_buffers import BufferPlan, plan_buffers
 from edgeseg.runtime.engines.graph_form import form_of
 from edgeseg.runtime.engines.model_file import ModelFile
@@ -47,9 +47,9 @@ class OnnxRuntimeCuda(GraphEngine):
             stack.callback(device.close)
             self.device = device.gpu.name
             plans = plan_buffers(form, form.outputs, device.gpu.integrated, str(model.path))
-            self._lane = Lane(device, plans, [output.name for output in form.outputs])
+            self._lane = InferenceSlot(device, plans, [output.name for output in form.outputs])
             stack.callback(self._lane.close)
-            stack.callback(self._let_go)  # ONNX Runtime's session goes before the memory and the context
+            stack.callback(self._release)  # ONNX Runtime's session goes before the memory and the context
             self._session = self._open(model, settings)
             self._adopt(model, inputs, outputs)
             self._binding = self._bound(plans)
@@ -88,7 +88,7 @@ class OnnxRuntimeCuda(GraphEngine):
         self._lane.submit(value, lambda stream: self._session.run_with_iobinding(self._binding))
         return self._lane.wait()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._binding = self._session = None
 
 

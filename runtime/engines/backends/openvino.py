@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
 from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.graph_form import FRAME, LOGITS, PIXELS, Tensor
 from edgeseg.runtime.engines.model_file import ModelFile
@@ -49,14 +49,14 @@ class OpenVino(GraphEngine):
             graph = _network_alone(graph) or graph
             self._adopt(model, _tensors(graph.inputs), _tensors(graph.outputs))
             graph.reshape({self.form.input.name: list(self.form.input.shape)})
-            with signal_stack_kept():
+            with preserve_signal_stack():
                 compiled = core.compile_model(graph, "CPU", config)
         except RuntimeError as error:  # OpenVINO raises nothing narrower
-            reason = " ".join(str(error).split())[-200:]
+            reason = one_line(error)[-200:]
             raise ModelError(f"{model.path}: OpenVINO cannot load it ({reason}); export the model again") from error
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()  # not every processor has bf16
         self.device = f"{processor()} ({used})"
-        with signal_stack_kept():
+        with preserve_signal_stack():
             self._request = compiled.create_infer_request()
         self._outputs = [compiled.output(output.name) for output in self.form.outputs]
 
@@ -71,7 +71,7 @@ class OpenVino(GraphEngine):
         return found
 
     def close(self) -> None:
-        with signal_stack_kept():
+        with preserve_signal_stack():
             self.__dict__.pop("_request", None)
             self.__dict__.pop("_outputs", None)
 
@@ -122,7 +122,7 @@ class _Stack(ctypes.Structure):
 
 
 @contextlib.contextmanager
-def signal_stack_kept() -> Iterator[None]:
+def preserve_signal_stack() -> Iterator[None]:
     """Put this thread's alternate signal stack back in the end.
 
     OpenVINO's CPU plugin installs one of its own for each model and, when the model goes, the one that it found before.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EngineError, ModelError
+from edgeseg.core.errors import EngineError, ModelError, one_line
 from edgeseg.runtime.engines.base import GraphEngine
-from edgeseg.runtime.engines.cache import building_alone, engine_place
-from edgeseg.runtime.engines.cuda import CudaDevice, Lane, no_cuda
+from edgeseg.runtime.engines.cache import build_lock, engine_path
+from edgeseg.runtime.engines.cuda import CudaDevice, InferenceSlot, no_cuda
 from edgeseg.runtime.engines.device_buffers import plan_buffers
 from edgeseg.runtime.engines.graph_form import Tensor
-from edgeseg.runtime.engines.manifest import EngineCard, why_stale
+from edgeseg.runtime.engines.manifest import EngineManifest, why_stale
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import BuildSettings, EngineSettings
 from edgeseg.runtime.engines.tensorrt_builder import engine_key
@@ -39,10 +39,10 @@ class TensorRt(GraphEngine):
         return no_cuda() or (None if library_name() else "TensorRT is not installed; it comes with JetPack")
 
     def __init__(self, model: ModelFile, settings: EngineSettings) -> None:
-        self._lanes: deque[_TrtLane] = deque()
-        self._waiting: deque[_TrtLane] = deque()
+        self._slots: deque[_TrtSlot] = deque()
+        self._waiting: deque[_TrtSlot] = deque()
         trt, gpu = library(), find_gpu()
-        path = _checked(model, trt, gpu) if model.card else _built_if_stale(model, settings, trt, gpu)
+        path = _checked(model, trt, gpu) if model.manifest else _built_if_stale(model, settings, trt, gpu)
         self.device = gpu.name
         self._logger = make_logger(trt)
         with contextlib.ExitStack() as stack:
@@ -59,26 +59,26 @@ class TensorRt(GraphEngine):
             plans = plan_buffers(self.form, outputs, gpu.integrated, str(path))
             read = [output.name for output in self.form.outputs]
             self.in_flight = settings.in_flight
-            lanes = [Lane(device, plans, read) for _ in range(self.in_flight)]
-            for lane in lanes:
-                stack.callback(lane.close)
-            stack.callback(self._let_go)  # TensorRT's objects go before the memory and the context
-            self._lanes.extend(_TrtLane(lane, self._engine, self._last_error) for lane in lanes)
+            slots = [InferenceSlot(device, plans, read) for _ in range(self.in_flight)]
+            for slot in slots:
+                stack.callback(slot.close)
+            stack.callback(self._release)  # TensorRT's objects go before the memory and the context
+            self._slots.extend(_TrtSlot(slot, self._engine, self._last_error) for slot in slots)
             self._wants_graph = settings.cuda_graph
             self._held = stack.pop_all()
 
     def warm_up(self, runs: int) -> None:
         """Run grey frames; after them the work of a frame is recorded as a CUDA graph."""
-        super().warm_up(max(len(self._lanes), runs))
+        super().warm_up(max(len(self._slots), runs))
         if self._wants_graph:
-            for lane in self._lanes:
-                lane.record()
-            super().warm_up(len(self._lanes))
+            for slot in self._slots:
+                slot.record()
+            super().warm_up(len(self._slots))
 
     def profile(self, warm_up: int, runs: int) -> dict[tuple[str, str], list[float]]:
         self.warm_up(warm_up)
         profiler = make_profiler(library())
-        self._lanes[0].report_to(profiler)
+        self._slots[0].report_to(profiler)
         self.warm_up(runs)
         return {(name, ""): ms for name, ms in profiler.ms.items()}
 
@@ -86,50 +86,50 @@ class TensorRt(GraphEngine):
         self._held.close()
 
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
-        lane = self._lanes[0]
-        lane.submit(value)
-        return lane.wait()
+        slot = self._slots[0]
+        slot.submit(value)
+        return slot.wait()
 
     def _begin(self, prepared: NDArray[Any]) -> None:
-        lane = self._lanes[0]
-        self._lanes.rotate(-1)
-        with self._errors_said():
-            lane.submit(prepared)
-        self._waiting.append(lane)
+        slot = self._slots[0]
+        self._slots.rotate(-1)
+        with self._translate_library_errors():
+            slot.submit(prepared)
+        self._waiting.append(slot)
 
     def _end(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, float | None]:
-        lane = self._waiting.popleft()
-        with self._errors_said():
-            outputs, device_ms = lane.wait()
+        slot = self._waiting.popleft()
+        with self._translate_library_errors():
+            outputs, device_ms = slot.wait()
         class_map, confidence = self.form.read(outputs)
         return class_map, confidence, device_ms
 
-    def _let_go(self) -> None:
-        self._lanes.clear()
+    def _release(self) -> None:
+        self._slots.clear()
         self._waiting.clear()
         self._engine = self._runtime = None
 
     def _last_error(self) -> str:
-        return " ".join((self._logger.errors or ["no reason given"])[-1].split())[:200]
+        return one_line((self._logger.errors or ["no reason given"])[-1], 200)
 
 
-class _TrtLane:
-    """An execution context over a lane: a context runs one frame at a time."""
+class _TrtSlot:
+    """An execution context over a slot: a context runs one frame at a time."""
 
-    def __init__(self, lane: Lane, engine: Any, last_error: Any) -> None:
-        self._lane, self._last_error = lane, last_error
+    def __init__(self, slot: InferenceSlot, engine: Any, last_error: Any) -> None:
+        self._slot, self._last_error = slot, last_error
         self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError(f"TensorRT makes no execution context ({last_error()}); check the GPU's free memory")
-        for name, address in lane.addresses.items():
+        for name, address in slot.addresses.items():
             if not self._context.set_tensor_address(name, address):
                 raise EngineError(f"TensorRT takes no memory for {name} ({last_error()})")
 
     def submit(self, value: NDArray[Any]) -> None:
-        self._lane.submit(value, self._compute)
+        self._slot.submit(value, self._compute)
 
     def wait(self) -> tuple[list[NDArray[Any]], float]:
-        return self._lane.wait()
+        return self._slot.wait()
 
     def report_to(self, profiler: Any) -> None:
         """Have TensorRT tell what each layer took, which makes it wait for each frame."""
@@ -137,7 +137,7 @@ class _TrtLane:
 
     def record(self) -> None:
         with contextlib.suppress(EngineError):  # a graph that cannot be recorded runs as it did
-            self._lane.capture(self._compute)
+            self._slot.capture(self._compute)
 
     def _compute(self, stream: int) -> None:
         if not self._context.execute_async_v3(stream):
@@ -153,13 +153,12 @@ def _io(trt: Any, engine: Any) -> tuple[list[Tensor], list[Tensor]]:
 
 def _checked(model: ModelFile, trt: Any, gpu: Gpu) -> Path:
     """Return the path of an engine that was given as such, if it holds here."""
-    card = model.card
-    assert card is not None
-    version = (card.key.library, card.key.version)
-    if version != (trt.__name__, trt.__version__) or not card.key.fits(gpu):
+    assert model.manifest is not None
+    key = model.manifest.key
+    if (key.library, key.version) != (trt.__name__, trt.__version__) or not key.fits(gpu):
         raise ModelError(
-            f"{model.path}: built by {card.key.library} {card.key.version} for {card.key.gpu}, compute capability "
-            f"{card.key.compute_capability}; here are {trt.__name__} {trt.__version__} and {gpu}: build it here"
+            f"{model.path}: built by {key.library} {key.version} for {key.gpu}, compute capability "
+            f"{key.compute_capability}; here are {trt.__name__} {trt.__version__} and {gpu}: build it here"
         )
     return model.path
 
@@ -171,17 +170,17 @@ def _built_if_stale(model: ModelFile, settings: EngineSettings, trt: Any, gpu: G
     """
     build = BuildSettings(workspace_mb=settings.workspace_mb, tf32=settings.tf32)
     key = engine_key(model, build, trt, gpu)
-    path = engine_place(model.path, key)
+    path = engine_path(model.path, key)
     if why_stale(path, key) is None:
         return path
     command = [sys.executable, "-m", _COMMAND, "build", str(model.path), "--out", str(path)]
     command += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
     command += ["--spec", str(settings.spec)] if settings.spec else []
-    with building_alone(path):
+    with build_lock(path):
         if why_stale(path, key) is None:  # another process has built it meanwhile
             return path
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=None)
     if done.returncode:
         raise EngineError(f"{model.path}: no engine was built (exit code {done.returncode}, the reason is above)")
-    EngineCard.read(path)
+    EngineManifest.read(path)
     return path

@@ -55,7 +55,7 @@ class Display(Sink):
         if not readable or not news.read(1):
             self._process.kill()
             screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-            raise UsageError(f"output {self.uri}: no window opens on {screen} ({self._epitaph()}); {_INSTEAD}")
+            raise UsageError(f"output {self.uri}: no window opens on {screen} ({self._describe_exit()}); {_INSTEAD}")
 
     def write(self, delivery: Delivery) -> None:
         assert self._process is not None
@@ -72,7 +72,7 @@ class Display(Sink):
         except BrokenPipeError:
             if self._process.wait() == 0:
                 raise SinkClosed from None
-            raise UsageError(f"the window is gone ({self._epitaph()})") from None
+            raise UsageError(f"the window is gone ({self._describe_exit()})") from None
 
     def close(self) -> None:
         if self._process is None:
@@ -88,7 +88,7 @@ class Display(Sink):
         self._said.close()
         self._process = None
 
-    def _epitaph(self) -> str:
+    def _describe_exit(self) -> str:
         assert self._process is not None
         code = self._process.wait()
         self._said.seek(0)

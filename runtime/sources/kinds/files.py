@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeseg.core.errors import SourceError
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
-from edgeseg.runtime.sources.corruption import DecoderLog, SoundnessWatch
+from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
 from edgeseg.runtime.sources.opencv import stated_fps
 from edgeseg.runtime.sources.reader import Frame, Reader
 from edgeseg.runtime.sources.source import Source
@@ -33,12 +33,12 @@ class VideoReader(Reader):
         self.fps = source.fps or stated_fps(self._capture)
         self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._frames = 0
-        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
+        self._corruption = CorruptionWatch(self._capture, self._log, self.fps)
 
     def read(self, buffer: Frame | None) -> Frame | None:
         ok, frame = self._capture.read(buffer)
         self._frames += ok
-        self.is_corrupt = self._soundness.is_corrupt()
+        self.is_corrupt = self._corruption.is_corrupt()
         return np.asarray(frame, np.uint8) if ok else None
 
     def remarks(self) -> Iterator[str]:
@@ -50,7 +50,7 @@ class VideoReader(Reader):
         if not self._capture.open(self._location, cv2.CAP_FFMPEG):
             raise SourceError(f"source {self._uri}: cannot be opened again; expected the file to stay where it is")
         self._log.take()
-        self._soundness = SoundnessWatch(self._capture, self._log, self.fps)
+        self._corruption = CorruptionWatch(self._capture, self._log, self.fps)
 
     def close(self) -> None:
         self._capture.release()

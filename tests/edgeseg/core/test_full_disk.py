@@ -23,7 +23,7 @@ def test_lines_that_cannot_be_written_are_lost_and_the_work_goes_on() -> None:
 
 
 def test_nothing_is_held_back_where_there_is_no_room_to_hold_it() -> None:
-    program = f"{NO_FILE}from edgeseg.core.quiet import stderr_held_back\nwith stderr_held_back(): print('done')"
+    program = f"{NO_FILE}from edgeseg.core.quiet import suppress_stderr\nwith suppress_stderr(): print('done')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from edgeseg.runtime.doctor.examine import examine
-from edgeseg.runtime.doctor.findings import STATES, Finding, Patient
-from edgeseg.runtime.engines.manifest import EngineCard, EngineKey, card_path, file_sha256
+from edgeseg.runtime.doctor.findings import STATES, Finding, MachineUnderTest
+from edgeseg.runtime.engines.manifest import EngineKey, EngineManifest, file_sha256, manifest_path
 from edgeseg.runtime.machine import facts
 from edgeseg.runtime.machine.gpu import Gpu, NoGpuError
 from tests.helpers.colour_model import COLOUR_SPEC
@@ -59,7 +59,7 @@ def jetson(tmp_path: Path) -> Path:
 
 
 def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path) -> None:
-    patient = Patient(
+    machine = MachineUnderTest(
         jetson,
         probes(
             opencv={"version": "4.8.0", "file": "/usr/lib/python3/dist-packages/cv2.so", "gstreamer": True},
@@ -67,7 +67,7 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
             tensorrt={"version": "10.3.0", "builder": True},
         ),
     )
-    found = by_name(examine(patient))
+    found = by_name(examine(machine))
     assert "Orin Nano" in found["machine"].found
     assert found["JetPack"].found == "JetPack 6, L4T 36.4.3"
     assert found["memory"].state == "warning"
@@ -84,13 +84,13 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
 def test_a_wheel_that_hides_jetpack_s_opencv_is_named(jetson: Path) -> None:
     """The wheel is the one that is installed here."""
     opencv = {"version": "4.13.0", "file": "/venv/cv2/__init__.py", "gstreamer": False}
-    found = by_name(examine(Patient(jetson, probes(opencv=opencv))))["OpenCV"]
+    found = by_name(examine(MachineUnderTest(jetson, probes(opencv=opencv))))["OpenCV"]
     assert found.state == "warning"
     assert "pip uninstall opencv-python" in found.remedy
 
 
 def test_providers_that_do_not_load_and_broken_libraries_are_said_with_their_reason(tmp_path: Path) -> None:
-    patient = Patient(
+    machine = MachineUnderTest(
         tmp_path,
         probes(
             opencv={"error": "ImportError: libGL.so.1: cannot open shared object file"},
@@ -100,7 +100,7 @@ def test_providers_that_do_not_load_and_broken_libraries_are_said_with_their_rea
             },
         ),
     )
-    found = by_name(examine(patient))
+    found = by_name(examine(machine))
     assert (found["OpenCV"].state, "libGL.so.1" in found["OpenCV"].found) == ("missing", True)
     assert "libgl1" in found["OpenCV"].remedy
     assert found["CUDAExecutionProvider"].state == "warning"
@@ -111,7 +111,7 @@ def test_a_check_that_fails_is_a_finding_and_the_others_go_on(tmp_path: Path) ->
     def broken(name: str) -> dict[str, Any]:
         raise RuntimeError("of all things\nthis")
 
-    findings = examine(Patient(tmp_path, broken))
+    findings = examine(MachineUnderTest(tmp_path, broken))
     found = by_name(findings)
     assert "RuntimeError: of all things this" in found["engines"].found
     assert "training side" in found
@@ -197,10 +197,10 @@ def test_no_gpu_is_a_remark_on_a_computer_and_missing_on_a_jetson(
         onnxruntime={"version": "1.20.0", "providers": {"CPUExecutionProvider": ""}},
     )
     (tmp_path / "computer").mkdir()
-    computer = by_name(examine(Patient(tmp_path / "computer", works)))
+    computer = by_name(examine(MachineUnderTest(tmp_path / "computer", works)))
     assert computer["GPU"] == Finding("GPU", "note", "no NVIDIA GPU or driver: models run on the CPU")
     assert not any(finding.state == "missing" for finding in computer.values())
-    assert by_name(examine(Patient(jetson, works)))["CUDA driver"].state == "missing"
+    assert by_name(examine(MachineUnderTest(jetson, works)))["CUDA driver"].state == "missing"
 
 
 ORIN = Gpu("Orin", "8.7", 8, 8192, integrated=True)
@@ -210,7 +210,7 @@ KEY = EngineKey("a" * 64, "tensorrt", "10.3.0", "Orin", 8, "8.7", "fp16", tf32=F
 def engine(path: Path, key: EngineKey) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"an engine")
-    card_path(path).write_text(EngineCard(key, file_sha256(path), COLOUR_SPEC).to_json())
+    manifest_path(path).write_text(EngineManifest(key, file_sha256(path), COLOUR_SPEC).to_json())
     return path
 
 
@@ -224,25 +224,25 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     other = engine(models / "other.engine", replace(KEY, multiprocessors=16))
     cut = engine(models / "cut.engine", KEY)
     cut.write_bytes(b"an engi")
-    (models / "cardless.engine").write_bytes(b"an engine")
+    (models / "without_manifest.engine").write_bytes(b"an engine")
     changed = engine(models / "changed.engine", KEY).with_suffix(".onnx")
     changed.write_bytes(b"another model")
     fresh = tmp_path / "fresh.onnx"
     fresh.write_bytes(b"a model")
 
-    def found_by(patient: Patient) -> dict[str, Finding]:
-        findings = [each for each in examine(patient) if each.what == "engine file"]
+    def found_by(machine: MachineUnderTest) -> dict[str, Finding]:
+        findings = [each for each in examine(machine) if each.what == "engine file"]
         return {Path(finding.found.partition(":")[0]).name: finding for finding in findings}
 
     tensorrt = probes(tensorrt={"version": "10.3.0", "builder": True})
-    patient = Patient(tmp_path, tensorrt, (models, fresh), lambda: ORIN)
-    found = found_by(patient)
+    machine = MachineUnderTest(tmp_path, tensorrt, (models, fresh), lambda: ORIN)
+    found = found_by(machine)
     assert found["good.engine"] == Finding("engine file", "good", f"{models}/good.engine: holds")
     assert "built by tensorrt 8.6.1, here is 10.3.0" in found[cached.name].found
     assert f"delete {cached}" in found[cached.name].remedy
     assert "here is Orin (compute capability 8.7, 8 multiprocessors)" in found[other.name].found
     assert "not the file that was built" in found[cut.name].found
-    assert "no readable card" in found["cardless.engine"].found
+    assert "no readable manifest" in found["without_manifest.engine"].found
     assert "built from another changed.onnx" in found["changed.engine"].found
     assert found["changed.engine"].remedy == f"edgeseg engine build {changed}"
     assert (found["fresh.onnx"].state, "no engine yet" in found["fresh.onnx"].found) == ("note", True)
@@ -253,7 +253,7 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     def no_gpu() -> Gpu:
         raise NoGpuError("none")
 
-    elsewhere = found_by(replace(patient, first_gpu=no_gpu))["good.engine"]
+    elsewhere = found_by(replace(machine, first_gpu=no_gpu))["good.engine"]
     assert (elsewhere.state, "here is no GPU" in elsewhere.found) == ("note", True)
-    without = found_by(replace(patient, probe=probes()))["good.engine"]
+    without = found_by(replace(machine, probe=probes()))["good.engine"]
     assert "tensorrt 10.3.0, which cannot be loaded here" in without.found

@@ -13,9 +13,9 @@ import pytest
 
 from edgeseg.core.errors import EngineError, UsageError
 from edgeseg.core.geometry import Size
-from edgeseg.runtime.engines.cache import engine_place
+from edgeseg.runtime.engines.cache import engine_path
 from edgeseg.runtime.engines.choose import backend_class, load_engine, open_engine
-from edgeseg.runtime.engines.manifest import EngineCard, EngineKey, file_sha256
+from edgeseg.runtime.engines.manifest import EngineKey, EngineManifest, file_sha256
 from edgeseg.runtime.engines.registry import BACKENDS
 from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.runtime.machine.gpu import no_gpu
@@ -85,19 +85,19 @@ def test_a_broken_model_is_said_and_not_passed_over(tmp_path: Path, write_model:
 
 def test_an_engine_lies_beside_its_model_or_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = EngineKey("ab" * 32, "tensorrt", "10.3.0", "Orin", 8, "8.7", "fp16", tf32=False)
-    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "model.engine"
+    assert engine_path(tmp_path / "model.onnx", key) == tmp_path / "model.engine"
     monkeypatch.setattr(
         os, "access", lambda path, mode: False
     )  # root, who runs tests in containers, may write anywhere
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert engine_place(tmp_path / "model.onnx", key) == tmp_path / "cache/edgeseg/model-abababababababab.engine"
+    assert engine_path(tmp_path / "model.onnx", key) == tmp_path / "cache/edgeseg/model-abababababababab.engine"
     engine = tmp_path / "model.engine"
     engine.write_bytes(b"an engine")
-    engine.with_name("model.engine.json").write_text(EngineCard(key, file_sha256(engine), COLOUR_SPEC).to_json())
-    assert engine_place(tmp_path / "model.onnx", key) == engine  # one that came with the model is used
+    engine.with_name("model.engine.json").write_text(EngineManifest(key, file_sha256(engine), COLOUR_SPEC).to_json())
+    assert engine_path(tmp_path / "model.onnx", key) == engine  # one that came with the model is used
     for change, name in (({"version": "10.7.0"}, ""), ({"tf32": True}, "-tf32")):
         other = dataclasses.replace(key, **change)
-        place = engine_place(tmp_path / "model.onnx", other)
+        place = engine_path(tmp_path / "model.onnx", other)
         assert place == tmp_path / f"cache/edgeseg/model-abababababababab{name}.engine"
 
 

@@ -106,7 +106,7 @@ def test_tensorrt_s_profiler_is_heard_and_its_layers_are_named_by_the_nodes(
         assert {name: layer.ms for name, layer in by_name.items()} == layers  # the warm-up is left out
         assert by_name["my_conv2d_transpose"].operator == "ConvTranspose"
         assert by_name[f"{first} + argmax"].operator == ("Conv" if model is path else "")
-    assert not tensorrt_stand_in.Lane.memory
+    assert not tensorrt_stand_in.InferenceSlot.memory
 
 
 def test_the_tensorrt_engine_itself_runs_on_the_stand_ins(

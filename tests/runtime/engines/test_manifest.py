@@ -1,4 +1,4 @@
-"""An engine's card: when an engine may be used, and when it must be built again."""
+"""An engine's manifest: when an engine may be used, and when it must be built again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from edgeseg.core.errors import ModelError
 from edgeseg.runtime.engines.choose import open_engine
-from edgeseg.runtime.engines.manifest import ANY, EngineCard, EngineKey, card_path, file_sha256, why_stale
+from edgeseg.runtime.engines.manifest import ANY, EngineKey, EngineManifest, file_sha256, manifest_path, why_stale
 from edgeseg.runtime.machine.gpu import Gpu
 from tests.helpers.colour_model import COLOUR_SPEC
 
@@ -20,13 +20,13 @@ ORIN_NX, ORIN_AGX = Gpu("Orin", "8.7", 8, 8192, True), Gpu("Orin", "8.7", 16, 65
 
 def write(path: Path, key: EngineKey = KEY) -> Path:
     path.write_bytes(b"an engine")
-    card_path(path).write_text(EngineCard(key, file_sha256(path), COLOUR_SPEC).to_json())
+    manifest_path(path).write_text(EngineManifest(key, file_sha256(path), COLOUR_SPEC).to_json())
     return path
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     engine = write(tmp_path / "model.engine")
-    assert EngineCard.read(engine) == EngineCard(KEY, file_sha256(engine), COLOUR_SPEC)
+    assert EngineManifest.read(engine) == EngineManifest(KEY, file_sha256(engine), COLOUR_SPEC)
     assert why_stale(engine, KEY) is None
 
 
@@ -46,8 +46,8 @@ def test_a_file_that_is_not_the_one_that_was_built_is_stale(tmp_path: Path) -> N
     engine.write_bytes(b"an engin")
     assert why_stale(engine, KEY) == "the file is not the one that was built"
     for text in ("", "{", "[]", json.dumps({"format": 1}), json.dumps({"format": 2})):
-        card_path(write(engine)).write_text(text)
-        assert "card" in (why_stale(engine, KEY) or "") or "format 2" in (why_stale(engine, KEY) or "")
+        manifest_path(write(engine)).write_text(text)
+        assert "manifest" in (why_stale(engine, KEY) or "") or "format 2" in (why_stale(engine, KEY) or "")
 
 
 def test_which_devices_it_fits() -> None:
@@ -63,7 +63,7 @@ def test_another_backend_says_that_it_wants_the_onnx_file(tmp_path: Path) -> Non
     engine = write(tmp_path / "model.engine")
     with pytest.raises(ModelError, match="take the ONNX file"):
         open_engine(engine, "onnxruntime-cpu")
-    card_path(engine).unlink()
+    manifest_path(engine).unlink()
     with pytest.raises(ModelError, match="edgeseg engine build"):
         open_engine(engine)
     with pytest.raises(ModelError, match="no such file"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import EdgesegError, EngineError, ModelError
 from edgeseg.runtime.engines.choose import backend_class, load_engine
-from edgeseg.runtime.engines.manifest import EngineCard, card_path
+from edgeseg.runtime.engines.manifest import EngineManifest, manifest_path
 from edgeseg.runtime.engines.registry import GPU_BACKENDS
 from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.runtime.machine.gpu import find_gpu, no_gpu
@@ -131,13 +131,13 @@ def test_an_engine_that_does_not_hold_is_built_again_from_its_onnx_file(tmp_path
     built = engine.stat().st_mtime_ns
     with load_engine(path, settings):
         assert engine.stat().st_mtime_ns == built
-    card = card_path(engine)
+    manifest = manifest_path(engine)
     if spoil == "cut":
         engine.write_bytes(engine.read_bytes()[:-100])
     elif spoil == "other-gpu":
-        card.write_text(card.read_text().replace(find_gpu().name, "Another"))
+        manifest.write_text(manifest.read_text().replace(find_gpu().name, "Another"))
     else:
-        card.write_text(card.read_text().replace(EngineCard.read(engine).key.version, "8.0.0"))
+        manifest.write_text(manifest.read_text().replace(EngineManifest.read(engine).key.version, "8.0.0"))
     if spoil != "cut":
         with pytest.raises(ModelError, match="build it here"):
             load_engine(engine, settings)

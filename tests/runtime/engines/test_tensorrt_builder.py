@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeseg.commands.main import cli
-from edgeseg.runtime.engines.manifest import EngineCard, why_stale
+from edgeseg.runtime.engines.manifest import EngineManifest, why_stale
 from edgeseg.runtime.engines.tensorrt_library import creation_flags, library_name, precision_flags
 from edgeseg.runtime.machine.gpu import no_gpu
 from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
@@ -36,15 +36,15 @@ def test_an_engine_and_its_card_are_built_and_kept_while_they_hold(tmp_path: Pat
     engine = tmp_path / "model.engine"
     done = build(path)
     assert done.exit_code == 0, done.output
-    card = EngineCard.read(engine)
-    assert (card.spec.classes.names, card.key.library) == (COLOUR_SPEC.classes.names, "tensorrt_rtx")
+    manifest = EngineManifest.read(engine)
+    assert (manifest.spec.classes.names, manifest.key.library) == (COLOUR_SPEC.classes.names, "tensorrt_rtx")
     assert engine.stat().st_size > 1000
     built = engine.stat().st_mtime_ns
     assert "nothing to do" in build(path, "--if-stale").output
     assert engine.stat().st_mtime_ns == built
     shown = CliRunner().invoke(cli, ["inspect", str(engine), "--json", str(tmp_path / "found.json")])
     assert "classes: blue, green, red" in shown.output
-    assert json.loads((tmp_path / "found.json").read_text())["key"]["onnx_sha256"] == card.key.onnx_sha256
+    assert json.loads((tmp_path / "found.json").read_text())["key"]["onnx_sha256"] == manifest.key.onnx_sha256
 
 
 @needs_rtx
@@ -59,7 +59,7 @@ def test_a_changed_model_or_a_broken_engine_is_built_again(tmp_path: Path) -> No
     ):
         spoil()
         assert "built in" in build(path, "--if-stale").output
-        assert why_stale(engine, EngineCard.read(engine).key) is None
+        assert why_stale(engine, EngineManifest.read(engine).key) is None
 
 
 AS_A_SERVICE = """
@@ -98,7 +98,7 @@ def test_a_stale_engine_that_cannot_be_written_is_built_anew_in_the_cache_once_f
     (built,) = cache.glob("edgeseg/model-*.engine")
     assert [out for out, _ in said] == [f"{built}\n"] * 2, said
     assert sum("building the engine" in errors for _, errors in said) == 1, said
-    assert why_stale(built, dataclasses.replace(EngineCard.read(engine).key, tf32=False)) is None
+    assert why_stale(built, dataclasses.replace(EngineManifest.read(engine).key, tf32=False)) is None
     assert engine.read_bytes() == earlier
 
 
@@ -107,7 +107,7 @@ def test_a_foreign_model_with_a_free_batch_is_fixed(tmp_path: Path) -> None:
     path = foreign_model(tmp_path / "foreign.onnx", COLOUR_SPEC, batch="N")
     done = build(path, "--spec", path.with_suffix(".json"))
     assert done.exit_code == 0, done.output
-    assert EngineCard.read(tmp_path / "foreign.engine").spec.tensors.output == "scores"
+    assert EngineManifest.read(tmp_path / "foreign.engine").spec.tensors.output == "scores"
 
 
 @needs_rtx

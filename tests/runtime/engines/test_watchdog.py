@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.runtime.engines.watchdog import HangGuard
+from edgeseg.runtime.engines.watchdog import Watchdog
 from tests.helpers.colour_model import write_colour_model
 from tests.helpers.places import ROOT
 
@@ -60,25 +60,25 @@ def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said:
 
 
 def test_runs_in_time_are_left_alone_and_slow_machines_get_more_of_it() -> None:
-    guard = HangGuard(limit_s=1.0)
+    watchdog = Watchdog(limit_s=1.0)
     try:
         for _ in range(8):
-            with guard:
+            with watchdog:
                 time.sleep(0.05)
         time.sleep(1.7)  # between runs nothing is watched
-        guard.allow(1.5)
-        with guard:
+        watchdog.allow(1.5)
+        with watchdog:
             time.sleep(1.7)
     finally:
-        guard.close()
+        watchdog.close()
 
 
 def test_a_closed_guard_leaves_no_thread_and_no_timer() -> None:
     before = len(os.listdir("/proc/self/task"))
-    guards = [HangGuard(limit_s=1.0) for _ in range(20)]
-    for guard in guards:
-        with guard:
+    guards = [Watchdog(limit_s=1.0) for _ in range(20)]
+    for watchdog in guards:
+        with watchdog:
             pass
-        guard.close()
+        watchdog.close()
     time.sleep(1.8)  # a timer that was left armed would end the tests here
     assert len(os.listdir("/proc/self/task")) <= before + 1  # the C library keeps one thread for its timers

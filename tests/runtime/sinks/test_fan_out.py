@@ -9,7 +9,7 @@ import pytest
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed
-from edgeseg.runtime.sinks.fan_out import Outputs
+from edgeseg.runtime.sinks.fan_out import SinkFanOut
 
 
 class Gated(Sink):
@@ -51,7 +51,7 @@ def settled(sink: Gated, count: int) -> None:
 
 def test_a_busy_sink_holds_up_no_other_and_gets_the_newest_mask_next() -> None:
     slow, quick = Gated("slow", is_open=False), Gated("quick", needs_picture=False)
-    with Outputs([slow, quick]) as outputs:
+    with SinkFanOut([slow, quick]) as outputs:
         for index in range(50):
             outputs.deliver(delivery(index), done=lambda: None)
             settled(quick, index + 1)
@@ -70,7 +70,7 @@ def test_busy_sinks_never_hold_more_pictures_than_the_ring_can_spare() -> None:
         sink.passes_up_to = index
     released: list[int] = []
     held = []
-    with Outputs(list(sinks)) as outputs:
+    with SinkFanOut(list(sinks)) as outputs:
         for index in range(12):
             outputs.deliver(delivery(index), done=lambda index=index: released.append(index))  # type: ignore[misc]
             time.sleep(0.03)
@@ -85,7 +85,7 @@ def test_busy_sinks_never_hold_more_pictures_than_the_ring_can_spare() -> None:
 def test_a_picture_is_given_back_at_once_where_no_sink_reads_it() -> None:
     blocked = Gated("maps", is_open=False, needs_picture=False)
     released: list[int] = []
-    with Outputs([blocked]) as outputs:
+    with SinkFanOut([blocked]) as outputs:
         outputs.deliver(delivery(0), done=lambda: released.append(0))
         assert released == [0]
         blocked.gate.set()
@@ -95,7 +95,7 @@ def test_a_sink_that_fails_is_said_at_once_closed_and_never_asked_again() -> Non
     failing, good = Gated("failing"), Gated("good")
     said: list[str] = []
     failing.fails[2] = OSError("no space left")
-    with Outputs([failing, good], drop=False, notice=said.append) as outputs:
+    with SinkFanOut([failing, good], drop=False, notice=said.append) as outputs:
         for index in range(6):
             outputs.deliver(delivery(index), done=lambda: None)
             settled(good, index + 1)
@@ -109,7 +109,7 @@ def test_a_sink_that_fails_is_said_at_once_closed_and_never_asked_again() -> Non
 def test_a_sink_that_the_user_closes_ends_the_run_without_a_failure() -> None:
     window, stop = Gated("window"), threading.Event()
     window.fails[1] = SinkClosed()
-    with Outputs([window], drop=False, stop=stop) as outputs:
+    with SinkFanOut([window], drop=False, stop=stop) as outputs:
         for index in range(3):
             outputs.deliver(delivery(index), done=lambda: None)
         assert stop.wait(10)
@@ -123,6 +123,6 @@ def test_a_sink_that_cannot_start_ends_the_run_before_it_begins_and_closes_the_o
             raise UsageError("no screen")
 
     first = Gated("first")
-    with pytest.raises(UsageError, match="no screen"), Outputs([first, Refusing("second")]):
+    with pytest.raises(UsageError, match="no screen"), SinkFanOut([first, Refusing("second")]):
         pass
     assert first.is_closed
