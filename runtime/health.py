@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PICTURE_REASONS = ("frozen", "black", "blank", "corrupt")
-"""Why a picture shows nothing of now (edgeseg.runtime.capture.picture_watch), or not what was there (decoder_log)."""
+"""Why a picture shows nothing of now (capture/picture_watch.py), or not what was there (sources/corruption.py)."""
 
 
 @dataclass

@@ -17,6 +17,43 @@ _STAGES = (
 )
 
 
+@dataclass(frozen=True)
+class Summary:
+    """A run in figures; `to_dict` is the `--summary` file and the `summary` of a benchmark result.
+
+    `mode` is `newest` (a camera's latency) or `every-frame`, where frames are read ahead and `wait` and
+    `capture_to_mask` therefore hold time in the queue.
+    """
+
+    source: str
+    mode: str
+    model: str
+    backend: str
+    device: str
+    precision: str
+    camera_size: str
+    network_size: str
+    frames: dict[str, int]
+    stale: dict[str, int]
+    warm_up_frames: int
+    seconds: float
+    latency_ms: dict[str, dict[str, float]]
+    outputs: dict[str, dict[str, Any]]
+    source_health: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fps(self) -> float:
+        """Masks delivered a second."""
+        masks = self.frames["processed"] + self.frames["stale"]
+        return masks / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        values = dict(self.__dict__)
+        values["seconds"] = round(self.seconds, 4)
+        values["fps"] = round(self.fps, 3)
+        return values
+
+
 def headline(summary: Summary) -> str:
     """Return the figure that people compare."""
     cost = summary.latency_ms["frame"]
@@ -66,40 +103,3 @@ def _health_lines(health: dict[str, Any]) -> list[str]:
     if health["damaged"]:
         lines.append(f"source: {health['damaged']} damaged pictures were left out")
     return lines
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A run in figures; `to_dict` is the `--summary` file and the `summary` of a benchmark result.
-
-    `mode` is `newest` (a camera's latency) or `every-frame`, where frames are read ahead and `wait` and
-    `capture_to_mask` therefore hold time in the queue.
-    """
-
-    source: str
-    mode: str
-    model: str
-    backend: str
-    device: str
-    precision: str
-    camera_size: str
-    network_size: str
-    frames: dict[str, int]
-    stale: dict[str, int]
-    warm_up_frames: int
-    seconds: float
-    latency_ms: dict[str, dict[str, float]]
-    outputs: dict[str, dict[str, Any]]
-    source_health: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def fps(self) -> float:
-        """Masks delivered a second."""
-        masks = self.frames["processed"] + self.frames["stale"]
-        return masks / self.seconds if self.seconds > 0 else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        values = dict(self.__dict__)
-        values["seconds"] = round(self.seconds, 4)
-        values["fps"] = round(self.fps, 3)
-        return values

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -87,6 +85,9 @@ def _prepare(out: Path) -> None:
 
 
 def _call(command: str, *arguments: str) -> None:
+    import shlex  # --help must be quick, and it is one of the same program
+    import subprocess
+
     say(f"\n$ {shlex.join([command, *arguments])}")
     finished = subprocess.run([sys.executable, "-m", _MODULES[command], *arguments])
     if finished.returncode:

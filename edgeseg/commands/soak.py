@@ -22,7 +22,7 @@ def run_soak(
     """Soak a model and say what was found; a run that was stopped is judged by what there is of it.
 
     Returns:
-        The document (edgeseg.runtime.measure.soak_report), and the exit code: 2 for an output that failed, as of
+        The document (measure/soak_report.py), and the exit code: 2 for an output that failed, as of
         edgeseg-camera, else 1 unless the verdict is stable.
 
     Raises:

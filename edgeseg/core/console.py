@@ -80,7 +80,7 @@ def setting_options(
 
 
 def setting_option(setting: Field[Any], prefix: str = "", shown: str = "") -> Callable[[Command], Command]:
-    """Return the option of a setting (edgeseg/setting.py), which names, types and explains it; its value is unchecked.
+    """Return the option of a setting (core/settings.py), which names, types and explains it; its value is unchecked.
 
     Args:
         setting: a field of a settings dataclass.

@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 DEFAULT = "balanced"
 STEPS = 12_000
 WEIGHTS: dict[str, Any] = {"ema": 0.998, "weight_decay": 0.02}
-# What a preset decides, which includes that --epochs does not count; all else has one default (edgeseg/settings.py).
+# What a preset decides, which includes that --epochs does not count; all else has one default (training/settings.py).
 DECIDED = (
     *("model", "encoder", "width", "score_stride", "size", "train_size"),
     *("epochs", "steps", "validate_every", *WEIGHTS),

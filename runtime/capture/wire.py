@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.health import PICTURE_REASONS
 
+SLOTS = 6
+"""One being written, one ready, one in the engine, two at the outputs, one to spare: the newest always finds room."""
+
 MESSAGE_BYTES = 4096
 OPEN_BYTES = 65536  # of the first message: a GStreamer pipeline may be long
 
@@ -75,10 +78,6 @@ def unpack_free(data: bytes) -> tuple[int, int]:
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-
-
-SLOTS = 6
-"""One being written, one ready, one in the engine, two at the outputs, one to spare: the newest always finds room."""
 
 
 class Ring:

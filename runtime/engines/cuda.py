@@ -20,6 +20,8 @@ from edgeseg.runtime.machine import gpu
 from edgeseg.runtime.machine.gpu import Gpu, find_gpu, no_gpu
 
 _STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: it does not wait for the default stream
+_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile is no error
+_Handle = ctypes.c_void_p
 
 
 def no_cuda() -> str | None:
@@ -156,10 +158,6 @@ class InferenceSlot:
         memory = driver.mem_alloc(max(1, plan.nbytes))
         self._memory.append(memory)
         self.addresses[plan.name] = int(memory)
-
-
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile is no error
-_Handle = ctypes.c_void_p
 
 
 class CudaGraph:

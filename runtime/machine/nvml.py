@@ -1,6 +1,6 @@
 """NVIDIA's management library, which comes with the driver: what the GPU is doing while it works.
 
-A Jetson's has little or nothing to say; there /sys does (edgeseg.runtime.machine.state).
+A Jetson's has little or nothing to say; there /sys does (machine/state.py).
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ class SoakSettings:
     Attributes:
         minutes: of the run.
         camera_rate: frames a second that arrive on a clock; None for each frame, back to back: the greatest load.
-        outputs: where masks go (edgeseg.runtime.sinks.open.open_sink), as in the vehicle.
+        outputs: where masks go (sinks.open.open_sink), as in the vehicle.
     """
 
     minutes: float

@@ -19,6 +19,7 @@ from edgeseg.runtime.records import Ledger
 from edgeseg.runtime.summary import Summary, table
 
 _INTERVAL_S = 10.0
+_REFRESH_S = 0.5  # of the status line on a terminal
 
 
 class Log(ABC):
@@ -112,9 +113,6 @@ class JsonLog(Log):
             self._stream.flush()
         except (OSError, ValueError):
             self._is_gone = True
-
-
-_REFRESH_S = 0.5
 
 
 class StatusLine:

@@ -91,7 +91,7 @@ def _network_alone(graph: Any) -> Any | None:
     """Return the network between the head and the tail of one of our camera graphs; None for any other graph.
 
     OpenVINO resizes planes of floats and takes an argmax over channels at six times what the same costs on the host
-    (edgeseg.runtime.engines.graph_form), which was up to half of a frame. A confidence needs the tail.
+    (engines/graph_form.py), which was up to half of a frame. A confidence needs the tail.
     """
     openvino = import_openvino()
     named = {name: output for node in graph.get_ops() for output in node.outputs() for name in output.get_names()}

@@ -132,3 +132,13 @@ def test_network_input_follows_the_spec() -> None:
     spec = ModelSpec("n", "fcn8", "vgg16", Size(1, 1), "rgb", (1.0, 2.0, 3.0), (1.0, 0.5, 0.25), classes)
     frame = np.array([[[[10, 20, 31]]]], np.uint8)  # BGR
     np.testing.assert_allclose(network_input(frame, spec)[0, 0, 0], (30, 9, 1.75))
+
+
+def test_a_model_that_was_saved_before_the_files_moved_gives_the_same_logits() -> None:
+    """`.keras` files name the module `edgeseg.models.bilinear` and the class `edgeseg>Bilinear`: both stay."""
+    model = load_model(Path(__file__).with_name("before_the_rooms.keras"))
+    picture = np.linspace(-1, 1, 32 * 32 * 3, dtype=np.float32).reshape(1, 32, 32, 3)
+    logits = model.predict(picture, verbose=0)
+    assert logits.shape == (1, 32, 32, 3)
+    np.testing.assert_allclose(logits[0, 5, 20], [31.29729, 11.07758, 60.29515], rtol=1e-4)
+    np.testing.assert_allclose(logits[0, 31, 17], [1.5472524, 0.2600493, 2.5074017], rtol=1e-4)
