@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from edgeseg.bundle.settings import BACKENDS, MODEL_PLACE, default_camera_settings
+from edgeseg.bundle.settings import DEVICE_BACKENDS, MODEL_PLACE, default_camera_settings
 from edgeseg.bundle.targets import Target
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.runtime.commands.camera import camera
@@ -40,8 +40,10 @@ def camera_settings(target: Target, file: Path | None) -> CameraSettings:
         raise UsageError(f"{file}: model = {values['model']}; leave it out: on the device it is {MODEL_PLACE}")
     backend = values.get("backend", "auto")
     backend = target.backend if backend == "auto" else backend
-    if backend not in BACKENDS:
-        raise UsageError(f"{file}: backend = {backend!r}{nearest(backend, BACKENDS)}; expected {', '.join(BACKENDS)}")
+    if backend not in DEVICE_BACKENDS:
+        raise UsageError(
+            f"{file}: backend = {backend!r}{nearest(backend, DEVICE_BACKENDS)}; expected {', '.join(DEVICE_BACKENDS)}"
+        )
     # Left to `auto`, a service whose GPU fails would go on on the CPU, and nobody would see.
     wanted = {"model": MODEL_PLACE, "backend": backend}
     added = "".join(f'{key} = "{value}"\n' for key, value in wanted.items() if key not in values)

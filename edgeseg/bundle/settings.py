@@ -12,7 +12,7 @@ from edgeseg.core.settings import check_settings, setting
 MODEL_PLACE = "/opt/edgeseg/current/model/model.onnx"
 """Where install.sh links the model of the version that runs: settings outlive a model's name."""
 
-BACKENDS = ("tensorrt", "onnxruntime-cuda", "onnxruntime-cpu")
+DEVICE_BACKENDS = ("tensorrt", "onnxruntime-cuda", "onnxruntime-cpu")
 """What install.sh can test."""
 
 

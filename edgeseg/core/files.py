@@ -196,3 +196,11 @@ def check_writable(path: Path) -> None:
         writable, reason = False, error.strerror or str(error)
     if not writable:
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place")
+
+
+def is_taken(path: Path) -> bool:
+    """Return whether a folder holds something already. Raises UsageError if it cannot be looked into."""
+    try:
+        return path.exists() and any(path.iterdir())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be looked into ({error.strerror}); choose another folder") from error

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest, with_type
 from edgeseg.data.base import Dataset
-from edgeseg.data.registry import DECLARED, FORMATS, Format
+from edgeseg.data.registry import DECLARED, DECLARED_FORMAT, FORMATS
 from edgeseg.data.wrappers import merged
 
 MERGE = "classes"
@@ -41,7 +41,7 @@ def open_dataset(argument: str) -> Dataset:
     elif colon and PYTHON_CLASS.match(name):
         dataset = _open_class(name, rest, options)
     elif location.endswith(".toml"):
-        dataset = _open(DECLARED, Format("edgeseg.data.formats.declared:Declared", "").load(), location, options)
+        dataset = _open(DECLARED, DECLARED_FORMAT.load(), location, options)
     else:
         raise _unknown(location)
     if ignore_mask is not None:

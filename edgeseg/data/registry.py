@@ -43,3 +43,5 @@ FORMATS = {
     ),
 }
 DECLARED = "dataset.toml"
+DECLARED_FORMAT = Format("edgeseg.data.formats.declared:Declared", "a data set of one's own, declared in one file")
+"""Named by its path, without a format before it."""

@@ -10,12 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgeseg.core.errors import UsageError, nearest
-from edgeseg.core.files import check_writable
+from edgeseg.core.files import check_writable, is_taken
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.settings import SinkSettings
 from edgeseg.runtime.sinks.base import Playback, Sink, SinkContext
-from edgeseg.runtime.sinks.kinds.recording import is_taken
 from edgeseg.runtime.sinks.registry import SINKS
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".avi")

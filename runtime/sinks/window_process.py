@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import struct
 import sys
 from typing import NoReturn
 
@@ -13,8 +14,8 @@ import numpy as np
 from edgeseg.core.errors import one_line
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.machine.child import begin_child
-from edgeseg.runtime.sinks.kinds.window import SIZE
 
+SIZE = struct.Struct("<II")  # height and width of the BGR picture that follows on standard input
 _POLL_S = 0.02  # how soon a key is seen while no pictures come
 _ESC = 27
 

@@ -19,20 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import UsageError
-from edgeseg.core.files import check_writable, write_whole
+from edgeseg.core.files import check_writable, is_taken, write_whole
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
 LAYOUT = 1
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-
-
-def is_taken(path: Path) -> bool:
-    """Return whether a folder holds something already. Raises UsageError if it cannot be looked into."""
-    try:
-        return path.exists() and any(path.iterdir())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be looked into ({error.strerror}); choose another folder") from error
 
 
 def check_new(path: Path) -> None:

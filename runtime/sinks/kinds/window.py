@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import struct
 import subprocess
 import tempfile
 from typing import IO, cast
@@ -15,9 +14,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.runtime.machine.child import start_child
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed, SinkContext
 from edgeseg.runtime.sinks.drawing import Drawer
-
-SIZE = struct.Struct("<II")
-"""Height and width of the BGR picture that follows on the window's standard input."""
+from edgeseg.runtime.sinks.window_process import SIZE
 
 _OPEN_TIMEOUT_S = 20.0
 _CLOSE_TIMEOUT_S = 1.0
