@@ -42,7 +42,7 @@ def window_process(camera: subprocess.Popen[str]) -> int:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         for child in subprocess.run(["pgrep", "-P", str(camera.pid)], capture_output=True, text=True).stdout.split():
-            if b"display_window" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"window_process" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
         time.sleep(0.05)
     raise AssertionError("no window process")
