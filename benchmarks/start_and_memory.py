@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from edgeseg.runtime.machine.processes import descendants
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -51,14 +53,13 @@ def first_mask(model: Path, source: str) -> tuple[float, list[float]]:
             time.sleep(0.005)
         first = time.perf_counter() - start
         time.sleep(2)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        memory = [megabytes(pid) for pid in (str(process.pid), *children)]
+        memory = [megabytes(pid) for pid in (process.pid, *descendants(process.pid))]
         process.terminate()
         process.wait()
     return first, memory
 
 
-def megabytes(pid: str) -> float:
+def megabytes(pid: int) -> float:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1e3
 

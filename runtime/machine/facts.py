@@ -12,7 +12,6 @@ import platform
 import re
 import shutil
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
 from edgeseg.runtime.machine.child import child_command
@@ -149,6 +148,8 @@ def clocks_locked(root: Path = Path("/")) -> bool | None:
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Return the versions of the Python packages that are installed."""
+    from importlib import metadata  # which no camera's start must wait for
+
     found = {}
     for package in packages:
         try:
