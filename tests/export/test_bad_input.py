@@ -125,9 +125,9 @@ def test_an_engine_beside_the_model(run: Path, tmp_path: Path) -> None:
     command = ["export", str(run), "--onnx", str(tmp_path / "m.onnx"), "--engine", str(tmp_path / "m.engine")]
     result = CliRunner().invoke(cli, [*command, "--no-tensorrt-check"])
     assert result.exit_code == 0, result.output
-    card = EngineManifest.read(tmp_path / "m.engine")
-    assert card.spec == ModelSpec.from_json(onnx_metadata(tmp_path / "m.onnx")["edgeseg"], "m.onnx")
-    assert card.key.onnx_sha256 == hashlib.sha256((tmp_path / "m.onnx").read_bytes()).hexdigest()
+    manifest = EngineManifest.read(tmp_path / "m.engine")
+    assert manifest.spec == ModelSpec.from_json(onnx_metadata(tmp_path / "m.onnx")["edgeseg"], "m.onnx")
+    assert manifest.key.onnx_sha256 == hashlib.sha256((tmp_path / "m.onnx").read_bytes()).hexdigest()
 
 
 def test_a_full_disk_for_the_calibration(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
