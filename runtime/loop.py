@@ -213,19 +213,19 @@ class InFlightFrame:
     prepared: float = 0.0
 
 
-def _begin(in_flight: InFlightFrame, engine: Engine) -> None:
-    in_flight.taken = time.monotonic()
-    picture = at_size(in_flight.frame.picture, engine.frame_size)
-    in_flight.prepared = time.monotonic()
+def _begin(flight: InFlightFrame, engine: Engine) -> None:
+    flight.taken = time.monotonic()
+    picture = at_size(flight.frame.picture, engine.frame_size)
+    flight.prepared = time.monotonic()
     engine.submit(picture)
 
 
-def _end(in_flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
-    frame = in_flight.frame
+def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+    frame = flight.frame
     result = engine.collect()
     class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
-    stages = stage_times(in_flight.taken, in_flight.prepared, time.monotonic(), result)
-    wait = (in_flight.taken - frame.captured_monotonic) * 1e3
+    stages = stage_times(flight.taken, flight.prepared, time.monotonic(), result)
+    wait = (flight.taken - frame.captured_monotonic) * 1e3
     ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:

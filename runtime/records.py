@@ -1,4 +1,4 @@
-"""Per-frame records and the summary: what happened to each captured frame, and how long it took."""
+"""Per-frame records and their sums: what happened to each captured frame, and how long it took."""
 
 from __future__ import annotations
 

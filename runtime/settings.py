@@ -50,6 +50,9 @@ class LoopSettings:
     """How a source is streamed through an engine.
 
     Attributes:
+        frozen_ms: None for the default of cameras, and never with files.
+        give_up_seconds: infinity for never; None for never, but at once at the start.
+        quota: None for one file without a limit.
         outputs: see edgeseg.runtime.sinks.open.open_sink.
         road: what to report of each mask, and whether to smooth it (edgeseg.runtime.road); None for neither.
     """

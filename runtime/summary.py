@@ -96,10 +96,10 @@ def _health_lines(health: dict[str, Any]) -> list[str]:
             f"away for {away['seconds']:.1f} s, at most {away['longest_s']:.1f} s"
         )
     for reason in PICTURE_REASONS:
-        spells = health[reason]
-        if spells["count"]:
-            seconds, longest_s = spells["seconds"], spells["longest_s"]
-            lines.append(f"source: {spells['count']} {reason} spells, {seconds:.1f} s, at most {longest_s:.1f} s")
+        episodes = health[reason]
+        if episodes["count"]:
+            seconds, longest_s = episodes["seconds"], episodes["longest_s"]
+            lines.append(f"source: {episodes['count']} {reason} spells, {seconds:.1f} s, at most {longest_s:.1f} s")
     if health["damaged"]:
         lines.append(f"source: {health['damaged']} damaged pictures were left out")
     return lines

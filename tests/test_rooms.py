@@ -56,11 +56,14 @@ def path_of(module: str) -> Path:
 
 
 def names_in(path: Path) -> set[str]:
-    """Return the classes and functions of a module; of a package what its __init__.py names for users."""
+    """Return the classes, functions and values of a module; of a package what its __init__.py names for users."""
     if path.is_dir():
         return set(re.findall(r"\w+", (path / "__init__.py").read_text()))
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, kinds)}
+    body = ast.parse(path.read_text()).body
+    names = {node.name for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    values = [each for node in body if isinstance(node, (ast.Assign, ast.AnnAssign)) for each in ast.walk(node)]
+    names |= {each.id for each in values if isinstance(each, ast.Name)}
+    return names | {str(each.value) for each in values if isinstance(each, ast.Constant)}  # of __all__
 
 
 def rows_of(file: str, name: str) -> set[str]:
@@ -140,3 +143,22 @@ def test_what_a_document_names_is_there(document: Path) -> None:
     missing = {file for file in files if not (ROOT / file).exists()}
     assert missing == (PLANNED if document.name == "architecture.md" else set())
     assert not [name for name in re.findall(r"(?:`|import |from )(edgeseg(?:\.\w+)+)", text) if not is_there(name)]
+
+
+def program_texts(path: Path) -> Iterator[str]:
+    """Yield the texts in a file that look like programs: they are run as they stand, so no type checker sees them."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) if isinstance(each, ast.Constant) else "_" for each in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_what_programs_within_texts_import_is_there() -> None:
+    missing = set()
+    for folder, files in folders_of_code(*CODE, "tests", "benchmarks"):
+        for text in (text for file in files for text in program_texts(ROOT / folder / file)):
+            for module, names in re.findall(r"from (edgeseg[\w.]*) import ([\w, ]+)", text):
+                imported = {f"{module}.{name.split()[0]}" for name in names.split(",")}
+                missing |= {f"{folder}: {name}" for name in imported if not is_there(name)}
+    assert not missing

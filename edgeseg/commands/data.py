@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from edgeseg.core.console import CLASSES, PATH, SIZE, given, say, setting_options
+from edgeseg.commands.options import CLASSES
+from edgeseg.core.console import PATH, SIZE, given, say, setting_options
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import FITS, Crop, Size
-from edgeseg.data.argument import with_classes
+from edgeseg.data.argument import open_dataset, with_classes
 from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.tools.pack_settings import ENCODINGS, PackSettings
 from edgeseg.training.presets import network_size, picture_size, window_size
@@ -64,7 +65,6 @@ def check(data: str, out: Path) -> int:
     """
     from edgeseg.core.files import check_writable, replace_whole, write_whole
     from edgeseg.core.quiet import suppress_stderr
-    from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.check import check_dataset
     from edgeseg.data.tools.check_report import number
     from edgeseg.training.progress import SampleProgress
@@ -97,7 +97,6 @@ def check(data: str, out: Path) -> int:
 def masks(data: str, out: Path, colour: bool) -> None:
     """Write the labels of a data set as 8-bit PNG masks of class ids (void is 255), with classes.json beside them."""
     from edgeseg.core.quiet import suppress_stderr
-    from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.write_masks import check_free, write_masks
     from edgeseg.training.progress import SampleProgress
 
@@ -131,7 +130,6 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 
     from edgeseg.core.quiet import suppress_stderr
     from edgeseg.core.signals import StopRequest
-    from edgeseg.data.argument import open_dataset
     from edgeseg.data.tools.pack import check_place, write_pack
     from edgeseg.models.options import preprocessing
     from edgeseg.training.progress import SampleProgress
@@ -188,7 +186,6 @@ def preview(
     """
     from edgeseg.core.files import check_writable, replace_whole
     from edgeseg.core.geometry import Crop, place
-    from edgeseg.data.argument import open_dataset
 
     check_writable(out)
     if out.suffix.lower() not in PICTURES:

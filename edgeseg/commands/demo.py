@@ -85,7 +85,7 @@ def _prepare(out: Path) -> None:
 
 
 def _call(command: str, *arguments: str) -> None:
-    import shlex  # --help must be quick, and it is one of the same program
+    import shlex  # here, since every command's --help imports this file
     import subprocess
 
     say(f"\n$ {shlex.join([command, *arguments])}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.commands.options import FLIP, MODEL_SIZE
-from edgeseg.core.console import CLASSES, PATH, say
+from edgeseg.commands.options import CLASSES, FLIP, MODEL_SIZE
+from edgeseg.core.console import PATH, say
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgeseg.core.console import SIZE, say
+from edgeseg.core.console import PATH, SIZE, say
 from edgeseg.core.geometry import Size
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
 from edgeseg.training.settings import TrainSettings
@@ -31,7 +31,7 @@ MOST_CLASSES = 255
 )
 @click.option("--classes", type=click.IntRange(1, MOST_CLASSES), default=11, help="Number of classes.")
 @click.option("--latency", is_flag=True, help="Export each and time it with ONNX Runtime on this CPU.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the table as JSON.")
+@click.option("--json", "json_path", type=PATH, help="Write the table as JSON.")
 def models(
     size: Size,
     model: str | None,

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from edgeseg.core.console import CLASSES, PATH, given, say, setting_options
-from edgeseg.core.errors import UsageError
+from edgeseg.commands.options import CLASSES
+from edgeseg.core.console import PATH, given, say, setting_options
+from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Crop
 from edgeseg.data.argument import open_dataset, with_classes
 from edgeseg.data.base import Dataset
@@ -114,8 +115,6 @@ def _with_options(settings: TrainSettings, options: dict[str, Any]) -> TrainSett
 @click.argument("run", type=PATH)
 def report(run: Path) -> None:
     """Draw the pictures and report.html of RUN anew, also of a run that is under way or was killed."""
-    from edgeseg.core.errors import ModelError
-
     directory = RunDirectory(run)
     settings = directory.settings()
     history = directory.read_history()

@@ -54,11 +54,6 @@ PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-CLASSES = click.option(
-    "--classes", metavar="NEW=OLD,OLD;NEW=*", help="Merge classes, as ?classes= behind the data does."
-)
-
-
 def setting_options(
     settings: type, leave_out: Sequence[str] = (), decided: Sequence[str] = (), by: str = ""
 ) -> Callable[[Command], Command]:

@@ -50,7 +50,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def one_line(text: object, most: int | None = None) -> str:
-    """Return a text or an error's message on one line, at most so many characters of it.
+    r"""Return a text or an error's message on one line, at most so many characters of it.
 
     >>> one_line("a\n  b")
     'a b'
@@ -59,7 +59,7 @@ def one_line(text: object, most: int | None = None) -> str:
 
 
 def with_type(error: Exception, most: int | None = None) -> str:
-    """Return an error's type and message on one line, for errors of code that is not ours.
+    r"""Return an error's type and message on one line, for errors of code that is not ours.
 
     >>> with_type(ValueError("a\nb"))
     'ValueError: a b'

@@ -1,4 +1,8 @@
-"""ModelSpec: everything that a program must know about a model to feed it and to read its output."""
+"""ModelSpec: everything that a program must know about a model to feed it and to read its output.
+
+It travels as JSON in the ONNX file's metadata under the key `edgeseg`, beside the file as `<file>.spec.json`, and in a
+run directory as `spec.json`.
+"""
 
 from __future__ import annotations
 

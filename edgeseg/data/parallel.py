@@ -24,6 +24,11 @@ def ignore_progress(done: int) -> None:
     """Show nothing."""
 
 
+def reading_threads() -> int:
+    """Return how many threads read pictures: more than there are cores, since they wait for a disk or a network."""
+    return len(os.sched_getaffinity(0)) + 4
+
+
 def map_in_order(
     work: Callable[[Item], Result], items: Iterable[Item], ahead: int | None = None, workers: int | None = None
 ) -> Generator[Result, None, None]:

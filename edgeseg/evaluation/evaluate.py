@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import islice
 
 import numpy as np
@@ -13,7 +14,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.metrics import ConfusionMatrix, Scores
 from edgeseg.data.base import Mask, Sample
-from edgeseg.data.parallel import map_in_order
+from edgeseg.data.parallel import map_in_order, reading_threads
 from edgeseg.drawing.overlay import enlarge
 from edgeseg.evaluation.boundary import BoundaryF1
 from edgeseg.evaluation.predictors import BATCH, Predictor, load_predictor
@@ -47,21 +48,21 @@ def evaluate(
     check_classes(predictor.spec.classes, classes)
     matrix = ConfusionMatrix(classes)
     outlines = BoundaryF1(classes) if boundaries else None
-    reading = map_in_order(lambda sample: sample.read(), samples, ahead=BATCH + 1)  # the next batch, meanwhile
-    for first in range(0, len(samples), BATCH):
-        batch = samples[first : first + BATCH]
-        pairs = list(islice(reading, len(batch)))
-        class_maps = predictor.predict([image for image, _ in pairs])
-        for sample, (_, truth), class_map in zip(batch, pairs, class_maps, strict=True):
-            _check_ids(class_map, classes)
-            placement = predictor.placement(Size(*truth.shape))
-            x, y, width, height = placement.source
-            seen, predicted = truth[y : y + height, x : x + width], enlarge(class_map, placement)
-            matrix.add(seen, predicted, sample.name)
-            if outlines:
-                outlines.add(seen, predicted)
-        if on_progress:
-            on_progress(matrix.images)
+    with closing(map_in_order(lambda sample: sample.read(), samples, BATCH + 1, reading_threads())) as reading:
+        for first in range(0, len(samples), BATCH):
+            batch = samples[first : first + BATCH]
+            pairs = list(islice(reading, len(batch)))
+            class_maps = predictor.predict([image for image, _ in pairs])
+            for sample, (_, truth), class_map in zip(batch, pairs, class_maps, strict=True):
+                _check_ids(class_map, classes)
+                placement = predictor.placement(Size(*truth.shape))
+                x, y, width, height = placement.source
+                seen, predicted = truth[y : y + height, x : x + width], enlarge(class_map, placement)
+                matrix.add(seen, predicted, sample.name)
+                if outlines:
+                    outlines.add(seen, predicted)
+            if on_progress:
+                on_progress(matrix.images)
     scores = matrix.scores()
     if not outlines:
         return scores

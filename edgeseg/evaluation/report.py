@@ -67,6 +67,7 @@ def draw_rows(predictor: Predictor, titled: Sequence[tuple[str, Sample]], path: 
 
 
 def sample_rows(predictor: Predictor, titled: Sequence[tuple[str, Sample]]) -> list[Row]:
+    """Return each sample (title, sample) with its labels and what a model predicts, at the labels' own size."""
     read = [sample.read() for _, sample in titled]
     class_maps = predictor.predict([image for image, _ in read])
     return [
@@ -80,6 +81,7 @@ def _worst_title(score: PictureScore) -> str:
 
 
 def add_scores(page: Page, scores: Scores) -> None:
+    """Put the means of an evaluation at the top of a page."""
     figures = [
         ("mean IoU", scores.miou),
         ("frequency-weighted IoU", scores.frequency_weighted_iou),
@@ -93,6 +95,7 @@ def add_scores(page: Page, scores: Scores) -> None:
 def add_classes(
     page: Page, scores: Scores, classes: ClassMap, shares: Sequence[tuple[str, NDArray[np.float64]]]
 ) -> None:
+    """Add a table of the classes: IoU, boundary F1 if it was measured, and shares (name, (classes,) from 0 to 1)."""
     columns: list[tuple[str, list[str | float | None]]] = [
         ("class", [*scores.iou]),
         ("IoU", [None if value is None else Share(value) for value in scores.iou.values()]),
@@ -106,6 +109,7 @@ def add_classes(
 
 
 def add_worst(page: Page, scores: Scores, picture: Path | None) -> None:
+    """Add the worst pictures and their scores, if there are any."""
     if not picture:
         return
     page.heading("The worst pictures")
@@ -117,6 +121,7 @@ def add_worst(page: Page, scores: Scores, picture: Path | None) -> None:
 
 
 def add_model(page: Page, spec: ModelSpec) -> None:
+    """Add what a model is, and what it was made with."""
     page.heading("Model and versions")
     page.table(
         ("", ""),

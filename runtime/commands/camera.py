@@ -50,6 +50,8 @@ def _road_options(command: Callable[..., int]) -> Callable[..., int]:
 def _loop_option(name: str, *spellings: str, unset: str = "", **details: Any) -> Callable[[Command], Command]:
     """Return the option of a setting of LoopSettings, explained by it; `unset` says what holds without it."""
     each = next(each for each in fields(LoopSettings) if each.name == name)
+    if each.metadata["between"]:
+        details["type"] = click.FloatRange(*each.metadata["between"])
     if not details.get("multiple"):
         details["default"] = each.default
     text = f"{sentence(each.metadata['help'])}.{f'  [default: {unset}]' if unset else ''}"
@@ -87,7 +89,7 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @_loop_option("give_up_seconds", unset="never, but at once at the start", type=click.FloatRange(0))
 @_loop_option("outputs", "--output", multiple=True, metavar="URI")
 @click.option("--record", type=PATH, help="Keep frames, masks and times here, for edgeseg replay.")
-@_loop_option("opacity", type=click.FloatRange(0, 1))
+@_loop_option("opacity")
 @_loop_option("legend", "--legend/--no-legend")
 @click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
 @_road_options

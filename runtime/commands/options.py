@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
 
-from edgeseg.core.console import setting_option
+from edgeseg.core.console import PATH, setting_option
 from edgeseg.runtime.engines.settings import EngineSettings
 
 
@@ -22,4 +21,4 @@ def engine_options(command: Callable[..., Any], leave_out: Sequence[str] = ()) -
             continue
         command = setting_option(each)(command)
     command = click.option("--threads", type=click.IntRange(1), help=threads)(command)
-    return click.option("--spec", type=click.Path(path_type=Path), metavar="FILE", help=spec)(command)
+    return click.option("--spec", type=PATH, metavar="FILE", help=spec)(command)

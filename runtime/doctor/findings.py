@@ -53,7 +53,7 @@ class MachineUnderTest:
 
     @cached_property
     def jetson(self) -> bool:
-        return bool(facts.jetson_model(self.root) or facts.l4t_release(self.root))
+        return facts.is_jetson(self.root)
 
     @cached_property
     def gpu(self) -> Gpu | None:

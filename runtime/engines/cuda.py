@@ -161,7 +161,10 @@ class InferenceSlot:
 
 
 class CudaGraph:
-    """Recorded work. Launch it on the stream that it was recorded on, on the thread of its context."""
+    """Work on a stream, recorded once and launched as one; by ctypes, since pycuda has no CUDA graphs.
+
+    Launch it on the stream that it was recorded on, on the thread of its context.
+    """
 
     def __init__(self, executable: ctypes.c_void_p) -> None:
         self._driver = ctypes.CDLL(gpu.DRIVER)

@@ -1,4 +1,7 @@
-"""A model as a file, with its spec: from `--spec`, from the file itself, or from the copy beside it."""
+"""A model as a file, with its spec: from `--spec`, from the file itself, or from the copy beside it.
+
+One comes with edgeseg, for a first try: it has seen nothing but drawn scenes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from edgeseg.core.spec import METADATA_KEY, ModelSpec
 from edgeseg.runtime.engines.manifest import EngineManifest, is_engine
 from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
 from edgeseg.runtime.sources.source import Source
+
+BUNDLED_MODEL = Path(__file__).parents[1] / "bundled" / "scenes.onnx"
+"""FCN-8, compact encoder, 320x192, for frames of 1280x720; `make bundled-model` trains it and writes it here."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,6 @@ def _engine(path: Path, spec: Path | None) -> ModelFile:
         raise ModelError(f"{path}: no such file; build it by edgeseg engine build")
     manifest = EngineManifest.read(path)
     return ModelFile(path, ModelSpec.read(spec) if spec else manifest.spec, manifest)
-
-
-BUNDLED_MODEL = Path(__file__).parents[1] / "bundled" / "scenes.onnx"
-"""FCN-8, compact encoder, 320x192, for frames of 1280x720; `make bundled-model` trains it and writes it here."""
 
 
 def model_for(model: Path | None, source: Source) -> Path:

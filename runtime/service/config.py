@@ -20,10 +20,10 @@ from typing import Any
 
 import click
 
+from edgeseg.core.console import PATH
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.toml import parse_toml
 
-PATH = click.Path(path_type=Path)
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
 _WRITTEN = ("output", "record", "stats", "summary")
 _FILE_SCHEMES = ("", "file", "unix", "record")

@@ -103,6 +103,8 @@ def _check_text(uri: str, path: Path) -> None:
 def fresh_recording_paths(uris: Sequence[str], has_quota: bool) -> tuple[str, ...]:
     """Return output URIs with a dated place (UTC, ISO 8601) for each recording whose place holds one already.
 
+    A service starts again and again, and no start is to cost the drive before it.
+
     Args:
         uris: of the outputs.
         has_quota: videos are cut into segments, whose numbers go on by themselves.

@@ -317,18 +317,18 @@ class TwoInFlight(Engine):
     def __init__(self, spec: ModelSpec, fails_at: int | None = None) -> None:
         self.spec, self.frame_size = spec, VIDEO_SIZE
         self.most, self._fails_at = 0, fails_at
-        self._flying: deque[tuple[float, int]] = deque()
+        self._frames: deque[tuple[float, int]] = deque()
 
     def _begin(self, prepared: NDArray[np.uint8]) -> None:
-        self._flying.append((time.monotonic() + 0.02, int(prepared[0, 0, 1])))
-        self.most = max(self.most, len(self._flying))
+        self._frames.append((time.monotonic() + 0.02, int(prepared[0, 0, 1])))
+        self.most = max(self.most, len(self._frames))
 
     def _end(self) -> tuple[NDArray[np.uint8], None, float]:
         if self._fails_at is not None:
             self._fails_at -= 1
             if self._fails_at < 0:
                 raise EngineError("the test's engine failed")
-        ready, brightness = self._flying.popleft()
+        ready, brightness = self._frames.popleft()
         time.sleep(max(0.0, ready - time.monotonic()))
         return np.full(self.spec.input_size, brightness % 3, np.uint8), None, 20.0
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.geometry import Crop, Size, place
 from edgeseg.data.base import Sample
-from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order
+from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order, reading_threads
 
 
 def check_labelled(
@@ -30,7 +30,7 @@ def check_labelled(
         return bool((class_map[y : y + height, x : x + width] != sample.classes.ignore_index).any())
 
     any_labelled = False
-    for done, labelled in enumerate(map_in_order(is_labelled, samples, FEW_AHEAD), start=1):
+    for done, labelled in enumerate(map_in_order(is_labelled, samples, FEW_AHEAD, reading_threads()), start=1):
         any_labelled |= labelled
         on_progress(done)
     if not any_labelled:

@@ -23,7 +23,7 @@ from edgeseg.data.feeding.class_balance import ClassCounts
 from edgeseg.data.feeding.fit import PixelColour, fit_class_map
 from edgeseg.data.feeding.photometry import change_colours
 from edgeseg.data.feeding.warp import Source, draw_map, paint_padding, warp
-from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order
+from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order, reading_threads
 from edgeseg.data.wrappers import MIB
 from edgeseg.tf import tf
 
@@ -110,7 +110,7 @@ class FittedSamples:
         """
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
         pixels, labelled_where_present = np.zeros(classes), np.zeros(classes)
-        for done, counted in enumerate(map_in_order(self._count, chosen, FEW_AHEAD), start=1):
+        for done, counted in enumerate(map_in_order(self._count, chosen, FEW_AHEAD, reading_threads()), start=1):
             pixels += counted[:classes]
             labelled_where_present += (counted[:classes] > 0) * counted[:classes].sum()
             on_progress(done)

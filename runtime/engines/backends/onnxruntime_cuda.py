@@ -47,8 +47,8 @@ class OnnxRuntimeCuda(GraphEngine):
             stack.callback(device.close)
             self.device = device.gpu.name
             plans = plan_buffers(form, form.outputs, device.gpu.integrated, str(model.path))
-            self._lane = InferenceSlot(device, plans, [output.name for output in form.outputs])
-            stack.callback(self._lane.close)
+            self._slot = InferenceSlot(device, plans, [output.name for output in form.outputs])
+            stack.callback(self._slot.close)
             stack.callback(self._release)  # ONNX Runtime's session goes before the memory and the context
             self._session = self._open(model, settings)
             self._adopt(model, inputs, outputs)
@@ -59,7 +59,7 @@ class OnnxRuntimeCuda(GraphEngine):
         """Return a session with a CUDA graph, or, where a node is left to the CPU, one without."""
         from edgeseg.runtime.engines.onnxruntime_session import open_session
 
-        options = provider_options(self._lane.stream.handle, settings)
+        options = provider_options(self._slot.stream.handle, settings)
         try:
             session = open_session(model, settings, [(_PROVIDER, options), "CPUExecutionProvider"])
         except ModelError:
@@ -76,7 +76,7 @@ class OnnxRuntimeCuda(GraphEngine):
     def _bound(self, plans: Sequence[BufferPlan]) -> Any:
         binding = self._session.io_binding()
         for plan in plans:
-            address = self._lane.addresses[plan.name]
+            address = self._slot.addresses[plan.name]
             bind = binding.bind_input if plan.copies == "in" else binding.bind_output
             bind(plan.name, "cuda", 0, np.dtype(plan.dtype).type, list(plan.shape), address)
         return binding
@@ -85,8 +85,8 @@ class OnnxRuntimeCuda(GraphEngine):
         self._held.close()
 
     def _infer(self, value: NDArray[Any]) -> tuple[Sequence[NDArray[Any]], float | None]:
-        self._lane.submit(value, lambda stream: self._session.run_with_iobinding(self._binding))
-        return self._lane.wait()
+        self._slot.submit(value, lambda stream: self._session.run_with_iobinding(self._binding))
+        return self._slot.wait()
 
     def _release(self) -> None:
         self._binding = self._session = None

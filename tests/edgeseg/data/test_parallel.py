@@ -70,9 +70,16 @@ def test_the_next_item_is_taken_while_one_is_worked_on() -> None:
 
 
 def test_closing_ends_the_thread() -> None:
-    before = threading.active_count()
-    ready = prefetched(iter(range(100)))
+    threads: list[threading.Thread] = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            threads.append(threading.current_thread())
+            yield item
+
+    ready = prefetched(items())
     assert next(ready) == 0
-    assert threading.active_count() > before
     ready.close()
-    assert threading.active_count() == before
+    (thread,) = set(threads)
+    assert thread is not threading.current_thread()
+    assert not thread.is_alive()

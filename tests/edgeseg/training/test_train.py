@@ -367,7 +367,7 @@ def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_i
     assert epochs[-1].step == result.steps
     hitch = max(epoch.seconds for epoch in epochs[1:])  # of a machine that others use
     assert sum(epoch.seconds for epoch in epochs) < minutes * 60 + 1 + hitch
-    assert epochs[-1].learning_rate < 0.5 * settings.learning_rate  # its exact course: test_schedules.py
+    assert epochs[-1].learning_rate < 0.5 * settings.learning_rate  # its exact course: test_schedule.py
     again = train(settings, tmp_path / "run", resume=True, console=quiet())
     assert again.steps == result.steps  # the minutes are used up
 

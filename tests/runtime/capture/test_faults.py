@@ -545,7 +545,8 @@ def test_rtsp_frames_are_held_back_by_no_more_decoder_threads_than_asked_for(thr
         program = textwrap.dedent(f"""
             import sys, cv2
             from edgeseg.runtime.sources.kinds.rtsp import open_rtsp
-            from edgeseg.runtime.sources import SourceOptions, parse_source
+            from edgeseg.runtime.sources.addresses import parse_source
+            from edgeseg.runtime.sources.source import SourceOptions
             options = SourceOptions() if {threads} == 1 else SourceOptions(decoder_threads={threads})
             reader = open_rtsp(parse_source({camera.uri!r}, options=options))
             sys.exit(100 + int(reader._capture.get(cv2.CAP_PROP_N_THREADS)))

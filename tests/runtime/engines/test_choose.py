@@ -27,7 +27,7 @@ without_gpu = pytest.mark.skipif(not no_gpu(), reason="this computer has a GPU")
 
 def test_every_backend_can_be_asked_without_its_library() -> None:
     program = (
-        "import sys\nfrom edgeseg.runtime.engines.settings import BACKENDS\n"
+        "import sys\nfrom edgeseg.runtime.engines.registry import BACKENDS\n"
         "from edgeseg.runtime.engines.choose import backend_class\n"
         "for name in BACKENDS:\n    print(name, backend_class(name).missing())\n"
         "assert not {'pycuda', 'tensorrt', 'tensorrt_rtx', 'openvino'} & set(sys.modules)"

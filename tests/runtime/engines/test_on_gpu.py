@@ -178,7 +178,7 @@ def test_a_sticky_error_ends_in_an_engine_error_and_code_5(tmp_path: Path, backe
     program = (
         "import ctypes, sys\nimport numpy as np\nfrom pathlib import Path\n"
         "from edgeseg.core.errors import EngineError\nfrom edgeseg.runtime.engines.settings import EngineSettings\n"
-        "from edgeseg.runtime.engines.base import load_engine\n"
+        "from edgeseg.runtime.engines.choose import load_engine\n"
         f"with load_engine(Path({str(path)!r}), EngineSettings(backend={backend!r})) as engine:\n"
         "    frame = np.zeros((*engine.frame_size, 3), np.uint8)\n    engine.run(frame)\n"
         "    driver = ctypes.CDLL('libcuda.so.1')\n"

@@ -73,10 +73,10 @@ def test_runs_in_time_are_left_alone_and_slow_machines_get_more_of_it() -> None:
         watchdog.close()
 
 
-def test_a_closed_guard_leaves_no_thread_and_no_timer() -> None:
+def test_a_closed_watchdog_leaves_no_thread_and_no_timer() -> None:
     before = len(os.listdir("/proc/self/task"))
-    guards = [Watchdog(limit_s=1.0) for _ in range(20)]
-    for watchdog in guards:
+    watchdogs = [Watchdog(limit_s=1.0) for _ in range(20)]
+    for watchdog in watchdogs:
         with watchdog:
             pass
         watchdog.close()

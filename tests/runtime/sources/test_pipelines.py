@@ -65,6 +65,7 @@ def test_gstreamer_takes_the_pipelines() -> None:
         ["gst-launch-1.0", *rtsp_pipeline(source, is_jetson=False).split()], capture_output=True, text=True, timeout=30
     )
     assert "erroneous pipeline" not in done.stderr
-    text = raw_pipeline("videotestsrc num-buffers=3")
+    # Nobody takes frames from gst-launch's appsink, which would wait for that at the end.
+    text = f"{raw_pipeline('videotestsrc num-buffers=3')} wait-on-eos=false"
     done = subprocess.run(["gst-launch-1.0", *text.split()], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
