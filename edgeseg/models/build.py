@@ -36,6 +36,15 @@ def build_model(network: NetworkOptions | str, input_size: Size, classes: int, *
     return getattr(import_module(module), function)(input_size, classes, chosen)
 
 
+def seed_weights(seed: int) -> None:
+    """Make the first weights of what is built next a function of the seed alone, whatever was built before."""
+    from edgeseg.tf import keras
+
+    keras.utils.set_random_seed(seed)
+    # Keras 3.12, the newest for Python 3.10, goes on with the generator that serves draws without a seed of their own.
+    import_module("keras.src.backend.common.global_state").set_global_attribute("global_seed_generator", None)
+
+
 def load_model(path: Path) -> Any:
     """Load a `.keras` file. Raises ModelError for a file that is missing, half-written or no model of edgeseg."""
     from edgeseg.models import bilinear  # noqa: F401  (registers the initialiser that the file names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeseg.core.geometry import Size
-from edgeseg.models.build import build_model
+from edgeseg.models.build import build_model, seed_weights
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras, tf
 from edgeseg.training.distribution import Distribution
@@ -39,7 +39,7 @@ def make_models(
             keras.config.set_dtype_policy(before)
 
     distribution = distribution or Distribution.open()
-    keras.utils.set_random_seed(settings.seed)
+    seed_weights(settings.seed)
     with distribution.scope():
         model = build(settings.precision, settings.window)
     alike = settings.precision == "float32" and settings.window == settings.size

@@ -10,6 +10,7 @@ import numpy as np
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.spec import ModelSpec
+from edgeseg.models.build import seed_weights
 from edgeseg.tf import keras, tf
 from edgeseg.training.distribution import Distribution
 from edgeseg.training.losses import SegmentationLoss
@@ -33,7 +34,7 @@ SPEC = ModelSpec(
 
 def small_model(policy: str, batch_norm: bool, synchronized: bool) -> Any:
     """Two convolutions, with batch norm between them or without."""
-    keras.utils.set_random_seed(0)
+    seed_weights(0)
     image = keras.Input((*SIZE, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False, dtype=policy)(image)
     if batch_norm:

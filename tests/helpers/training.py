@@ -78,7 +78,7 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
 
     Its batch norms know the statistics of some noise: without them a deep network's signal fades to nothing.
     """
-    from edgeseg.models.build import build_model
+    from edgeseg.models.build import build_model, seed_weights
     from edgeseg.tf import keras
 
     network, classes = settings.network(), open_dataset(settings.data).classes
@@ -94,7 +94,7 @@ def write_untrained(settings: TrainSettings, out: Path) -> Path:
     )
     out.mkdir()
     (out / "spec.json").write_text(spec.to_json())
-    keras.utils.set_random_seed(0)
+    seed_weights(0)
     model = build_model(network, settings.size, len(classes))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]

@@ -25,7 +25,7 @@ from edgeseg.data.argument import open_dataset
 from edgeseg.data.base import Image, Mask, Sample
 from edgeseg.evaluation.evaluate import evaluate
 from edgeseg.evaluation.predictors import BATCH, KerasPredictor, Predictor, load_predictor
-from edgeseg.models.build import build_model
+from edgeseg.models.build import build_model, seed_weights
 from edgeseg.models.options import NetworkOptions
 from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.tf import keras
@@ -225,6 +225,7 @@ def test_another_size_is_one_that_the_run_s_own_network_takes(tmp_path: Path) ->
 
 
 def test_a_flipped_average_does_not_know_left_from_right(tmp_path: Path) -> None:
+    seed_weights(0)
     model = build_model("unet", Size(16, 24), 3, width=0.0625)
     run = written(tmp_path / "run", model, spec_of(Size(16, 24), THREE))
     image = np.random.default_rng(2).integers(0, 255, (16, 24, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ import pytest
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Size
 from edgeseg.models.bilinear import Bilinear, bilinear_kernel
-from edgeseg.models.build import build_model, load_model
+from edgeseg.models.build import build_model, load_model, seed_weights
 from edgeseg.models.complexity import flops
 from edgeseg.models.inputs import network_input
 from edgeseg.models.registry import ARCHITECTURES
@@ -142,3 +142,14 @@ def test_a_model_that_was_saved_before_the_files_moved_gives_the_same_logits() -
     assert logits.shape == (1, 32, 32, 3)
     np.testing.assert_allclose(logits[0, 5, 20], [31.29729, 11.07758, 60.29515], rtol=1e-4)
     np.testing.assert_allclose(logits[0, 31, 17], [1.5472524, 0.2600493, 2.5074017], rtol=1e-4)
+
+
+def test_the_first_weights_are_of_the_seed_alone_whatever_was_built_before() -> None:
+    def weights() -> list[np.ndarray]:
+        seed_weights(3)
+        return list(build_model("unet", Size(32, 32), 3, width=0.0625).get_weights())
+
+    first = weights()
+    build_model("unet", Size(32, 32), 2, width=0.0625)
+    for before, after in zip(first, weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
