@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import shutil
 import zipfile
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import edgeseg
 from edgeseg.bundle.pip import build_isolation, run_pip
@@ -57,12 +58,13 @@ def wheel_of_installation(installed: metadata.Distribution, folder: Path) -> Pat
         UsageError: the installation is not whole, or is no wheel's.
     """
     files = {}
-    for each in installed.files or []:
-        name = str(each)
-        if name.startswith("..") or "__pycache__" in each.parts or each.name in _NOT_OF_THE_WHEEL:
+    # Not `installed.files`, which since Python 3.12 leaves out what is missing.
+    for name, *_ in csv.reader((installed.read_text("RECORD") or "").splitlines()):
+        path = PurePosixPath(name)
+        if path.parts[0] == ".." or "__pycache__" in path.parts or path.name in _NOT_OF_THE_WHEEL:
             continue  # commands, bytecode and notes of the installer
         try:
-            files[name] = Path(str(each.locate())).read_bytes()
+            files[name] = Path(str(installed.locate_file(name))).read_bytes()
         except OSError as error:
             raise UsageError(f"{name} of edgeseg cannot be read ({error.strerror}); install edgeseg again") from error
     if "edgeseg/runtime/__main__.py" not in files:
