@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.tf import tf
+from edgeseg.training.softmax import class_sums, cross_entropy_and_area
 
 Total = Callable[[Any], Any]
 
@@ -23,26 +24,26 @@ class Pixels(NamedTuple):
     Attributes:
         ids: (B, H, W) int32 class ids, 0 where ignored.
         labelled: (B, H, W) bool.
-        logits: (B, H, W, classes) float32, 0 where ignored.
         weights: (B, H, W) float32: the class's weight, 0 where ignored.
         cross_entropy: (B, H, W) float32, 0 where ignored.
+        predicted_area: (classes,) float32, the sums of the classes' probabilities.
     """
 
     ids: Any
     labelled: Any
-    logits: Any
     weights: Any
     cross_entropy: Any
+    predicted_area: Any
 
     @classmethod
     def of(cls, class_maps: Any, logits: Any, weights: NDArray[np.float32], ignore_index: int) -> Pixels:
         """Take (B, H, W) uint8 class ids and (B, H, W, classes) logits of any float type."""
         labelled = class_maps != ignore_index
         ids = tf.where(labelled, tf.cast(class_maps, tf.int32), 0)
-        logits = tf.where(labelled[..., None], tf.cast(logits, tf.float32), 0.0)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=logits)
+        rows = tf.reshape(tf.cast(logits, tf.float32), (-1, logits.shape[-1]))
+        losses, predicted_area = cross_entropy_and_area(rows, tf.reshape(ids, (-1,)), tf.reshape(labelled, (-1,)))
         pixel_weights = tf.where(labelled, tf.gather(weights, ids), 0.0)
-        return cls(ids, labelled, logits, pixel_weights, tf.where(labelled, losses, 0.0))
+        return cls(ids, labelled, pixel_weights, tf.reshape(losses, tf.shape(ids)), predicted_area)
 
 
 def one_replica(x: Any) -> Any:
@@ -66,13 +67,15 @@ def dice(pixels: Pixels, total: Total = one_replica) -> Any:
 
     Every class counts alike, whatever its weight (Milletari et al. 2016, with the plain sum below the fraction).
     """
-    classes = pixels.logits.shape[-1]
-    labelled = tf.cast(pixels.labelled, tf.float32)[..., None]
-    predicted = tf.nn.softmax(pixels.logits) * labelled
-    truth = tf.one_hot(pixels.ids, classes) * labelled
-    axes = (0, 1, 2)
+    classes = pixels.predicted_area.shape[0]
+    ids, labelled = tf.reshape(pixels.ids, (-1,)), tf.reshape(tf.cast(pixels.labelled, tf.float32), (-1,))
+    probabilities = tf.exp(-tf.reshape(pixels.cross_entropy, (-1,)))
     sums = tf.stack(
-        [tf.reduce_sum(predicted * truth, axes), tf.reduce_sum(predicted, axes), tf.reduce_sum(truth, axes)]
+        [
+            class_sums(probabilities * labelled, ids, classes),
+            pixels.predicted_area,
+            tf.raw_ops.DenseBincount(input=ids, size=classes, weights=labelled),
+        ]
     )
     overlap, predicted_area, area = tf.unstack(total(sums))
     occurs = tf.cast(area > 0, tf.float32)

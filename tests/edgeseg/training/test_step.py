@@ -75,7 +75,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
         return x, lambda upstream: upstream * float("nan")
 
     monkeypatch.setattr(
-        edgeseg.training.losses, "cross_entropy", lambda pixels, _: poisoned(tf.reduce_mean(pixels.logits))
+        edgeseg.training.losses, "cross_entropy", lambda pixels, _: poisoned(tf.reduce_mean(pixels.cross_entropy))
     )
 
 
