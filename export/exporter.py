@@ -115,13 +115,11 @@ def _network(
     model: Any, spec: ModelSpec, settings: ExportSettings, progress: Say
 ) -> tuple[onnx.ModelProto, list[Upsampling]]:
     network = onnx_from_keras(model, spec, settings.opset)
-    upsampling = check_upsampling(model, network)
-    if settings.deconvolution == "grouped":
-        changed = write_grouped(network, upsampling)
-        dense = [row.name for row in upsampling if row.name not in changed]
-        if dense:
-            progress(f"kept dense: {', '.join(dense)}, whose kernels are not diagonal (training fills them)")
-        upsampling = [replace(row, groups=row.channels[0]) if row.name in changed else row for row in upsampling]
+    forms = {"per class", "diagonal"} if settings.deconvolution == "grouped" else {"per class"}
+    upsampling = write_grouped(network, check_upsampling(model, network), forms)
+    dense = [row.name for row in upsampling if row.form == "dense"]
+    if dense and settings.deconvolution == "grouped":
+        progress(f"kept dense: {', '.join(dense)}, whose kernels are not diagonal (training fills them)")
     return network, upsampling
 
 

@@ -50,7 +50,10 @@ class ExportSettings:
     raw: bool = setting(False, "write the network alone: float NCHW in, logits out, for other tools")
     opset: int = setting(OPSET, "version of the ONNX operators; 17 is the newest that TensorRT 8.6 reads", OPSETS)
     deconvolution: str = setting(
-        "dense", "how a kernel that is diagonal over the channels is written", choices=("dense", "grouped")
+        "dense",
+        "how a kernel for each pair of classes is written that is 0 but between equal ones; one for each class is "
+        "always grouped",
+        choices=("dense", "grouped"),
     )
     equal_pixels: float | None = None
     miou_loss: float = setting(1.0, "points of mean IoU, of 100, that may be lost", (0, 100))

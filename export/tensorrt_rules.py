@@ -4,7 +4,9 @@ TensorRT-RTX, which is more lenient than the TensorRT of JetPack.
 Sources. Operators, their attributes, zero points of 0: the table of github.com/onnx/onnx-tensorrt, docs/operators.md,
 as it was for 8.5; taken to hold for 8.6 and 10.3, which may know more. Opset 17 for 8.6: NVIDIA's list of operators
 on Orin DLA. That a uint8 input wants a Cast and that antialias is refused was tried with TensorRT-RTX 1.7. Not checked
-against a document: opset 20 for 10.3, and the IR versions, which are those of the ONNX releases of these opsets.
+against a document: opset 20 for 10.3, and the IR versions, which are those of the ONNX releases of these opsets. Uneven
+padding, as TensorFlow's `same` has it (a Conv with pads 0, 0, 1, 1): in two dimensions since TensorRT 5.1.3
+(tensorflow#27988), in three not in all (TensorRT#1744, TensorRT#2095).
 """
 
 from __future__ import annotations
@@ -101,7 +103,22 @@ def _pool_faults(node: onnx.NodeProto) -> Iterator[str]:
         yield "its output Indices is not supported"
 
 
-_ATTRIBUTE_RULES = {"Resize": _resize_faults, "MaxPool": _pool_faults}
+def _padding_faults(node: onnx.NodeProto) -> Iterator[str]:
+    values = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    pads = list(values.get("pads", []))
+    half = len(pads) // 2
+    if any(pad < 0 for pad in pads):
+        yield f"pads {pads}; they must not be negative"
+    elif half > 2 and pads[:half] != pads[half:]:
+        yield f"pads {pads}; uneven ones are taken in two dimensions, not in {half}"
+
+
+_ATTRIBUTE_RULES = {
+    "Resize": _resize_faults,
+    "MaxPool": _pool_faults,
+    "Conv": _padding_faults,
+    "ConvTranspose": _padding_faults,
+}
 
 
 def _quantisation_faults(model: onnx.ModelProto) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from edgeseg.core.errors import ModelError
 from edgeseg.models.bilinear import bilinear_kernel
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.tf import keras
 
 _STAND_INS = ("Resize", "Upsample", "Slice", "Pad", "Shape", "DepthToSpace")
@@ -38,7 +39,8 @@ class Upsampling:
         padding: top, left, bottom, right.
         groups: of the ConvTranspose; the number of channels if it is written grouped.
         channels: in and out.
-        form: `diagonal` if each channel is enlarged by itself, otherwise `dense`.
+        form: `per class` if the layer is built to enlarge each channel by itself, `diagonal` if it happens to (as
+            untrained ones and frozen ones do), otherwise `dense`.
         deviation: greatest difference from the bilinear kernel; with unequal channels from the nearest
             bilinear[i, j] * M[out, in].
     """
@@ -64,7 +66,8 @@ def check_upsampling(model: Any, network: onnx.ModelProto) -> list[Upsampling]:
     Raises:
         ModelError: one was lost, changed, or rewritten as a Resize, Slice, Pad or the like.
     """
-    layers = [each for each in all_layers(model) if isinstance(each, keras.layers.Conv2DTranspose)]
+    kinds = (keras.layers.Conv2DTranspose, DepthwiseConv2DTranspose)
+    layers = [each for each in all_layers(model) if isinstance(each, kinds)]
     nodes = [node for node in network.graph.node if node.op_type == "ConvTranspose"]
     weights = {each.name: each for each in network.graph.initializer}
     built = Counter((tuple(layer.kernel_size), tuple(layer.strides)) for layer in layers)
@@ -87,13 +90,18 @@ def all_layers(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def write_grouped(network: onnx.ModelProto, rows: Iterable[Upsampling]) -> list[str]:
-    """Write transposed convolutions whose kernel is diagonal as depthwise ones, in place: C times less work.
+def write_grouped(network: onnx.ModelProto, rows: Iterable[Upsampling], forms: Iterable[str]) -> list[Upsampling]:
+    """Write transposed convolutions whose kernel is 0 between different channels as grouped ones: C times less work.
+
+    Args:
+        network: changed in place.
+        rows: from `check_upsampling`.
+        forms: of these, `per class` and `diagonal`, which are written so.
 
     Returns:
-        The names of the layers that were changed: a trained kernel is not diagonal any more.
+        The rows as they are then.
     """
-    named = {row.node: row.name for row in rows if row.form == "diagonal" and row.groups == 1}
+    named = {row.node: row.name for row in rows if row.form in forms and row.groups == 1}
     weights = {each.name: each for each in network.graph.initializer}
     for node in network.graph.node:
         if node.name in named:
@@ -108,7 +116,7 @@ def write_grouped(network: onnx.ModelProto, rows: Iterable[Upsampling]) -> list[
     kept_weights = [each for each in network.graph.initializer if each.name in used]
     del network.graph.initializer[:]
     network.graph.initializer.extend(kept_weights)
-    return list(named.values())
+    return [replace(row, groups=row.channels[0]) if row.node in named else row for row in rows]
 
 
 def table(rows: Iterable[Upsampling]) -> list[str]:
@@ -142,11 +150,23 @@ def deviation_from_bilinear(kernel: NDArray[np.float32]) -> float:
     return float(np.abs(kernel - bilinear[:, :, None, None] * mixing).max())
 
 
-def _described(layer: Any, node: onnx.NodeProto) -> Upsampling:
-    kernel = np.asarray(layer.kernel)  # Keras: (height, width, out, in)
+def _kernel(layer: Any) -> NDArray[np.float32]:
+    """Return (height, width, out, in), as Keras has it."""
+    kernel = np.asarray(layer.kernel)
+    return np.asarray(layer.dense_kernel(kernel)) if isinstance(layer, DepthwiseConv2DTranspose) else kernel
+
+
+def _form(layer: Any, kernel: NDArray[np.float32]) -> str:
+    if isinstance(layer, DepthwiseConv2DTranspose):
+        return "per class"
     channels_out, channels_in = kernel.shape[2:]
     square = channels_out == channels_in
-    diagonal = square and not np.any(kernel[:, :, ~np.eye(channels_in, dtype=bool)])
+    return "diagonal" if square and not np.any(kernel[:, :, ~np.eye(channels_in, dtype=bool)]) else "dense"
+
+
+def _described(layer: Any, node: onnx.NodeProto) -> Upsampling:
+    kernel = _kernel(layer)
+    channels_out, channels_in = kernel.shape[2:]
     (height, width), (down, right) = layer.kernel_size, layer.strides
     top, left, bottom, end = _ints(node, "pads", (0, 0, 0, 0))
     return Upsampling(
@@ -157,14 +177,14 @@ def _described(layer: Any, node: onnx.NodeProto) -> Upsampling:
         padding=(top, left, bottom, end),
         groups=next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1),
         channels=(channels_in, channels_out),
-        form="diagonal" if diagonal else "dense",
+        form=_form(layer, kernel),
         deviation=deviation_from_bilinear(kernel),
     )
 
 
 def _node_of(layer: Any, nodes: list[onnx.NodeProto], weights: dict[str, onnx.TensorProto]) -> onnx.NodeProto:
     """Take, out of `nodes`, the one whose kernel is the layer's: tf2onnx orders and names them as it likes."""
-    wanted = np.asarray(layer.kernel).transpose(3, 2, 0, 1)
+    wanted = _kernel(layer).transpose(3, 2, 0, 1)
 
     def distance(node: onnx.NodeProto) -> float:
         tensor = weights.get(node.input[1])

@@ -65,10 +65,13 @@ def _latency_ms(model: keras.Model, options: NetworkOptions, size: Size, classes
 
     from edgeseg.export.camera_graph import camera_graph, with_camera
     from edgeseg.export.network import onnx_from_keras
+    from edgeseg.export.upsampling import check_upsampling, write_grouped
     from edgeseg.runtime.engines.choose import open_engine
 
     spec = with_camera(_spec(options, size, classes), size)
-    graph = camera_graph(onnx_from_keras(model, spec), spec)
+    network = onnx_from_keras(model, spec)
+    write_grouped(network, check_upsampling(model, network), {"per class"})
+    graph = camera_graph(network, spec)
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgeseg.models.batch_norm import MOMENTUM, BatchNormalization
+from edgeseg.models.depthwise import DepthwiseConv2D
 from edgeseg.models.features import Features
-from edgeseg.models.layers import BATCH_NORM_MOMENTUM
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
@@ -60,7 +61,7 @@ def _padded_by_itself(layer: Any) -> Any:
     """
     config = layer.get_config()
     if isinstance(layer, keras.layers.BatchNormalization):
-        config["momentum"] = BATCH_NORM_MOMENTUM
+        return BatchNormalization.from_config({**config, "momentum": MOMENTUM})
     if layer.name == "pool1_pad":
         return keras.layers.MaxPooling2D(3, strides=1, padding="same", name=layer.name)
     if layer.name == "pool1_pool":
@@ -68,7 +69,7 @@ def _padded_by_itself(layer: Any) -> Any:
     if isinstance(layer, keras.layers.ZeroPadding2D) and layer.name != "conv1_pad":
         return keras.layers.Identity(name=layer.name)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
-        config["padding"] = "same"
+        return DepthwiseConv2D.from_config({**config, "padding": "same"})
     return type(layer).from_config(config)
 
 

@@ -47,7 +47,7 @@ def seed_weights(seed: int) -> None:
 
 def load_model(path: Path) -> Any:
     """Load a `.keras` file. Raises ModelError for a file that is missing, half-written or no model of edgeseg."""
-    from edgeseg.models import bilinear  # noqa: F401  (registers the initialiser that the file names)
+    from edgeseg.models import batch_norm, bilinear, depthwise  # noqa: F401  (registers what files name)
     from edgeseg.tf import first_line, keras
 
     try:

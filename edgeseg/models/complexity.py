@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.tf import keras
 
 
@@ -21,7 +22,7 @@ def flops(model: Any) -> int:
 
 
 def _layer_flops(layer: Any) -> int:
-    if isinstance(layer, keras.layers.Conv2DTranspose):
+    if isinstance(layer, keras.layers.Conv2DTranspose | DepthwiseConv2DTranspose):
         pixels = layer.input.shape[1:-1]  # each meets the whole kernel
     elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
         pixels = layer.output.shape[1:-1]

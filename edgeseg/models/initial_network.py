@@ -9,13 +9,15 @@ from typing import Any
 
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.spec import ModelSpec
-from edgeseg.models.options import COMPACT_LEVELS, NetworkOptions
+from edgeseg.models.options import COMPACT_LEVELS, LIGHT_DECODER_WIDTH, NetworkOptions
 from edgeseg.models.registry import ENCODERS
 
 _SHAPES = {
     "width": 0.0,
     "decoder": "published",
+    "decoder_width": LIGHT_DECODER_WIDTH,
     "upsampling": "transposed",
+    "upsampling_kernel": "per-class",
     "levels": COMPACT_LEVELS,
     "score_stride": 1,
 }

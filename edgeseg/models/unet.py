@@ -7,6 +7,7 @@ from typing import Any
 from edgeseg.core.geometry import Size
 from edgeseg.models.features import Features, encode
 from edgeseg.models.layers import convolution, resized, scaled, transposed, upsampling
+from edgeseg.models.light_decoder import light_decoder
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 
@@ -52,20 +53,27 @@ def unet(input_size: Size, classes: int, options: NetworkOptions) -> Any:
     encoders other than its own these levels have few channels, and the last none of the picture's detail.
     """
     image = keras.Input((*input_size, 3), name="image")
-    skips, _, x = encode(image, options)
-    x = keras.layers.Dropout(options.dropout, name="bottom_dropout")(x)
-    for level in range(options.stride.bit_length() - 1, options.score_stride.bit_length() - 1, -1):
-        stride = 2 ** (level - 1)
-        skip = skips.get(stride)  # keras.applications begin at stride 2
-        first = FIRST_FILTERS * stride if options.encoder == "unet" else DECODER_FILTERS[stride]
-        filters = scaled(first, options.width)
-        x = enlarged(x, filters, f"up{level}", options)
-        if skip is not None:
-            x = keras.layers.Concatenate(name=f"skip{level}")([skip, x])
-        x = double_convolution(x, filters, options.batch_norm, f"up{level}")
+    features = encode(image, options)
+    x = keras.layers.Dropout(options.dropout, name="bottom_dropout")(features.deepest)
+    decoder = light_decoder if options.decoder == "light" else published_decoder
+    x = decoder(features, x, options)
     if options.score_stride == 1:
         logits = keras.layers.Conv2D(classes, 1, name="logits", dtype="float32")(x)
     else:
         scores = keras.layers.Conv2D(classes, 1, name="score_decoded")(x)
         logits = upsampling(scores, classes, options.score_stride, "logits", options, dtype="float32")
     return keras.Model(image, logits, name="unet")
+
+
+def published_decoder(features: Features, x: Any, options: NetworkOptions) -> Any:
+    """Enlarge, join the skip, and two 3x3 convolutions: from the deepest features `x` to the score stride."""
+    for level in range(options.stride.bit_length() - 1, options.score_stride.bit_length() - 1, -1):
+        stride = 2 ** (level - 1)
+        skip = features.skips.get(stride)  # keras.applications begin at stride 2
+        first = FIRST_FILTERS * stride if options.encoder == "unet" else DECODER_FILTERS[stride]
+        filters = scaled(first, options.width)
+        x = enlarged(x, filters, f"up{level}", options)
+        if skip is not None:
+            x = keras.layers.Concatenate(name=f"skip{level}")([skip, x])
+        x = double_convolution(x, filters, options.batch_norm, f"up{level}")
+    return x

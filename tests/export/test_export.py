@@ -28,6 +28,7 @@ from edgeseg.export.settings import EQUAL_PIXELS, ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
 from edgeseg.export.upsampling import check_upsampling
 from edgeseg.models.build import load_model
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.runtime.engines.choose import open_engine
 from edgeseg.training.train import train
 from tests.helpers.training import tiny_settings, write_camvid
@@ -69,10 +70,11 @@ def test_every_transposed_convolution_is_one_convtranspose_with_its_kernel(run: 
     attributes = [{a.name: list(a.ints) for a in node.attribute} for node in nodes]
     assert Counter((a["kernel_shape"][0], a["strides"][0]) for a in attributes) == expected
     weights = {each.name: onnx.numpy_helper.to_array(each) for each in network.graph.initializer}
-    layers = [layer for layer in model.layers if type(layer).__name__ == "Conv2DTranspose"]
+    layers = [layer for layer in model.layers if isinstance(layer, DepthwiseConv2DTranspose)]
     for node, layer in zip(nodes, layers, strict=True):
-        # Keras: (height, width, out, in); ONNX: (in, out, height, width).
-        np.testing.assert_array_equal(weights[node.input[1]], layer.get_weights()[0].transpose(3, 2, 0, 1))
+        # Keras: (height, width, channels, 1); ONNX before it is grouped: (in, out, height, width), 0 but for in = out.
+        kernel = layer.get_weights()[0] * np.eye(layer.kernel.shape[2])
+        np.testing.assert_array_equal(weights[node.input[1]], kernel.transpose(3, 2, 0, 1))
     operators = {node.op_type for node in network.graph.node}
     assert not operators & {"Resize", "Slice", "Pad", "Shape", "Upsample"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from edgeseg.core.errors import ModelError
 from edgeseg.core.geometry import Size
 from edgeseg.export.network import in_float32, onnx_from_keras
+from edgeseg.export.quantise import Quantiser
 from edgeseg.models.build import build_model
 from edgeseg.tf import keras
 from tests.helpers.colour_model import COLOUR_SPEC
@@ -107,3 +109,19 @@ def test_a_model_trained_in_bfloat16_is_written_in_float32() -> None:
 def test_a_model_of_other_classes_than_its_spec_is_refused() -> None:
     with pytest.raises(ModelError, match=r"gives \(None, 64, 64, 5\); expected \(None, 64, 64, 3\)"):
         onnx_from_keras(build_model("fcn8", SIZE, 5, width=0.0625), SPEC)
+
+
+def test_onnx_runtime_computes_relu6_inside_its_convolutions(tmp_path: Path) -> None:
+    """In float as an activation, in int8's `cpu` form by the range that it rounds to: none is left on its own."""
+    spec = dataclasses.replace(SPEC, input_size=Size(64, 96))
+    model = build_model("unet", spec.input_size, 3, encoder="efficientnet_lite0", decoder="light", score_stride=4)
+    network = onnx_from_keras(model, spec)
+    frames = iter([np.random.default_rng(0).normal(size=(1, 3, 64, 96)).astype(np.float32)])
+    for graph in (network, Quantiser(network, frames, "percentile", "cpu").quantise()):
+        assert sum(node.op_type == "Clip" for node in graph.graph.node) == 32
+        onnx.save(graph, str(tmp_path / "written.onnx"))
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "run.onnx")
+        options.log_severity_level = 3
+        onnxruntime.InferenceSession(str(tmp_path / "written.onnx"), options, providers=["CPUExecutionProvider"])
+        assert "Clip" not in {node.op_type for node in onnx.load(tmp_path / "run.onnx").graph.node}

@@ -121,3 +121,39 @@ def test_a_crash_of_the_library_takes_nothing_along(tmp_path: Path, monkeypatch:
 def test_a_verdict_without_a_library_says_which_rules_hold() -> None:
     assert Readiness(CLEAN).verdict == "passes the rules of TensorRT 8.6 and TensorRT 10.3"
     assert Readiness({"TensorRT 8.6": ["opset"], "TensorRT 10.3": []}).verdict == "passes the rules of TensorRT 10.3"
+
+
+@pytest.mark.parametrize(
+    ("pads", "fault"),
+    [
+        ([0, 0, 1, 1], ""),
+        ([1, 1, 2, 2], ""),
+        ([0, -1, 0, 0], "must not be negative"),
+        ([0, 1, 1, 1, 1, 1], "uneven ones are taken in two dimensions, not in 3"),
+        ([1, 1, 1, 1, 1, 1], ""),
+    ],
+)
+def test_uneven_padding_is_taken_in_two_dimensions(pads: list[int], fault: str) -> None:
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "conv", pads=pads)], "padded", [], [])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for lines in check_rules(model).values():
+        assert [fault in line for line in lines] == [True] * bool(fault)
+
+
+def test_tensorflow_s_padding_is_the_convolution_s_own() -> None:
+    """Where ONNX Runtime and TensorRT read it: a Pad node would copy the largest feature maps."""
+    spec = dataclasses.replace(COLOUR_SPEC, input_size=Size(64, 96))
+    model = build_model("unet", spec.input_size, 3, encoder="efficientnet_lite0", decoder="light", score_stride=4)
+    network = onnx_from_keras(model, spec)
+    assert check_rules(camera_graph(network, with_camera(spec, None))) == CLEAN
+    operators = [node.op_type for node in network.graph.node]
+    assert set(operators) == {"Conv", "Clip", "Add", "Relu", "ConvTranspose"}
+    uneven = []
+    for node in network.graph.node:
+        values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        if node.op_type == "Conv" and values.get("pads", [])[:2] != values.get("pads", [])[2:]:
+            uneven.append((values["kernel_shape"], values["strides"], values["pads"]))
+        if node.op_type == "ConvTranspose":
+            assert values["pads"][:2] == values["pads"][2:]  # ONNX Runtime leaves others to the CPU
+    three, five = ([3, 3], [2, 2], [0, 0, 1, 1]), ([5, 5], [2, 2], [1, 1, 2, 2])
+    assert uneven == [three, three, five, three, five]

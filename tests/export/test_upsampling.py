@@ -16,6 +16,8 @@ from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.upsampling import check_upsampling, deviation_from_bilinear, table, write_grouped
 from edgeseg.models.bilinear import bilinear_kernel
 from edgeseg.models.build import build_model
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
+from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras
 from tests.helpers.colour_model import COLOUR_SPEC
 
@@ -25,7 +27,7 @@ SPEC = dataclasses.replace(COLOUR_SPEC, input_size=SIZE)
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return build_model("fcn8", SIZE, 3, width=0.0625)
+    return build_model("fcn8", SIZE, 3, width=0.0625, upsampling_kernel="dense")
 
 
 def with_stand_in(network: onnx.ModelProto, operator: str) -> onnx.ModelProto:
@@ -61,7 +63,8 @@ def test_the_deviation_is_the_distance_from_bilinear() -> None:
 def test_grouped_is_the_same_function_for_diagonal_kernels(model: Any) -> None:
     dense = onnx_from_keras(model, SPEC)
     grouped = onnx.ModelProto.FromString(dense.SerializeToString())
-    assert write_grouped(grouped, check_upsampling(model, grouped)) == ["up_fc7", "up_pool4", "logits"]
+    rows = write_grouped(grouped, check_upsampling(model, grouped), {"diagonal"})
+    assert [row.groups for row in rows] == [3, 3, 3]
     onnx.checker.check_model(grouped, full_check=True)
     assert grouped.ByteSize() < dense.ByteSize()
     pixels = np.random.default_rng(1).normal(size=(1, 3, *SIZE)).astype(np.float32)
@@ -71,14 +74,36 @@ def test_grouped_is_the_same_function_for_diagonal_kernels(model: Any) -> None:
 
 
 def test_a_trained_kernel_stays_dense() -> None:
-    model = build_model("fcn8", SIZE, 3, width=0.0625)
+    model = build_model("fcn8", SIZE, 3, width=0.0625, upsampling_kernel="dense")
     layer = model.get_layer("up_pool4")
     layer.set_weights([layer.get_weights()[0] + 0.01])
     network = onnx_from_keras(model, SPEC)
     rows = check_upsampling(model, network)
     assert [row.form for row in rows] == ["diagonal", "dense", "diagonal"]
     assert rows[1].deviation == pytest.approx(0.01, rel=1e-3)
-    assert write_grouped(network, rows) == ["up_fc7", "logits"]
+    assert [row.groups for row in write_grouped(network, rows, {"diagonal", "per class"})] == [3, 1, 3]
+
+
+def test_trained_kernels_of_each_class_are_grouped_and_no_others() -> None:
+    options = NetworkOptions("unet", "efficientnet_lite0", decoder="light", decoder_width=16, score_stride=4)
+    model = build_model(options, SIZE, 3)
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, DepthwiseConv2DTranspose):
+            layer.set_weights([random.normal(size=layer.kernel.shape)])
+    network = onnx_from_keras(model, SPEC)
+    rows = write_grouped(network, check_upsampling(model, network), {"per class"})
+    assert [(row.name, row.form, row.groups, row.stride) for row in rows] == [
+        *((f"up{level}", "per class", 16, (2, 2)) for level in (5, 4, 3)),
+        ("logits", "per class", 3, (4, 4)),
+    ]
+    assert all(row.deviation > 0.1 for row in rows)
+    onnx.checker.check_model(network, full_check=True)
+    pixels = random.normal(size=(1, 3, *SIZE)).astype(np.float32)
+    ours = OnnxFile(network).run(pixels)["logits"]
+    theirs = np.asarray(model(pixels.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+    assert not {"Pad", "Slice", "Resize"} & {node.op_type for node in network.graph.node}
 
 
 @pytest.mark.parametrize("operator", ["Resize", "Slice", "Pad", "Shape", "DepthToSpace"])

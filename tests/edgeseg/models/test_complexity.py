@@ -12,6 +12,7 @@ from edgeseg.commands.main import cli
 from edgeseg.core.geometry import Size
 from edgeseg.models.build import build_model
 from edgeseg.models.complexity import flops
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.models.options import NetworkOptions
 from edgeseg.tf import keras, tf
 
@@ -21,7 +22,8 @@ def test_operations_of_a_hand_worked_network() -> None:
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(image)  # 4x3 pixels of 4 filters of 3x3x3 taps
     x = keras.layers.DepthwiseConv2D(5, padding="same")(x)  # 4x3 pixels of 4 channels of 5x5 taps
     x = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same")(x)  # 4x3 pixels into 4x4 taps of 4x2 channels
-    macs = 4 * 3 * (4 * 27) + 4 * 3 * (4 * 25) + 4 * 3 * (16 * 8)
+    x = DepthwiseConv2DTranspose(4, 2)(x)  # 8x6 pixels into 4x4 taps of 2 channels
+    macs = 4 * 3 * (4 * 27) + 4 * 3 * (4 * 25) + 4 * 3 * (16 * 8) + 8 * 6 * (16 * 2)
     assert flops(keras.Model(image, x)) == 2 * macs
 
 
@@ -57,7 +59,7 @@ def test_the_full_u_net_doubles_to_1024_filters() -> None:
 
 
 def test_fcn8_on_vgg16_has_the_published_number_of_parameters() -> None:
-    model = build_model("fcn8", Size(32, 32), 21, width=1, batch_norm=False)
+    model = build_model("fcn8", Size(32, 32), 21, width=1, batch_norm=False, upsampling_kernel="dense")
     upsampling = sum(x.count_params() for x in model.layers if isinstance(x, keras.layers.Conv2DTranspose))
     assert model.count_params() == 134_489_759
     assert model.count_params() - upsampling == 134_362_751

@@ -10,6 +10,7 @@ import pytest
 from edgeseg.core.geometry import Size
 from edgeseg.models.applications import library_model
 from edgeseg.models.build import build_model
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.models.features import Features, encode
 from edgeseg.models.inputs import network_input
 from edgeseg.models.options import NetworkOptions
@@ -17,7 +18,8 @@ from edgeseg.models.registry import ENCODERS
 from edgeseg.tf import keras
 from tests.helpers.networks import spec_of
 
-LIBRARY = [name for name, encoder in ENCODERS.items() if encoder.imagenet_widths]
+TRANSPOSED = (keras.layers.Conv2DTranspose, DepthwiseConv2DTranspose)
+LIBRARY = [name for name, encoder in ENCODERS.items() if encoder.imagenet_widths and not encoder.weights_package]
 SIZE = Size(64, 96)
 
 
@@ -85,10 +87,10 @@ def test_the_gate_lets_the_whole_picture_speak() -> None:
 def test_frozen_bilinear_kernels_stay_and_mixing_ones_learn() -> None:
     frozen = NetworkOptions("fcn8", "compact", decoder="wide", freeze_upsampling=True)
     model = build_model(frozen, Size(64, 64), 3)
-    layers = {x.name: x.trainable for x in model.layers if isinstance(x, keras.layers.Conv2DTranspose)}
+    layers = {x.name: x.trainable for x in model.layers if isinstance(x, TRANSPOSED)}
     assert layers == {"up_deepest": True, "up_pool4": True, "logits": True}
     published = build_model("fcn8", Size(64, 64), 3, encoder="compact", freeze_upsampling=True)
-    assert not any(x.trainable for x in published.layers if isinstance(x, keras.layers.Conv2DTranspose))
+    assert not any(x.trainable for x in published.layers if isinstance(x, TRANSPOSED))
     before = build_model("fcn8", Size(64, 64), 3, encoder="compact")
     assert len(before.trainable_variables) == len(published.trainable_variables) + 3
 

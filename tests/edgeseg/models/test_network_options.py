@@ -27,7 +27,8 @@ def test_options_pass_through_the_spec_s_json(options: NetworkOptions) -> None:
 
 def test_a_spec_from_before_these_options_loads() -> None:
     spec = dataclasses.replace(spec_of(NetworkOptions()), options={"width": 0.1875, "dropout": 0.0})
-    assert NetworkOptions.from_spec(spec) == NetworkOptions("fcn8", "vgg16", width=0.1875, dropout=0.0)
+    before = NetworkOptions("fcn8", "vgg16", width=0.1875, dropout=0.0, upsampling_kernel="dense")
+    assert NetworkOptions.from_spec(spec) == before
 
 
 def test_a_spec_with_an_unknown_option_is_refused() -> None:
@@ -51,7 +52,10 @@ def test_a_spec_with_an_unknown_option_is_refused() -> None:
         ({"decoder": "wdie"}, "did you mean wide"),
         ({"levels": 4}, "levels 4 belong to the encoder unet"),
         ({"score_stride": 2}, "score stride 2 belongs to unet"),
-        ({"architecture": "unet", "score_stride": 3}, "score stride 3; expected 1, 2 or 4"),
+        ({"architecture": "unet", "score_stride": 3}, "score stride 3; expected 1, 2, 4, 8"),
+        ({"architecture": "unet", "levels": 2, "score_stride": 4}, "the encoder's stride is 4: expected a smaller one"),
+        ({"decoder": "light"}, "decoder light belongs to unet; fcn8 has published and wide"),
+        ({"architecture": "unet", "decoder_width": 32}, "decoder width 32 belongs to the decoder light"),
         ({"architecture": "unet", "decoder": "wide"}, "decoder wide belongs to an FCN"),
         ({"architecture": "unet", "skip_scales": True}, "skip scales belong to an FCN"),
         ({"pretrained": True, "batch_norm": True}, "the published weights of vgg16 are for no batch norm"),
@@ -120,5 +124,6 @@ def test_a_run_to_start_from_decides_what_is_left_open(tmp_path: Path) -> None:
 def test_left_out_widths_are_named() -> None:
     assert {each.architecture for each in networks(width=0.5, score_stride=4)[0]} == {"unet"}
     found, left_out = networks(width=0.5)
-    assert left_out == ["efficientnet_v2_b0", "resnet50"]
+    lite = [f"efficientnet_lite{number}" for number in range(3)]
+    assert left_out == ["efficientnet_v2_b0", *lite, "resnet50"]
     assert {options.encoder for options in found} == set(ENCODERS) - set(left_out)

@@ -16,6 +16,7 @@ from edgeseg.export.exporter import export
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
 from edgeseg.models.build import load_model
+from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.registry import ARCHITECTURES
 from edgeseg.tf import keras
@@ -24,7 +25,13 @@ from edgeseg.training.train import train
 from tests.helpers.training import tiny_settings, write_camvid, write_untrained
 
 WIDTHS = {"vgg16": 0.0625, "unet": 0.0625, "compact": 0.25, "mobilenet_v2": 0.25, "mobilenet_v3": 0.25}
-QUICK = {("fcn8", "compact"), ("fcn16", "compact"), ("fcn32", "vgg16"), ("unet", "unet")}
+QUICK = {
+    ("fcn8", "compact"),
+    ("fcn8", "efficientnet_lite0"),
+    ("fcn16", "compact"),
+    ("fcn32", "vgg16"),
+    ("unet", "unet"),
+}
 LOGIT_ERRORS = {"fp32": 1e-3, "fp16": 0.02, "int8": 0.5}  # of their range
 
 
@@ -35,11 +42,14 @@ def grid(quick: set[tuple[str, str]]) -> list[Any]:
     return [pytest.param(*each, id="-".join(each), marks=marks[each in quick]) for each in names]
 
 
+TRANSPOSED = (keras.layers.Conv2DTranspose, DepthwiseConv2DTranspose)
 OPTIONS: list[dict[str, Any]] = [
     {"model": "fcn8", "decoder": "wide"},
     {"model": "fcn8", "batch_norm": "off", "skip_scales": "published", "freeze_upsampling": True},
     {"model": "unet", "levels": 4},
     {"model": "unet", "encoder": "compact", "width": 0.25, "score_stride": 4},
+    {"model": "unet", "encoder": "efficientnet_lite0", "decoder": "light", "score_stride": 4},
+    {"model": "fcn8", "encoder": "compact", "width": 0.25, "upsampling_kernel": "dense"},
 ]
 
 
@@ -105,7 +115,7 @@ def check_network(camvid: Path, tmp_path: Path, **options: Any) -> None:
     assert NetworkOptions.from_spec(spec) == settings.network()
     report = export(out, target, ExportSettings())
     assert report.parity.equal_pixels > 0.999
-    assert len(report.upsampling) == sum(isinstance(x, keras.layers.Conv2DTranspose) for x in model.layers)
+    assert len(report.upsampling) == sum(isinstance(x, TRANSPOSED) for x in model.layers)
     assert report.tensorrt.accepted or not library_at_hand()
 
 
