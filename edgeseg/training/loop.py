@@ -79,10 +79,7 @@ class TrainingLoop:
 
     @property
     def _at_validation(self) -> bool:
-        epoch = self.batches.steps_per_epoch
-        steps = self.settings.validation_steps(epoch)
-        # With minutes, the first one tells early how long the last will take.
-        return self.state.step % steps == 0 or (self.settings.minutes > 0 and self.state.step == min(epoch, steps))
+        return self.settings.validates_at(self.state.step, self.batches.steps_per_epoch)
 
     def _train(self, frames: Any, class_maps: Any, share: float) -> None:
         is_first = self._at_validation

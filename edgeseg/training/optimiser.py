@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from edgeseg.core.geometry import Size
 from edgeseg.models.build import build_model, seed_weights
 from edgeseg.models.options import NetworkOptions
+from edgeseg.models.transfer import is_of_encoder
 from edgeseg.tf import keras, tf
 from edgeseg.training.distribution import Distribution
 from edgeseg.training.settings import TrainSettings
@@ -66,7 +69,7 @@ def make_optimizer(settings: TrainSettings, model: Any, distribution: Distributi
     with (distribution or Distribution.open()).scope():
         if settings.optimizer == "sgd":
             nesterov = settings.nesterov and settings.momentum > 0
-            optimizer = keras.optimizers.SGD(rate, settings.momentum, nesterov, weight_decay=decay)
+            optimizer = SGD(rate, settings.momentum, nesterov, weight_decay=decay)
         elif settings.optimizer == "adam":
             optimizer = FusedAdam(rate, beta_2=ADAM_BETA_2)
         else:
@@ -75,8 +78,19 @@ def make_optimizer(settings: TrainSettings, model: Any, distribution: Distributi
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         # The step has summed the gradients over the replicas, to clip them by their norm; once is enough.
         optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+        # No plain dict: TensorFlow would keep it in the checkpoints.
+        optimizer.shares = MappingProxyType(_rate_shares(model, settings.encoder_rate))
         optimizer.build(model.trainable_variables)
     return optimizer
+
+
+def _rate_shares(model: Any, encoder_rate: float) -> dict[int, float]:
+    """Return by their place, for the trainable variables whose learning rate differs, its share."""
+    if encoder_rate == 1:
+        return {}
+    layers = [layer for layer in model.layers if is_of_encoder(layer.name)]
+    slower = {id(variable) for layer in layers for variable in layer.trainable_variables}
+    return {index: encoder_rate for index, each in enumerate(model.trainable_variables) if id(each) in slower}
 
 
 class LossScale(tf.Module):  # type: ignore[misc]
@@ -99,6 +113,16 @@ class LossScale(tf.Module):  # type: ignore[misc]
         grows = self._good_steps >= LOSS_SCALE_GROWS_AFTER - 1
         self.value.assign(tf.where(grows, self.value * 2, self.value))
         self._good_steps.assign(tf.where(grows, 0, self._good_steps + 1))
+
+
+class _Shares:
+    """Gives variables shares of the learning rate, by their place; decoupled weight decay goes by the whole one."""
+
+    shares: Mapping[int, float] = MappingProxyType({})
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        share = self.shares.get(self._get_variable_index(variable), 1.0)
+        super().update_step(gradient, variable, learning_rate if share == 1 else learning_rate * share)  # type: ignore[misc]
 
 
 class _Fused:
@@ -127,9 +151,13 @@ class _Fused:
         )
 
 
-class FusedAdam(_Fused, keras.optimizers.Adam):  # type: ignore[misc]
+class FusedAdam(_Shares, _Fused, keras.optimizers.Adam):  # type: ignore[misc]
     """keras.optimizers.Adam (Kingma, Ba 2015), fused; without amsgrad."""
 
 
-class FusedAdamW(_Fused, keras.optimizers.AdamW):  # type: ignore[misc]
+class FusedAdamW(_Shares, _Fused, keras.optimizers.AdamW):  # type: ignore[misc]
     """keras.optimizers.AdamW (Loshchilov, Hutter 2019), fused; without amsgrad."""
+
+
+class SGD(_Shares, keras.optimizers.SGD):  # type: ignore[misc]
+    """keras.optimizers.SGD."""

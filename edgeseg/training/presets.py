@@ -1,9 +1,11 @@
-"""The recipes of `edgeseg train`: three points on the curve of accuracy against time (docs/recipes.md)."""
+"""The recipes of `edgeseg train`: three points on the curve of accuracy against time, and one for data that are no
+photographs (docs/recipes.md)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +14,45 @@ from edgeseg.data.base import Dataset
 from edgeseg.models.initial_network import run_spec
 from edgeseg.training.settings import TrainSettings
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"model": "fcn8", "encoder": "compact", "width": 0.375},
-    "balanced": {"model": "unet", "encoder": "compact", "width": 0.5, "score_stride": 4},
-    "accurate": {"model": "unet", "encoder": "compact", "width": 0.75, "score_stride": 4},
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe.
+
+    Attributes:
+        network: settings of TrainSettings that choose it.
+        steps: how long it trains.
+        pixels: about so many the network sees at most.
+    """
+
+    network: Mapping[str, Any]
+    steps: int
+    pixels: int
+
+
+MOST_PIXELS = 480 * 360  # CamVid's
+_LITE0 = {
+    "model": "unet",
+    "encoder": "efficientnet_lite0",
+    "weights": "imagenet",
+    "decoder": "light",
+    "score_stride": 4,
 }
-DEFAULT = "balanced"
-STEPS = 12_000
+PRESETS: dict[str, Preset] = {
+    "fast": Preset({**_LITE0, "decoder_width": 32}, 4_000, 384 * 288),
+    "balanced": Preset(_LITE0, 4_000, MOST_PIXELS),
+    "accurate": Preset({**_LITE0, "encoder": "efficientnet_lite2", "decoder_width": 128}, 4_000, MOST_PIXELS),
+    "scratch": Preset({"model": "unet", "encoder": "compact", "width": 0.5, "score_stride": 4}, 12_000, MOST_PIXELS),
+}
+DEFAULT, SCRATCH = "balanced", "scratch"
 WEIGHTS: dict[str, Any] = {"ema": 0.998, "weight_decay": 0.02}
 # What a preset decides, which includes that --epochs does not count; all else has one default (training/settings.py).
 DECIDED = (
-    *("model", "encoder", "width", "score_stride", "size", "train_size"),
+    *("model", "encoder", "weights", "width", "decoder", "decoder_width", "score_stride", "size", "train_size"),
     *("epochs", "steps", "validate_every", *WEIGHTS),
 )
-OWN_NETWORK = {"model": "", "encoder": "auto", "weights": "none", "init": ""}
+OWN_NETWORK = {"model": "", "encoder": "auto", "init": ""}
 _OWN_LENGTH = {"epochs": None, "steps": None, "minutes": 0.0}
-MOST_PIXELS = 480 * 360  # CamVid's
 STRIDE = 32  # a multiple of every network's
 WINDOW_SHARE, LEAST_WINDOW = 0.73, 256
 
@@ -43,12 +68,12 @@ def chosen_among(neutral: Mapping[str, Any], given: Mapping[str, Any]) -> list[s
     return [name for name, nothing in neutral.items() if given.get(name, nothing) != nothing]
 
 
-def network_size(picture: Size, crop: Crop | None = None) -> Size:
-    """Return the size to train at for such pictures, or this part of them: their shape, about MOST_PIXELS at most."""
+def network_size(picture: Size, crop: Crop | None = None, pixels: int = MOST_PIXELS) -> Size:
+    """Return the size to train at for such pictures, or this part of them: their shape, at most about `pixels`."""
     height, width = picture
     if crop:
         height, width = round(height * crop.height), round(width * crop.width)
-    scale = min(1.0, math.sqrt(MOST_PIXELS / (width * height)))
+    scale = min(1.0, math.sqrt(pixels / (width * height)))
     return Size(*(max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)))
 
 
@@ -66,24 +91,30 @@ def with_preset(name: str, given: Mapping[str, Any], picture: Size | None, crop:
     Args:
         name: of PRESETS.
         given: settings that the user chose. One that chooses a network, or how long to train, takes the place of all
-            that the preset says about it; a run to start from has its network.
+            that the preset says about it; a run to start from has its network. Other weights leave the network.
         picture: the size of the data's pictures; not needed where `given` has the size.
         crop: the part of them that is used.
 
     Raises:
         ModelError: the run to start from cannot be read.
     """
+    preset = PRESETS[name]
     neutral = {**OWN_NETWORK, **_OWN_LENGTH}
     given = {key: value for key, value in given.items() if key not in neutral or value != neutral[key]}
     chosen: dict[str, Any] = {"validate_every": 0}
     if given.get("optimizer", TrainSettings.optimizer) == TrainSettings.optimizer:
         chosen |= WEIGHTS
-    if not chosen_among(OWN_NETWORK, given):
-        chosen |= PRESETS[name]
+    has_own_network = bool(chosen_among(OWN_NETWORK, given))
+    if not has_own_network:
+        chosen |= preset.network
     elif "init" in given and "model" not in given:
         before = run_spec(Path(given["init"]))
         chosen |= {"model": before.architecture, "encoder": before.encoder}
     if not chosen_among(_OWN_LENGTH, given):
-        chosen |= {"steps": STEPS}
-    size = given.get("size") or (network_size(picture, crop) if picture else TrainSettings.size)
+        chosen |= {"steps": preset.steps if _starts_from_something({**chosen, **given}) else PRESETS[SCRATCH].steps}
+    size = given.get("size") or (network_size(picture, crop, preset.pixels) if picture else TrainSettings.size)
     return {**chosen, "size": size, "train_size": window_size(size), **given}
+
+
+def _starts_from_something(settings: Mapping[str, Any]) -> bool:
+    return bool(settings.get("init")) or settings.get("weights", "none") != "none"

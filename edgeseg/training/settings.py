@@ -18,9 +18,12 @@ from edgeseg.models.initial_network import network_from, network_like
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
 
-_NETWORK = ("width", "dropout", "decoder", "upsampling", "freeze_upsampling", "levels", "score_stride")
+_NETWORK = (
+    *("width", "dropout", "decoder", "decoder_width", "upsampling", "upsampling_kernel", "freeze_upsampling"),
+    *("levels", "score_stride"),
+)
 CHANGE_NOTHING = ("cache_mb", "checkpoint_minutes")  # may differ when a run is resumed: results are the same
-VALIDATION_STEPS = 500
+VALIDATION_STEPS, EARLY_VALIDATION_STEPS = 500, 50
 LOSSES = ("cross_entropy", "focal", "dice")
 
 
@@ -47,7 +50,9 @@ class TrainSettings:
     width: float = same_setting(NetworkOptions, "width")
     dropout: float = same_setting(NetworkOptions, "dropout")
     decoder: str = same_setting(NetworkOptions, "decoder")
+    decoder_width: int = same_setting(NetworkOptions, "decoder_width")
     upsampling: str = same_setting(NetworkOptions, "upsampling")
+    upsampling_kernel: str = same_setting(NetworkOptions, "upsampling_kernel")
     batch_norm: str = setting(
         "auto",
         "after each convolution; auto: on, but off with published weights of vgg16",
@@ -82,7 +87,7 @@ class TrainSettings:
     validate_every: int = setting(
         1,
         f"validate after so many epochs, and at the end; more saves time where an epoch is short; 0: after "
-        f"{VALIDATION_STEPS} steps",
+        f"{VALIDATION_STEPS} steps, and once after {EARLY_VALIDATION_STEPS}, to see soon that it learns",
         between=(0, 100_000),
     )
     checkpoint_minutes: float = setting(
@@ -94,6 +99,11 @@ class TrainSettings:
     momentum: float = setting(0.9, "of sgd", between=(0, 0.9999))
     nesterov: bool = setting(True, "look ahead along sgd's momentum")
     learning_rate: float = setting(1e-3, "the highest one; it follows warm-up, then the schedule", between=(1e-9, 10))
+    encoder_rate: float = setting(
+        1.0,
+        "the encoder's learning rate as a share of the others'; less keeps more of what published weights know",
+        between=(0, 1),
+    )
     schedule: str = setting(
         "cosine",
         "how the learning rate falls to 0 by the run's end: cosine, or poly, (1 - share done)^0.9; constant does not",
@@ -119,6 +129,11 @@ class TrainSettings:
     hard_pixels: float = setting(
         1.0, "share of each picture's labelled pixels, the hardest, that cross_entropy and focal see", between=(1e-4, 1)
     )
+    teacher: str = setting(
+        "",
+        "learn also from the probabilities that the model of this run gives, such as a larger one of the same classes",
+    )
+    teacher_share: float = setting(0.5, "of the loss, what is learned from the teacher", between=(0, 1))
     class_balance: str = setting(
         "none",
         "class weights of cross_entropy and focal, from the data: log is 1 / ln(1.10 + share), as in ENet with a "
@@ -150,9 +165,13 @@ class TrainSettings:
                 f"data {self.data!a}: not UTF-8; rename the folder, its name is kept with the run"
             ) from error
 
-    def validation_steps(self, steps_per_epoch: int) -> int:
-        """Return after how many steps is validated, again and again."""
-        return self.validate_every * steps_per_epoch or VALIDATION_STEPS
+    def validates_at(self, step: int, steps_per_epoch: int) -> bool:
+        """Say whether the model is validated after this step; at a run's end it is in any case."""
+        steps = self.validate_every * steps_per_epoch or VALIDATION_STEPS
+        early = steps if self.validate_every else EARLY_VALIDATION_STEPS
+        if self.minutes:  # the first one tells early how long the last will take
+            early = min(early, steps_per_epoch)
+        return step % steps == 0 or step == early
 
     @property
     def window(self) -> Size:

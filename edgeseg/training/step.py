@@ -11,6 +11,7 @@ from edgeseg.training.distribution import Distribution
 from edgeseg.training.losses import SegmentationLoss
 from edgeseg.training.optimiser import LossScale
 from edgeseg.training.settings import TrainSettings
+from edgeseg.training.teacher import Teacher, distillation
 
 
 class TrainStep:
@@ -24,6 +25,7 @@ class TrainStep:
     Args:
         model, kept, optimizer: of edgeseg.training.optimiser; `kept` becomes the moving average if there is one.
         loss: of a replica's part of the batch.
+        teacher: what is learned from besides the labels; None: nothing.
         scale: of the loss.
         distribution: over what the batch is shared.
         spec: the model's, for its preprocessing.
@@ -44,7 +46,9 @@ class TrainStep:
         spec: ModelSpec,
         settings: TrainSettings,
         parts: int = 1,
+        teacher: Teacher | None = None,
     ) -> None:
+        self.teacher = teacher
         self.model, self.kept, self.optimizer, self.loss, self.scale = model, kept, optimizer, loss, scale
         self.distribution, self.spec, self.settings, self.parts = distribution, spec, settings, parts
         self._compiled = tf.function(self._step, jit_compile=settings.xla or None)
@@ -56,7 +60,7 @@ class TrainStep:
         """Return the same step with twice as many parts."""
         return TrainStep(
             self.model, self.kept, self.optimizer, self.loss, self.scale, self.distribution, self.spec, self.settings,
-            self.parts * 2,
+            self.parts * 2, self.teacher,
         )  # fmt: skip
 
     def _step(self, frames: Any, class_maps: Any, learning_rate: Any) -> Any:
@@ -111,6 +115,11 @@ class TrainStep:
         with tf.GradientTape() as tape:
             logits = self.model(network_input(frames, self.spec), training=True)
             loss, mass = self.loss(class_maps, logits, self.distribution.total)
+            if self.teacher:
+                taught = self.teacher(frames)
+                ignored = self.loss.ignore_index
+                divergence = distillation(class_maps, logits, taught, ignored, self.distribution.total)
+                loss += self.settings.teacher_share * (divergence - loss)
             scaled = loss * self.scale.value
         return loss, mass, tape.gradient(scaled, self.model.trainable_variables)
 

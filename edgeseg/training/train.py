@@ -34,6 +34,7 @@ from edgeseg.evaluation.predictors import load_predictor
 from edgeseg.models.inputs import padding_colour
 from edgeseg.models.options import NetworkOptions
 from edgeseg.models.transfer import initialise
+from edgeseg.models.weights_package import weights_origin
 from edgeseg.tf import keras, tf
 from edgeseg.training.cluster import Cluster
 from edgeseg.training.distribution import Distribution, check_gpu
@@ -48,6 +49,7 @@ from edgeseg.training.settings import TrainSettings
 from edgeseg.training.start import Start, start
 from edgeseg.training.state import DataMark, TrainingState
 from edgeseg.training.step import TrainStep
+from edgeseg.training.teacher import Teacher
 from edgeseg.training.tensorboard import BoardWriter
 
 
@@ -116,6 +118,7 @@ def train(
 
     model, kept = make_models(settings, len(dataset.classes), distribution, network)
     optimizer, scale = make_optimizer(settings, model, distribution), LossScale(settings.precision)
+    teacher = _teacher(settings, distribution)
     mark = DataMark.of(samples.samples, validation)
     average = kept if settings.ema else None
     state = TrainingState(model, optimizer, run.checkpoints, mark, average, scale, distribution.is_chief)
@@ -143,7 +146,10 @@ def train(
             if distribution.is_chief:
                 run.begin(settings, spec)
             loss = SegmentationLoss(settings.losses, weights, IGNORE_INDEX, settings.focal_gamma, settings.hard_pixels)
-            step = TrainStep(model, kept, optimizer, loss, scale, distribution, spec, settings)
+            step = TrainStep(
+                model, kept, optimizer, loss, scale, distribution, spec, settings,
+                teacher=teacher,
+            )  # fmt: skip
             TrainingLoop(
                 settings, batches, step, state, end_epoch, schedule, distribution, progress, board, watch,
                 lambda: stop.requested,
@@ -180,6 +186,13 @@ def _class_weights(
     """Return a weight for each class and its share of the labels, for the report; refuse masks without any label."""
     counts = samples.class_counts(classes, watch("reading the labels"))
     return class_weights(counts, settings.class_balance), counts.shares
+
+
+def _teacher(settings: TrainSettings, distribution: Distribution) -> Teacher | None:
+    if not settings.teacher:
+        return None
+    with distribution.scope():
+        return Teacher(Path(settings.teacher), settings.window, settings.precision)
 
 
 def _marks(settings: TrainSettings, data: DataMark, step: int, epochs: int) -> dict[str, int]:
@@ -221,5 +234,10 @@ def _spec(settings: TrainSettings, dataset: Dataset, network: NetworkOptions | N
         crop=settings.crop,
         options=network.to_document(),
         trained_on=settings.data,
-        versions={"edgeseg": edgeseg.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+        versions={
+            "edgeseg": edgeseg.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            **weights_origin(network.encoder, settings.weights),
+        },
     )

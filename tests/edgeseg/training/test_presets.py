@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -66,17 +67,40 @@ def test_a_preset_is_a_network_that_takes_its_sizes(preset: str) -> None:
 def test_what_is_given_takes_the_place_of_what_belongs_together() -> None:
     plain = with_preset("balanced", {}, CAMVID)
     assert with_preset("balanced", {"width": 1.0}, CAMVID) == {**plain, "width": 1.0}
-    nothing = {"weights": "none", "encoder": "auto", "init": "", "minutes": 0.0}
+    nothing = {"encoder": "auto", "init": "", "minutes": 0.0}
     assert with_preset("balanced", nothing, CAMVID) == plain
-    for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"weights": "imagenet"}):
+    for network in ({"model": "fcn8"}, {"encoder": "vgg16"}, {"model": "fcn8", "weights": "imagenet"}):
         found = with_preset("balanced", network, CAMVID)
-        keys = (*PRESETS["balanced"], "weights")
-        assert {key: found[key] for key in keys if key in found} == network
+        assert {key: found[key] for key in PRESETS["balanced"].network if key in found} == network
     for length in ({"epochs": 3}, {"minutes": 2.0}, {"steps": 5}):
         found = with_preset("balanced", length, CAMVID)
         assert {key: found[key] for key in ("epochs", "minutes", "steps") if key in found} == length
     assert with_preset("balanced", {"size": Size(512, 512)}, None)["train_size"] == Size(384, 384)
     assert with_preset("balanced", {"train_size": Size(64, 64)}, CAMVID)["train_size"] == Size(64, 64)
+
+
+def test_weights_are_a_choice_beside_the_network() -> None:
+    plain = with_preset("balanced", {}, CAMVID)
+    assert with_preset("balanced", {"weights": "own.pth"}, CAMVID) == {**plain, "weights": "own.pth"}
+    fresh = with_preset("balanced", {"weights": "none"}, CAMVID)
+    assert fresh == {**plain, "weights": "none", "steps": PRESETS["scratch"].steps}
+    assert with_preset("balanced", {"model": "fcn8"}, CAMVID)["steps"] == PRESETS["scratch"].steps
+    assert with_preset("fast", {"model": "fcn8", "weights": "imagenet"}, CAMVID)["steps"] == PRESETS["fast"].steps
+
+
+def test_without_its_weights_a_preset_says_what_to_install(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr("edgeseg.models.weights_package.metadata.distribution", missing)
+    arguments = ["train", "--data", f"camvid:{camvid}", "--out", str(tmp_path / "run"), "--batch", "2"]
+    result = CliRunner().invoke(cli, arguments)
+    assert isinstance(result.exception, ModelError)
+    assert "pip install" in str(result.exception)
+    assert "--preset scratch" in str(result.exception)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_to_start_from_keeps_its_network(camvid: Path, tmp_path: Path) -> None:
@@ -111,7 +135,7 @@ def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) 
     expected = TrainSettings(data=data, **with_preset("balanced", {}, Size(360, 640)))
     assert settings_of(monkeypatch, "--data", data) == expected
     fast = settings_of(monkeypatch, "--data", data, "--preset", "fast", "--hue", 10, "--crop", "0,0,320,180")
-    assert (fast.model, fast.size, fast.augmentation) == ("fcn8", Size(192, 320), Augmentation(hue=10))
+    assert (fast.decoder_width, fast.size, fast.augmentation) == (32, Size(192, 320), Augmentation(hue=10))
     assert fast.crop is not None
     assert list(fast.crop) == [0, 0, 0.5, 0.5]
     own = settings_of(monkeypatch, "--data", data, "--model", "fcn8", "--size", "64x64", "--epochs", 2)

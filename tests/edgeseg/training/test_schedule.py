@@ -37,11 +37,17 @@ def test_a_run_of_one_step_has_its_learning_rate() -> None:
     assert course.learning_rate(course.share(0, 0)) == pytest.approx(1e-2)
 
 
+def validations(settings: TrainSettings) -> list[int]:
+    return [step for step in range(1, 1200) if settings.validates_at(step, steps_per_epoch=45)]
+
+
 def test_steps_take_the_place_of_epochs_and_minutes_that_of_steps() -> None:
     assert schedule(epochs=5, steps=7).total_steps == 7
     assert schedule(epochs=5, steps=7, minutes=1).total_steps == 0
-    assert TrainSettings(validate_every=0).validation_steps(45) == 500
-    assert TrainSettings(validate_every=3).validation_steps(45) == 135
+    assert validations(TrainSettings(validate_every=0)) == [50, 500, 1000]
+    assert validations(TrainSettings(validate_every=3))[:3] == [135, 270, 405]
+    assert validations(TrainSettings(validate_every=3, minutes=5))[:3] == [45, 135, 270]
+    assert validations(TrainSettings(validate_every=0, minutes=5)) == [45, 500, 1000]
 
 
 def test_with_minutes_the_clock_decides_and_the_last_validation_has_its_time() -> None:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import edgeseg.training.losses
+from edgeseg.core.geometry import Size
+from edgeseg.models.build import build_model, seed_weights
 from edgeseg.tf import keras, tf
-from edgeseg.training.optimiser import FusedAdam, FusedAdamW
+from edgeseg.training.optimiser import FusedAdam, FusedAdamW, make_optimizer
 from tests.helpers.steps import Steps
+from tests.helpers.training import tiny_settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,27 @@ def test_only_kernels_decay_and_only_where_they_should(name: str, kind: str, dec
         assert {each.name for each in model.trainable_variables if optimizer._use_weight_decay(each)} == {"kernel"}
     if name == "sgd":
         assert (optimizer.momentum, optimizer.nesterov) == (0.8, True)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_the_encoder_has_its_share_of_the_rate_and_the_rest_the_whole(name: str) -> None:
+    moved = {}
+    for share in (1.0, 0.1):
+        settings = tiny_settings(Path("/"), optimizer=name, encoder_rate=share, weight_decay=0)
+        seed_weights(0)
+        model = build_model("unet", Size(32, 32), 3, encoder="compact", width=0.125, score_stride=4)
+        optimizer = make_optimizer(settings, model)
+        before = [variable.numpy() for variable in model.trainable_variables]
+        optimizer.apply_gradients([(tf.ones(each.shape), each) for each in model.trainable_variables])
+        moved[share] = {
+            variable.path: np.abs(variable.numpy() - value).max()
+            for variable, value in zip(model.trainable_variables, before, strict=True)
+        }
+    shares = {path: moved[0.1][path] / moved[1.0][path] for path in moved[1.0]}
+    for path, share in shares.items():
+        is_decoder = path.startswith(("up", "score_", "logits"))
+        assert share == pytest.approx(1.0 if is_decoder else 0.1, rel=2e-3), path
+    assert {path.split("/")[0] for path in shares} > {"stem1", "block6_conv2", "up5", "score_decoded", "logits"}
 
 
 @pytest.mark.parametrize("decay", [None, 0.1])
