@@ -86,9 +86,9 @@ class Warped(NamedTuple):
 def draw_map(settings: Augmentation, random: np.random.Generator, network: Size, window: Size) -> Matrix:
     """Draw the map from the network's input to the window that training sees.
 
-    Mirrored, scaled, laid so that as much as possible of the window shows the picture (of which it is a random part if
-    the picture is the larger one), turned about the window's centre. Places are whole pixels: a map that neither scales
-    nor turns changes no pixel.
+    Mirrored, scaled (the logarithm is uniform: as often to half the size as to twice), laid so that as much as possible
+    of the window shows the picture (of which it is a random part if the picture is the larger one), turned about the
+    window's centre. Places are whole pixels: a map that neither scales nor turns changes no pixel.
 
     Args:
         settings: how far each may go.
@@ -98,7 +98,7 @@ def draw_map(settings: Augmentation, random: np.random.Generator, network: Size,
     """
     draws = random.random(9)
     (flip, scale, *zooms, turn), places = draws[:5], draws[5:]
-    scale = settings.scale_min + scale * (settings.scale_max - settings.scale_min)
+    scale = settings.scale_min * (settings.scale_max / settings.scale_min) ** scale
     zoom = (1 + settings.zoom) ** (2 * np.array(zooms) - 1)
     sides, aim = np.array(network[::-1], float), np.array(window[::-1], float)  # x first
     scales = scale * zoom
