@@ -27,12 +27,15 @@ class Sample(ABC):
         name: names the sample in messages; unique within its split.
         classes: what the mask's ids stand for.
         problem: why it can never be read (its image or its labels are missing), or None.
+        drive: what its neighbours in time have in common; None where only the name tells it
+            (`edgeseg.data.splits.drive_of`).
     """
 
     def __init__(self, name: str, classes: ClassMap) -> None:
         self.name = name
         self.classes = classes
         self.problem: DataError | None = None
+        self.drive: str | None = None
 
     def read_image(self) -> Image:
         """Return the picture, (H, W, 3) uint8 BGR. Raises DataError."""

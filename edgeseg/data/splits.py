@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +43,11 @@ def sequence_of(name: str) -> str:
     """
     folder, slash, stem = name.rpartition("/")
     return f"{folder}{slash}{LAST_NUMBER.sub('', stem, count=1)}"
+
+
+def drive_of(sample: Sample) -> str:
+    """Return a sample's drive: as the rule that chose the splits says, else as its name tells, folders included."""
+    return sample.drive if sample.drive is not None else sequence_of(os.path.splitext(sample.name)[0])
 
 
 @dataclass(frozen=True)
@@ -147,8 +154,10 @@ class ListedDataset(Dataset):
     def _divide(self, samples: Sequence[Sample], names: Sequence[str], rule: SplitRule) -> None:
         """Set the splits: the folders if all names begin with train/, val/ or test/, else whole drives.
 
-        `names` are what the pictures are called within the data set, without suffix.
+        `names` are what the pictures are called within the data set, without suffix: they tell the drives.
         """
+        for sample, name in zip(samples, names, strict=True):
+            sample.drive = sys.intern(rule.drive(name))
         folders = [FOLDER_SPLITS.get(name.partition("/")[0]) if "/" in name else None for name in names]
         if "train" in folders and None not in folders:
             listed = {

@@ -18,6 +18,7 @@ class RememberedSample(Sample):
 
     def __init__(self, sample: Sample) -> None:
         super().__init__(sample.name, sample.classes)
+        self.drive = sample.drive
         self._sample = sample
         self._read: tuple[Image, Mask] | None = None
 
@@ -49,7 +50,7 @@ class MergedSample(Sample):
 
     def __init__(self, sample: Sample, classes: ClassMap, table: NDArray[np.uint8]) -> None:
         super().__init__(sample.name, classes)
-        self.problem = sample.problem
+        self.problem, self.drive = sample.problem, sample.drive
         self._sample = sample
         self._table = table
 

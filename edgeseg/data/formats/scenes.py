@@ -24,6 +24,7 @@ class SceneSample(Sample):
 
     def __init__(self, name: str, seed: int, size: Size, classes: ClassMap) -> None:
         super().__init__(name, classes)
+        self.drive = name  # each is drawn anew: no other is its neighbour
         self.seed = seed
         self.size = size
 

@@ -25,7 +25,7 @@ class MaskedSample(Sample):
 
     def __init__(self, sample: Sample, mask: Mask, mask_name: str) -> None:
         super().__init__(sample.name, sample.classes)
-        self.problem = sample.problem
+        self.problem, self.drive = sample.problem, sample.drive
         self._sample, self._mask, self._mask_name = sample, mask, mask_name
 
     def read(self) -> tuple[Image, Mask]:

@@ -13,6 +13,7 @@ from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
 from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_picture
+from edgeseg.data.splits import sequence_of
 from edgeseg.data.tfrecord.example import Example, example_from
 from edgeseg.data.tfrecord.file import read_record
 
@@ -120,6 +121,7 @@ class RecordSample(EncodedSample):
         super().__init__(f"{path}@{offset}/{name}", classes)
         self._path, self._offset, self._layout = path, offset, layout
         self._recorded_name = name if named else None
+        self.drive = sequence_of(name) if named else None  # file and byte tell none
 
     def _opened(self) -> Sample:
         where = f"{self._path}: byte {self._offset}"

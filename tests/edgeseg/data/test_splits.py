@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.core.errors import DataError, UsageError
-from edgeseg.data.splits import SplitRule, sequence_of, split_by_drive
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.splits import SplitRule, drive_of, sequence_of, split_by_drive
+from edgeseg.data.tools.pack import write_pack
+from edgeseg.data.tools.pack_settings import PackSettings
+from edgeseg.data.wrappers import remembered
+from tests.helpers.data import write_mask, write_picture
+from tests.helpers.training import write_camvid
 
 
 @pytest.mark.parametrize(
@@ -93,3 +103,43 @@ def test_wrong_options(options: dict[str, str], expected: str) -> None:
 def test_a_pattern_that_is_not_in_a_name() -> None:
     with pytest.raises(DataError, match=r"frame12: the pattern group=\^x"):
         split_by_drive(["frame12"], SplitRule.parse({"group": "^x"}))
+
+
+def write_folder(root: Path, names: Sequence[str]) -> str:
+    (root / "images").mkdir(parents=True)
+    (root / "classes.txt").write_text("dark\nlight\n")
+    for name in names:
+        write_picture(root / "images" / f"{name}.png")
+        write_mask(root / "masks" / f"{name}.png", np.zeros((20, 30), np.uint8))
+    return f"folder:{root}"
+
+
+def drives_of(data: str, split: str = "train") -> list[str]:
+    return [drive_of(sample) for sample in open_dataset(data).split(split)]
+
+
+def test_a_sample_s_drive_is_the_one_that_splits_were_chosen_by(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "data", ["monday/a_01", "monday/a_02", "tuesday/a_01", "tuesday/b_01"])
+    assert drives_of(f"{data}?val=0") == ["monday/a", "monday/a", "tuesday/a", "tuesday/b"]
+    by_folder = f"{data}?val=0&group=^(.*)/"
+    assert drives_of(by_folder) == ["monday", "monday", "tuesday", "tuesday"]
+    write_mask(tmp_path / "mask.png", np.zeros((20, 30), np.uint8))
+    wrapped = f"{by_folder}&classes=all=*&ignore_mask={tmp_path / 'mask.png'}"
+    assert drives_of(wrapped) == ["monday", "monday", "tuesday", "tuesday"]
+    assert {drive_of(each) for each in remembered(open_dataset(by_folder).split("train"), 2**20)} == set(
+        drives_of(by_folder)
+    )
+
+
+def test_a_sample_s_drive_where_splits_are_given(tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "camvid", train=2, val=1)
+    (tmp_path / "camvid" / "train" / "000.png").rename(root / "train" / "0016E5_000.png")
+    (tmp_path / "camvid" / "trainannot" / "000.png").rename(root / "trainannot" / "0016E5_000.png")
+    assert drives_of(f"camvid:{root}") == [f"{root}/trainannot/", f"{root}/trainannot/0016E5"]
+    assert len(set(drives_of("scenes:train=4,size=64x32"))) == 4, "drawn scenes are no neighbours"
+
+
+def test_a_packed_sample_s_drive_is_told_by_its_name_not_by_its_place(tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "data", ["a_01", "a_02", "b_01"])
+    write_pack(open_dataset(f"{data}?val=0"), tmp_path / "pack", PackSettings(), data)
+    assert sorted(drives_of(f"tfrecord:{tmp_path / 'pack'}")) == ["a", "a", "b"]
