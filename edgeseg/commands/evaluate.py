@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 @click.option("--split", default="val", show_default=True, help="Of the data set.")
 @click.option("--json", "json_path", type=PATH, help="Write the scores as JSON.")
 @click.option("--out", type=PATH, help="Folder for report.html, confusion.png, worst.png and scores.json.")
+@click.option(
+    "--interval-over",
+    "over",
+    type=click.Choice(("drives", "pictures")),
+    default="drives",
+    help="What the 95 % intervals are over. One drive alone: pictures.",
+)
+@click.option("--against", type=PATH, metavar="FILE", help="scores.json of another model, to say which is better.")
 @MODEL_SIZE
 @FLIP
 @engine_options
@@ -38,18 +46,23 @@ def evaluate(
     split: str,
     json_path: Path | None,
     out: Path | None,
+    over: str,
+    against: Path | None,
     **options: Any,
 ) -> None:
     """Measure how good MODEL is: a run directory, a .keras file or an .onnx file.
 
-    IoU and boundary F1 by class, their means, pixel accuracy, and the pictures with the lowest mean IoU.
+    IoU and boundary F1 by class, their means, pixel accuracy, and the pictures with the lowest mean IoU. In brackets:
+    95 % intervals of IoU.
     """
     from dataclasses import asdict
 
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.data.argument import open_dataset, with_classes
+    from edgeseg.evaluation.against import compare, read_earlier
     from edgeseg.evaluation.evaluate import evaluate as measure
     from edgeseg.evaluation.evaluate import load_predictor
+    from edgeseg.evaluation.intervals import units_of, with_intervals
     from edgeseg.training.progress import evaluation_progress
 
     if classes and not data:
@@ -71,8 +84,11 @@ def evaluate(
             raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")
         dataset, samples = named or labelled(data)
         dataset.check_crop(predictor.spec.crop)
+        earlier = read_earlier(against, dataset.classes, samples) if against else None
         with evaluation_progress(len(samples)) as show:
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
+        units = units_of(scores, samples, over)
+        scores = with_intervals(scores, units)
         say("\n".join(_lines(scores)))
         for path in documents:
             write_whole(path, json.dumps(asdict(scores), indent=1) + "\n")
@@ -83,22 +99,32 @@ def evaluate(
             about = [("model", str(model)), ("data", data), ("split", split), ("network input", used)]
             write_evaluation_report(out, predictor, scores, samples, about)
             say(f"see {out / 'report.html'}")
+        if against and earlier:
+            say(compare(scores, against, earlier, units))
 
 
 def _lines(scores: Scores) -> list[str]:
+    from edgeseg.evaluation.intervals import brackets, describe, percent
+
     width = max(map(len, (*scores.iou, "class")))
-    boundaries = scores.boundary_f1_of_class or {}
+    boundaries, intervals = scores.boundary_f1_of_class or {}, scores.intervals
+    level = percent(intervals.level) if intervals else ""
+    of_all, of_class = (f" {brackets(intervals.miou)}", intervals.iou) if intervals else ("", {})
     lines = [
-        f"mean IoU {scores.miou:.4f}, frequency-weighted IoU {scores.frequency_weighted_iou:.4f}, "
+        f"mean IoU {scores.miou:.4f}{of_all}, frequency-weighted IoU {scores.frequency_weighted_iou:.4f}, "
         f"pixel accuracy {scores.pixel_accuracy:.4f}, boundary F1 {_number(scores.boundary_f1)}, "
         f"{scores.images} images",
-        f"  {'class':<{width}}  {'IoU':>6}  {'boundary F1':>11}  {'of labels':>9}",
+        *([describe(intervals)] if intervals else []),
+        f"  {'class':<{width}}  {'IoU':>6}  {level:>14}  {'boundary F1':>11}  {'of labels':>9}",
     ]
     for (name, value), share in zip(scores.iou.items(), scores.shares(), strict=True):
         if value is None:
             lines.append(f"  {name:<{width}}  does not occur")
         else:
-            lines.append(f"  {name:<{width}}  {value:6.4f}  {_number(boundaries.get(name)):>11}  {share:9.3%}")
+            boundary = _number(boundaries.get(name))
+            lines.append(
+                f"  {name:<{width}}  {value:6.4f}  {brackets(of_class.get(name)):>14}  {boundary:>11}  {share:9.3%}"
+            )
     worst = scores.worst(5)
     if len(worst) > 1:
         lines.append("lowest mean IoU:")

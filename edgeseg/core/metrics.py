@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,11 +14,42 @@ from edgeseg.core.labels import ClassMap
 
 @dataclass(frozen=True)
 class PictureScore:
-    """How right one picture is: mean IoU over its own classes, and the share of its labelled pixels that are right."""
+    """How right one picture is: mean IoU over its own classes, and the share of its labelled pixels that are right.
+
+    `counts` has a row for each of its classes: class id, and how many pixels are right, labelled and predicted so. All
+    of IoU is in them, in a fraction of a confusion matrix; () where they were not kept.
+    """
 
     name: str
     miou: float
     pixel_accuracy: float
+    counts: tuple[tuple[int, int, int, int], ...] = ()
+
+
+Interval = tuple[float, float]
+"""Its two ends."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Where mean IoU and IoU would lie with other pictures: see edgeseg.evaluation.intervals.
+
+    Attributes:
+        over: what was drawn anew, "drives" or "pictures".
+        drives, pictures: how many there are, of the pictures with a labelled pixel.
+        level: share of the resamples within an interval.
+        resamples: how many were drawn.
+        miou: of mean IoU.
+        iou: by class name; None for a class that occurs in fewer than two drives or pictures, which tell no spread.
+    """
+
+    over: str
+    drives: int
+    pictures: int
+    level: float
+    resamples: int
+    miou: Interval
+    iou: Mapping[str, Interval | None]
 
 
 @dataclass(frozen=True)
@@ -35,6 +66,7 @@ class Scores:
         pictures: each picture that has a labelled pixel, in the order of the split.
         boundary_f1: see edgeseg.evaluation.boundary; None where it was not measured or there is no boundary.
         boundary_f1_of_class: the same by class name.
+        intervals: None where they were not asked for.
     """
 
     miou: float
@@ -46,6 +78,7 @@ class Scores:
     pictures: tuple[PictureScore, ...] = ()
     boundary_f1: float | None = None
     boundary_f1_of_class: Mapping[str, float | None] | None = None
+    intervals: Intervals | None = None
 
     def shares(self) -> NDArray[np.float64]:
         """Return each class's share of the labelled pixels, (classes,) float64; zeros if nothing is labelled."""
@@ -53,16 +86,39 @@ class Scores:
         shares: NDArray[np.float64] = pixels / max(1.0, pixels.sum())
         return shares
 
+    def counts(self) -> NDArray[np.int64]:
+        """Return right, labelled and predicted pixels of each picture and class, (pictures, 3, classes) int64.
+
+        Raises:
+            ValueError: they were not kept.
+            IndexError: they are of other classes.
+        """
+        if not all(each.counts for each in self.pictures):
+            raise ValueError("no counts by picture")
+        counts = np.zeros((len(self.pictures), 3, len(self.iou)), np.int64)
+        for picture, each in zip(counts, self.pictures, strict=True):
+            index, *columns = np.array(each.counts, np.int64).T
+            picture[:, index] = columns
+        return counts
+
     def worst(self, count: int) -> list[PictureScore]:
         """Return the pictures with the lowest mean IoU, the worst first."""
         return sorted(self.pictures, key=lambda each: each.miou)[:count]
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Scores:
-        """Read what `dataclasses.asdict` made and JSON kept. Raises KeyError or TypeError for anything else."""
-        values = {each.name: document[each.name] for each in fields(cls)}
-        values["confusion"] = tuple(tuple(map(int, row)) for row in values["confusion"])
-        values["pictures"] = tuple(PictureScore(**each) for each in values["pictures"])
+        """Read what `dataclasses.asdict` made and JSON kept, and what earlier versions did, without the later fields.
+
+        Raises KeyError or TypeError for anything else.
+        """
+        later = {"intervals": None}
+        values = {each.name: {**later, **document}[each.name] for each in fields(cls)}
+        values["confusion"] = _rows(values["confusion"])
+        values["pictures"] = tuple(
+            PictureScore(**{**each, "counts": _rows(each.get("counts", ()))}) for each in values["pictures"]
+        )
+        if values["intervals"] is not None:
+            values["intervals"] = _intervals_from(values["intervals"])
         return cls(**values)
 
 
@@ -70,10 +126,15 @@ class ConfusionMatrix:
     """Counts pixels by true and predicted class; ignored pixels of the truth are left out.
 
     IoU as in PASCAL VOC (Everingham et al. 2010): true positives over the union of truth and prediction.
+
+    Args:
+        classes: of both.
+        by_picture: keep each picture's counts, some 2 kB a picture of ten classes.
     """
 
-    def __init__(self, classes: ClassMap) -> None:
+    def __init__(self, classes: ClassMap, by_picture: bool = False) -> None:
         self.classes = classes
+        self.by_picture = by_picture
         self.counts: NDArray[np.int64] = np.zeros((len(classes), len(classes)), np.int64)
         self.images = 0
         self.pictures: list[PictureScore] = []
@@ -91,7 +152,7 @@ class ConfusionMatrix:
         self.counts += counts
         self.images += 1
         if pairs.size:
-            self.pictures.append(PictureScore(name, *_means(counts)))
+            self.pictures.append(PictureScore(name, *_means(counts), _sparse(counts) if self.by_picture else ()))
 
     def scores(self) -> Scores:
         miou, pixel_accuracy = _means(self.counts)
@@ -109,6 +170,22 @@ class ConfusionMatrix:
             confusion=tuple(tuple(map(int, row)) for row in self.counts),
             pictures=tuple(self.pictures),
         )
+
+
+def _sparse(counts: NDArray[np.int64]) -> tuple[tuple[int, int, int, int], ...]:
+    """Return the rows of `PictureScore.counts` of one picture's confusion matrix."""
+    columns = np.stack([np.arange(len(counts)), np.diag(counts), counts.sum(1), counts.sum(0)])
+    return _rows(columns[:, columns[2:].any(axis=0)].T.tolist())
+
+
+def _rows(table: Iterable[Iterable[Any]]) -> tuple[Any, ...]:
+    return tuple(tuple(map(int, row)) for row in table)
+
+
+def _intervals_from(document: Mapping[str, Any]) -> Intervals:
+    iou = {name: ends and (float(ends[0]), float(ends[1])) for name, ends in document["iou"].items()}
+    low, high = document["miou"]
+    return Intervals(**{**document, "miou": (float(low), float(high)), "iou": iou})
 
 
 def _iou(counts: NDArray[np.int64]) -> NDArray[np.float64]:

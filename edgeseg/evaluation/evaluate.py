@@ -46,7 +46,7 @@ def evaluate(
         DataError: a sample cannot be read.
     """
     check_classes(predictor.spec.classes, classes)
-    matrix = ConfusionMatrix(classes)
+    matrix = ConfusionMatrix(classes, by_picture=True)
     outlines = BoundaryF1(classes) if boundaries else None
     with closing(map_in_order(lambda sample: sample.read(), samples, BATCH + 1, reading_threads())) as reading:
         for first in range(0, len(samples), BATCH):

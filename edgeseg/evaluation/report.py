@@ -16,6 +16,7 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.data.base import Sample
 from edgeseg.drawing.page import Page, Percent, Share
 from edgeseg.evaluation.evaluate import predicted_class_map
+from edgeseg.evaluation.intervals import brackets, describe, percent
 from edgeseg.evaluation.predictors import Predictor
 from edgeseg.figures.plots import Row, draw_confusion, draw_preview
 
@@ -81,31 +82,39 @@ def _worst_title(score: PictureScore) -> str:
 
 
 def add_scores(page: Page, scores: Scores) -> None:
-    """Put the means of an evaluation at the top of a page."""
+    """Put the means of an evaluation at the top of a page, and what the interval of mean IoU is over."""
+    intervals = scores.intervals
     figures = [
-        ("mean IoU", scores.miou),
+        (f"mean IoU {brackets(intervals.miou)}" if intervals else "mean IoU", scores.miou),
         ("frequency-weighted IoU", scores.frequency_weighted_iou),
         ("pixel accuracy", scores.pixel_accuracy),
         ("boundary F1", scores.boundary_f1),
     ]
     shown = [(name, f"{value:.3f}") for name, value in figures if value is not None]
     page.figures([*shown, ("pictures", str(scores.images))])
+    if intervals:
+        page.text(describe(intervals))
 
 
 def add_classes(
     page: Page, scores: Scores, classes: ClassMap, shares: Sequence[tuple[str, NDArray[np.float64]]]
 ) -> None:
-    """Add a table of the classes: IoU, boundary F1 if it was measured, and shares (name, (classes,) from 0 to 1)."""
+    """Add a table of the classes: IoU, what else was measured, and shares (name, (classes,) from 0 to 1)."""
     columns: list[tuple[str, list[str | float | None]]] = [
         ("class", [*scores.iou]),
         ("IoU", [None if value is None else Share(value) for value in scores.iou.values()]),
     ]
+    if scores.intervals:
+        ends = scores.intervals.iou.values()
+        columns.append((percent(scores.intervals.level), [brackets(each) if each else None for each in ends]))
     if scores.boundary_f1_of_class:
         values = scores.boundary_f1_of_class.values()
         columns.append(("boundary F1", [None if value is None else Share(value) for value in values]))
     columns += [(name, [Percent(share) for share in column]) for name, column in shares]
     page.table([name for name, _ in columns], zip(*(cells for _, cells in columns), strict=True), classes.colours)
     page.text("A dash: the class occurs neither in the labels nor in a prediction, and counts in no mean.")
+    if scores.intervals:
+        page.text("A dash for an interval alone: the class is in one drive or picture only, which tells no spread.")
 
 
 def add_worst(page: Page, scores: Scores, picture: Path | None) -> None:

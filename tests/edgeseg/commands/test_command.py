@@ -42,7 +42,7 @@ def test_train_export_evaluate_and_benchmark_fit_together(run: Path, tmp_path: P
         assert done.returncode == 0, done.stderr
         scores.append(json.loads(out.read_text()))
     means = {"miou", "frequency_weighted_iou", "pixel_accuracy", "boundary_f1"}
-    assert scores[0].keys() == means | {"iou", "boundary_f1_of_class", "confusion", "pictures", "images"}
+    assert scores[0].keys() == means | {"iou", "boundary_f1_of_class", "confusion", "pictures", "images", "intervals"}
     assert scores[0]["images"] == 4
     assert len(scores[0]["iou"]) == 8
     assert scores[0] == scores[1]
