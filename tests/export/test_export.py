@@ -30,6 +30,7 @@ from edgeseg.export.upsampling import check_upsampling
 from edgeseg.models.build import load_model
 from edgeseg.models.depthwise import DepthwiseConv2DTranspose
 from edgeseg.runtime.engines.choose import open_engine
+from edgeseg.tf import keras
 from edgeseg.training.train import train
 from tests.helpers.training import tiny_settings, write_camvid
 
@@ -70,10 +71,13 @@ def test_every_transposed_convolution_is_one_convtranspose_with_its_kernel(run: 
     attributes = [{a.name: list(a.ints) for a in node.attribute} for node in nodes]
     assert Counter((a["kernel_shape"][0], a["strides"][0]) for a in attributes) == expected
     weights = {each.name: onnx.numpy_helper.to_array(each) for each in network.graph.initializer}
-    layers = [layer for layer in model.layers if isinstance(layer, DepthwiseConv2DTranspose)]
+    kinds = (keras.layers.Conv2DTranspose, DepthwiseConv2DTranspose)
+    layers = [layer for layer in model.layers if isinstance(layer, kinds)]
     for node, layer in zip(nodes, layers, strict=True):
-        # Keras: (height, width, channels, 1); ONNX before it is grouped: (in, out, height, width), 0 but for in = out.
-        kernel = layer.get_weights()[0] * np.eye(layer.kernel.shape[2])
+        kernel = layer.get_weights()[0]
+        if isinstance(layer, DepthwiseConv2DTranspose):  # (height, width, channels, 1); it is grouped later
+            kernel = kernel * np.eye(kernel.shape[2])
+        # Keras: (height, width, out, in); ONNX: (in, out, height, width).
         np.testing.assert_array_equal(weights[node.input[1]], kernel.transpose(3, 2, 0, 1))
     operators = {node.op_type for node in network.graph.node}
     assert not operators & {"Resize", "Slice", "Pad", "Shape", "Upsample"}
@@ -244,7 +248,8 @@ def test_agreement_counts_logits_and_labels_too(run: Path, tmp_path: Path) -> No
     assert parity.miou_model == pytest.approx(parity.miou_file, abs=1e-3)
     assert parity.miou_model
     document = json.loads((tmp_path / "report.json").read_text())
-    assert [row["form"] for row in document["upsampling"]] == ["dense"] * 3
+    written = ("per class", 11) if ModelSpec.read(run / "spec.json").architecture == "fcn8" else ("dense", 1)
+    assert [(row["form"], row["groups"]) for row in document["upsampling"]] == [written] * 3
     assert document["limits"]["equal_pixels"] == 0.9999
 
 
