@@ -68,16 +68,10 @@ def dice(pixels: Pixels, total: Total = one_replica) -> Any:
     Every class counts alike, whatever its weight (Milletari et al. 2016, with the plain sum below the fraction).
     """
     classes = pixels.predicted_area.shape[0]
-    ids, labelled = tf.reshape(pixels.ids, (-1,)), tf.reshape(tf.cast(pixels.labelled, tf.float32), (-1,))
-    probabilities = tf.exp(-tf.reshape(pixels.cross_entropy, (-1,)))
-    sums = tf.stack(
-        [
-            class_sums(probabilities * labelled, ids, classes),
-            pixels.predicted_area,
-            tf.raw_ops.DenseBincount(input=ids, size=classes, weights=labelled),
-        ]
-    )
-    overlap, predicted_area, area = tf.unstack(total(sums))
+    labelled = tf.cast(pixels.labelled, tf.float32)
+    probabilities = tf.exp(-pixels.cross_entropy) * labelled  # of the true classes
+    overlap, area = (class_sums(values, pixels.ids, classes) for values in (probabilities, labelled))
+    overlap, predicted_area, area = tf.unstack(total(tf.stack([overlap, pixels.predicted_area, area])))
     occurs = tf.cast(area > 0, tf.float32)
     lost = 1 - tf.math.divide_no_nan(2 * overlap, predicted_area + area)
     return tf.math.divide_no_nan(tf.reduce_sum(lost * occurs), tf.reduce_sum(occurs))

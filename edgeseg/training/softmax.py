@@ -6,6 +6,8 @@ size for their gradients: twice the time, and most of the memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from edgeseg.tf import tf
@@ -23,7 +25,6 @@ def cross_entropy_and_area(logits: Any, ids: Any, labelled: Any) -> Any:
         ids: (N,) int32 class ids, any valid one where ignored.
         labelled: (N,) bool.
     """
-    classes = logits.shape[-1]
     log_probabilities = tf.nn.log_softmax(logits)
     cross_entropy = tf.where(labelled, -tf.gather(log_probabilities, ids, batch_dims=1), 0)
     # Unlike tf.where, it takes whole rows by a (N,) condition: a quarter of the time.
@@ -33,29 +34,46 @@ def cross_entropy_and_area(logits: Any, ids: Any, labelled: Any) -> Any:
 
     def gradient(of_cross_entropy: Any, of_area: Any) -> tuple[Any, None, None]:
         own = tf.where(labelled, of_cross_entropy, 0)
-        # A product with a vector: unlike one of matrices, TensorFlow does not round its factors on a GPU (TF32).
-        all_classes = tf.linalg.matvec(probabilities, of_area)
-        through_softmax = probabilities * ((own - all_classes)[:, None] + of_area)
-        return through_softmax - tf.one_hot(ids, classes, dtype=logits.dtype) * own[:, None], None, None
+        return _compiled_on_cpu(_gradient)(probabilities, ids, own, of_area), None, None
 
     return (cross_entropy, tf.reduce_sum(probabilities, axis=0)), gradient
 
 
-def class_sums(values: Any, ids: Any, classes: int) -> Any:
-    """Return the sum of the values of each class's pixels, (classes,).
+def _gradient(probabilities: Any, ids: Any, of_cross_entropy: Any, of_area: Any) -> Any:
+    """Return the gradient in the logits, (N, classes), from those in the cross-entropies, (N,), and in the areas."""
+    of_all = tf.reduce_sum(probabilities * of_area, axis=1)
+    through_softmax = probabilities * ((of_cross_entropy - of_all)[:, None] + of_area)
+    truth = tf.one_hot(ids, probabilities.shape[1], dtype=probabilities.dtype)
+    return through_softmax - truth * of_cross_entropy[:, None]
 
-    Not by tf.math.bincount, whose sums depend on which thread comes first, nor as a product of matrices, which adds
-    up less exactly. The gradient needs no one-hot.
+
+@cache
+def _compiled_on_cpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have XLA make one pass of a function's many over the memory; not with a GPU, for which XLA may lack a compiler.
+
+    The softmax and sums over pixels gain nothing by it: TensorFlow's are as fast, and add up more exactly.
+    """
+    if tf.config.list_logical_devices("GPU"):
+        return function
+    compiled: Callable[..., Any] = tf.function(function, jit_compile=True)
+    return compiled
+
+
+def class_sums(values: Any, ids: Any, classes: int) -> Any:
+    """Return the sum of the values of each class's pixels, (classes,); its gradient needs no one-hot.
+
+    Row by row, each in one thread: to count all at once adds up in the order in which threads come, and less exactly.
 
     Args:
-        values: (N,) floats.
-        ids: (N,) int32 class ids.
+        values: (B, H, W) floats.
+        ids: (B, H, W) int32 class ids.
         classes: how many there are.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def sums(values: Any) -> Any:
-        truth = tf.one_hot(ids, classes, dtype=values.dtype)
-        return tf.reduce_sum(truth * values[:, None], axis=0), lambda of_sums: tf.gather(of_sums, ids)
+        rows, row_values = (tf.reshape(each, (-1, tf.shape(ids)[-1])) for each in (ids, values))
+        of_rows = tf.raw_ops.DenseBincount(input=rows, size=classes, weights=row_values)
+        return tf.reduce_sum(of_rows, axis=0), lambda of_sums: tf.gather(of_sums, ids)
 
     return sums(values)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeseg.tf import tf
+from edgeseg.training import softmax
 from edgeseg.training.losses import SegmentationLoss, one_replica
 from edgeseg.training.softmax import class_sums, cross_entropy_and_area
 
@@ -39,8 +40,11 @@ def gradient_of(function: Callable[[Any], Any], x: Array) -> Array:
     return gradient
 
 
-def test_the_gradient_is_the_slope() -> None:
-    """Of a function that is linear in neither the cross-entropies nor the areas."""
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_gradient_is_the_slope(gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a function that is linear in neither the cross-entropies nor the areas; compiled and, for a GPU, not."""
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: [None] * gpus)
+    monkeypatch.setattr(softmax, "_compiled_on_cpu", softmax._compiled_on_cpu.__wrapped__)  # without its cache
     random = np.random.default_rng(0)
     logits = random.normal(size=(6, 3)) * 2
     ids, labelled = random.integers(0, 3, 6, dtype=np.int32), np.array([True, True, False, True, True, True])
@@ -56,10 +60,10 @@ def test_the_gradient_is_the_slope() -> None:
 
 
 def test_class_sums_and_their_gradient() -> None:
-    values, ids = np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 2, 2, 0], np.int32)
+    values, ids = np.array([[[1.0, 2.0], [4.0, 8.0]]]), np.array([[[0, 2], [2, 0]]], np.int32)
     np.testing.assert_array_equal(class_sums(tf.constant(values), ids, 4), [9, 0, 6, 0])
     gradient = gradient_of(lambda x: tf.reduce_sum(class_sums(x, ids, 4) ** 2), values)
-    np.testing.assert_array_equal(gradient, [18, 12, 12, 18])
+    np.testing.assert_array_equal(gradient, [[[18, 12], [12, 18]]])
 
 
 def textbook(
