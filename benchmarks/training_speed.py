@@ -1,13 +1,15 @@
 """Images a second of edgeseg's training loop, of the same model under Model.fit, and of a generator of the old kind.
 
     python benchmarks/training_speed.py camvid:data/camvid [--encoder compact] [--width 0.25] [--rounds 8] [--steps 20]
+    python benchmarks/training_speed.py camvid:data/camvid --model unet --width 0.5 --score-stride 4 --size 480x352 \\
+        --train-size 352x256 --loss cross_entropy+dice [--precision mixed_bfloat16]  # the preset `balanced`
 
-The same network, optimiser (Keras's own AdamW, where edgeseg's is fused), loss and batch; `Model.fit` is fed by
-edgeseg's own input, and compiles as it does by default. The generator reads each batch with OpenCV, resizes it and
-makes its masks one-hot in the training thread. The three take turns in one process, and ratios are taken within a
-round: by the clock, and by the CPU time of all threads, which other work on the machine disturbs less. Between turns is
-a pause in which the input of the one before comes to rest. Resident memory is read after each round: once all pictures
-are in the cache it must not grow.
+The same network, optimiser (Keras's own AdamW, where edgeseg's is fused), loss (of Keras's own) and batch; `Model.fit`
+is fed by edgeseg's own input, and compiles as it does by default. The generator reads each batch with OpenCV, resizes
+it to what is trained on and makes its masks one-hot in the training thread. The three take turns in one process, and
+ratios are taken within a round: by the clock, and by the CPU time of all threads, which other work on the machine
+disturbs less. Between turns is a pause in which the input of the one before comes to rest. Resident memory is read
+after each round: once all pictures are in the cache it must not grow.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from edgeseg.data.base import Dataset
 from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 from edgeseg.data.parallel import prefetched
 from edgeseg.models.inputs import network_input
-from edgeseg.tf import keras
+from edgeseg.tf import keras, tf
 from edgeseg.training.distribution import Distribution
 from edgeseg.training.loop import TrainingLoop
 from edgeseg.training.losses import SegmentationLoss
@@ -56,7 +58,10 @@ def main() -> None:
     parser.add_argument("--xla", action="store_true", help="compile edgeseg's step with XLA")
     parser.add_argument("--precision", default="float32", help="of all three, such as mixed_bfloat16")
     parser.add_argument("--size", type=Size.parse, default=Size(128, 256))
+    parser.add_argument("--train-size", type=Size.parse, help="of windows; by default whole pictures of --size")
     parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--score-stride", type=int, default=TrainSettings.score_stride, help="of unet's scores")
+    parser.add_argument("--loss", choices=list(KERAS_LOSSES), default="cross_entropy", help="of all three")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20)
@@ -66,10 +71,12 @@ def main() -> None:
         model=arguments.model,
         encoder=arguments.encoder,
         size=arguments.size,
+        train_size=arguments.train_size,
         width=arguments.width,
+        score_stride=arguments.score_stride,
         batch=arguments.batch,
         xla=arguments.xla,
-        loss="cross_entropy",  # Model.fit's
+        loss=arguments.loss,
         precision=arguments.precision,
     )
     with contextlib.ExitStack() as held:
@@ -148,10 +155,40 @@ def keras_optimizer(settings: TrainSettings) -> Any:
     return optimizer
 
 
+def cross_entropy_of_one_hot(truth: Any, logits: Any) -> Any:
+    return keras.losses.CategoricalCrossentropy(from_logits=True)(truth, logits)
+
+
+def with_dice_of_one_hot(truth: Any, logits: Any) -> Any:
+    return cross_entropy_of_one_hot(truth, logits) + dice(truth, logits)
+
+
+def cross_entropy_of_ids(class_maps: Any, logits: Any) -> Any:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE_INDEX)(class_maps, logits)
+
+
+def with_dice_of_ids(class_maps: Any, logits: Any) -> Any:
+    truth = tf.one_hot(tf.cast(class_maps, tf.int32), logits.shape[-1])  # all 0 where ignored: no class's id
+    return cross_entropy_of_ids(class_maps, logits) + dice(truth, logits)
+
+
+def dice(truth: Any, logits: Any) -> Any:
+    """Return Keras's Dice loss of the labelled pixels, the mean of the classes that occur, as edgeseg's is."""
+    labelled, occurs = tf.reduce_sum(truth, axis=-1, keepdims=True), tf.reduce_max(truth, axis=(0, 1, 2))
+    lost = keras.losses.dice(truth, tf.nn.softmax(logits) * labelled, axis=(0, 1, 2))
+    return tf.reduce_sum(lost * occurs) / tf.reduce_sum(occurs)
+
+
+# By edgeseg's name: of class ids and of one-hot masks.
+KERAS_LOSSES = {
+    "cross_entropy": (cross_entropy_of_ids, cross_entropy_of_one_hot),
+    "cross_entropy+dice": (with_dice_of_ids, with_dice_of_one_hot),
+}
+
+
 def model_fit(settings: TrainSettings, dataset: Dataset) -> Way:
     model, spec = make_models(settings, len(dataset.classes))[0], _spec(settings, dataset)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE_INDEX)
-    model.compile(keras_optimizer(settings), loss)
+    model.compile(keras_optimizer(settings), KERAS_LOSSES[settings.loss][0])
     stream = batches(settings, dataset).stream()
     stream = stream.map(lambda frames, class_maps: (network_input(frames, spec), class_maps))  # reads no further ahead
 
@@ -182,7 +219,7 @@ class Turns(keras.callbacks.Callback):  # type: ignore[misc]
 
 def generator(settings: TrainSettings, dataset: Dataset) -> Way:
     model, spec = make_models(settings, len(dataset.classes))[0], _spec(settings, dataset)
-    model.compile(keras_optimizer(settings), keras.losses.CategoricalCrossentropy(from_logits=True))
+    model.compile(keras_optimizer(settings), KERAS_LOSSES[settings.loss][1])
     endless = batches_of_the_old_kind(settings, dataset, spec)
 
     def run(steps: int) -> None:
@@ -194,7 +231,7 @@ def generator(settings: TrainSettings, dataset: Dataset) -> Way:
 
 def batches_of_the_old_kind(settings: TrainSettings, dataset: Dataset, spec: ModelSpec) -> Iterator[tuple[Any, Any]]:
     """Yield normalised pictures (B, H, W, 3) and one-hot masks (B, H, W, classes), float32; ignored pixels are 0."""
-    samples, size = dataset.split("train"), (settings.size.width, settings.size.height)
+    samples, size = dataset.split("train"), (settings.window.width, settings.window.height)
     random = np.random.default_rng(0)
     one_hot = np.vstack([np.eye(len(dataset.classes)), np.zeros((256 - len(dataset.classes), len(dataset.classes)))])
     while True:
@@ -207,9 +244,8 @@ def batches_of_the_old_kind(settings: TrainSettings, dataset: Dataset, spec: Mod
 
 
 def batches(settings: TrainSettings, dataset: Dataset) -> TrainingBatches:
-    return TrainingBatches(
-        FittedSamples(dataset.split("train"), settings.size), settings.batch, settings.seed, settings.augmentation
-    )
+    samples = FittedSamples(dataset.split("train"), settings.size)
+    return TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation, settings.window)
 
 
 def resident_mib() -> float:
