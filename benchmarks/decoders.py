@@ -2,7 +2,7 @@
 
     python benchmarks/decoders.py [--rounds 20] [--only lite0] [--json FILE]
 
-Untrained, exported as `edgeseg export` does, in fp32 and in int8's `cpu` form, frames of the network's own size, one
+Untrained, exported as `edgeseg export` does, in fp32, fp16 and int8's `cpu` form, frames of the network's own size, one
 ONNX Runtime thread, all files in turns. Each time is a share of the first row's in the same round, so that a machine
 that drifts harms none: the median, and the quartiles. The first row is `balanced` from scratch.
 """
@@ -24,6 +24,7 @@ import onnx
 from edgeseg.commands.models_table import _spec
 from edgeseg.core.geometry import Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
+from edgeseg.export.half import to_half
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.quantise import Quantiser
 from edgeseg.export.upsampling import check_upsampling, write_grouped
@@ -104,9 +105,11 @@ def written(name: str, stem: Path) -> Row:
     write_grouped(network, check_upsampling(model, network), {"per class"})
     random = np.random.default_rng(0)
     frames = (random.normal(size=(1, 3, *size)).astype(np.float32) for _ in range(2))
-    files = {"fp32": stem.with_suffix(".fp32.onnx"), "int8": stem.with_suffix(".int8.onnx")}
+    files = {each: stem.with_suffix(f".{each}.onnx") for each in ("fp32", "fp16", "int8")}
     onnx.save(camera_graph(Quantiser(network, frames, "percentile", "cpu").quantise(), spec), str(files["int8"]))
     onnx.save(camera_graph(network, spec), str(files["fp32"]))
+    to_half(network)
+    onnx.save(camera_graph(network, spec), str(files["fp16"]))
     return Row(name, model.count_params(), flops(model) / 1e9, files, {each: [] for each in files})
 
 
@@ -128,8 +131,8 @@ def take_turns(rows: list[Row], rounds: int) -> None:
 def table(rows: list[Row]) -> list[str]:
     base = rows[0].ms["fp32"]
     lines = [
-        "| network | M parameters | GFLOPs | fp32 ms | fp32, share | int8, share | int8 is times as fast |",
-        "|---" * 7 + "|",
+        "| network | M parameters | GFLOPs | fp32 ms | fp32, share | fp16, share | int8, share | int8 is times as fast |",
+        "|---" * 8 + "|",
     ]
     for row in rows:
         shares = [quartiles([one / other for one, other in zip(row.ms[kind], base, strict=True)]) for kind in row.ms]
