@@ -131,7 +131,7 @@ def take_turns(rows: list[Row], rounds: int) -> None:
 def table(rows: list[Row]) -> list[str]:
     base = rows[0].ms["fp32"]
     lines = [
-        "| network | M parameters | GFLOPs | fp32 ms | fp32, share | fp16, share | int8, share | int8 is times as fast |",
+        "| network | M parameters | GFLOPs | fp32 ms | fp32, share | fp16, share | int8, share | int8's gain |",
         "|---" * 8 + "|",
     ]
     for row in rows:

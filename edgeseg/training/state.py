@@ -89,6 +89,10 @@ class TrainingState:
         """How much time a kill would cost now."""
         return time.monotonic() - self._saved_at
 
+    def spent_at_least(self, seconds: float) -> None:
+        """Count the time of the validations too, which begin after their checkpoint: by the run's history."""
+        self._seconds_before = max(self._seconds_before, seconds)
+
     def add_step(self, loss: float, is_first: bool) -> None:
         """Count a step, and its loss to those since the last validation; the first after it starts the sum anew."""
         self.step = int(self._optimizer.iterations.numpy())

@@ -127,6 +127,7 @@ def train(
     if average and state.step == 0:
         copy_weights(model, average)
     history = run.read_history(until_step=state.step)
+    state.spent_at_least(sum(epoch.seconds for epoch in history))
     if history:
         load_predictor(run.path).close()  # the best model so far is shown at the end: better to know now
 

@@ -369,7 +369,7 @@ def test_minutes_end_a_run_with_its_learning_rate_at_nothing_and_count_on_when_i
     assert sum(epoch.seconds for epoch in epochs) < minutes * 60 + 1 + hitch
     assert epochs[-1].learning_rate < 0.5 * settings.learning_rate  # its exact course: test_schedule.py
     again = train(settings, tmp_path / "run", resume=True, console=quiet())
-    # The minutes are used up, but for the last validation's time: the checkpoint before it does not know that.
+    # The minutes are used up, but where the last validation took less time than was kept for it.
     assert again.steps - result.steps in (0, 1)
 
 
