@@ -48,7 +48,7 @@ test-arm64: $(READY)
 bundled-model: $(READY)
 	rm -rf runs/bundled
 	$(BIN)/edgeseg train --data "scenes:train=1500,val=60,test=100,size=320x192" --out runs/bundled \
-	  --model fcn8 --encoder compact --width 0.4 --size 320x192 --train-size 320x192 --dropout 0 --loss cross_entropy --class-balance none \
+	  --model fcn8 --encoder compact --width 0.4 --upsampling-kernel dense --size 320x192 --train-size 320x192 --dropout 0 --loss cross_entropy --class-balance none \
 	  --epochs 12 --batch 4 --learning-rate 0.003 --ema 0.99 --weight-decay 1e-4 --scale-min 1 --scale-max 1.3 \
 	  --brightness 0.1 --contrast 0.1 --saturation 0 --hue 0 --white-balance 0 --blur 0 --rotation 0 --validate-every 3 --seed 0
 	$(BIN)/edgeseg export runs/bundled --onnx runtime/bundled/scenes.onnx --camera-size 1280x720
