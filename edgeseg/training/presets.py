@@ -39,9 +39,9 @@ _LITE0 = {
     "score_stride": 4,
 }
 PRESETS: dict[str, Preset] = {
-    "fast": Preset({**_LITE0, "decoder_width": 32}, 4_000, 384 * 288),
+    "fast": Preset({**_LITE0, "decoder_width": 32}, 4_000, 320 * 256),
     "balanced": Preset(_LITE0, 4_000, MOST_PIXELS),
-    "accurate": Preset({**_LITE0, "encoder": "efficientnet_lite2", "decoder_width": 128}, 4_000, MOST_PIXELS),
+    "accurate": Preset({**_LITE0, "encoder": "efficientnet_lite2", "decoder_width": 96}, 4_000, 576 * 416),
     "scratch": Preset({"model": "unet", "encoder": "compact", "width": 0.5, "score_stride": 4}, 12_000, MOST_PIXELS),
 }
 DEFAULT, SCRATCH = "balanced", "scratch"

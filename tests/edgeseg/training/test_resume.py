@@ -132,7 +132,7 @@ def test_a_fault_in_validation_costs_no_epoch(camvid: Path, tmp_path: Path, monk
         with pytest.raises(DataError, match="the disk is gone"):
             go_on(settings, out, resume=False)
     assert [path.name for path in checkpoints_in(out / "checkpoints")] == ["ckpt-2"]
-    monkeypatch.setattr(edgeseg.training.train, "TrainStep", lambda *arguments: fails)  # nothing is trained again
+    monkeypatch.setattr(edgeseg.training.train, "TrainStep", lambda *_, **__: fails)  # nothing is trained again
     assert go_on(settings, out)[0].epochs == 1
 
 
@@ -300,9 +300,11 @@ def test_a_full_disk_names_itself_and_keeps_the_checkpoint_before(camvid: Path, 
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); main()"
     )
-    options = ["--data", f"camvid:{camvid}", "--size", "64x64", "--width", "0.0625", "--batch", "4", "--epochs", "1"]
+    small = ("--preset", "scratch", "--size", "64x64", "--width", "0.0625", "--batch", "4", "--epochs", "1")
     done = subprocess.run(
-        [sys.executable, "-c", program, "train", *options, "--out", str(out)], capture_output=True, text=True
+        [sys.executable, "-c", program, "train", "--data", f"camvid:{camvid}", *small, "--out", str(out)],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
