@@ -128,7 +128,8 @@ def training(data: Path, out: Path, together: str, index: int, *more: str) -> li
         "--validate-every",
         "1",
     ]
-    return ["-m", "edgeseg", "train", *options, "--epochs", "100000", "--hosts", together, "--index", str(index),
+    preset = [] if "--resume" in more else ["--preset", "scratch"]
+    return ["-m", "edgeseg", "train", *preset, *options, "--epochs", "100000", "--hosts", together, "--index", str(index),
             "--out", str(out), *more]  # fmt: skip
 
 
