@@ -129,8 +129,8 @@ def training(data: Path, out: Path, together: str, index: int, *more: str) -> li
         "1",
     ]
     preset = [] if "--resume" in more else ["--preset", "scratch"]
-    return ["-m", "edgeseg", "train", *preset, *options, "--epochs", "100000", "--hosts", together, "--index", str(index),
-            "--out", str(out), *more]  # fmt: skip
+    return ["-m", "edgeseg", "train", *preset, *options, "--epochs", "100000", "--hosts", together,
+            "--index", str(index), "--out", str(out), *more]  # fmt: skip
 
 
 def wait_for_epochs(processes: list[Process], out: Path, count: int) -> None:
