@@ -119,6 +119,7 @@ class Dataset(ABC):
         OPTIONS: what the options are called, and a line on each.
         split_hint: what to do when a split that is asked for is not there.
         crop: the part that was cut out of the original pictures, if these are what is left: it is not cut again.
+        edges: the rule that its polygons are filled by (`edgeseg.data.reading.polygons`); None where none are drawn.
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {}
@@ -126,6 +127,7 @@ class Dataset(ABC):
     splits: tuple[str, ...]
     split_hint: str = ""
     crop: Crop | None = None
+    edges: str | None = None
 
     def check_crop(self, crop: Crop | None) -> None:
         """Raise UsageError if a crop is asked for and the pictures are cropped already."""

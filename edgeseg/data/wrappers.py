@@ -71,7 +71,7 @@ class MergedDataset(Dataset):
     def __init__(self, dataset: Dataset, rule: str) -> None:
         self.classes, self._table = merge_classes(dataset.classes, rule)
         self.splits = dataset.splits
-        self.split_hint, self.crop = dataset.split_hint, dataset.crop
+        self.split_hint, self.crop, self.edges = dataset.split_hint, dataset.crop, dataset.edges
         self._dataset = dataset
 
     def _samples(self, split: str) -> Sequence[Sample]:

@@ -6,8 +6,8 @@ files whose names tell a split (`instances_val2017.json`) are the splits; otherw
 (`edgeseg.data.splits`).
 
 The classes are the categories in the order of the file. `iscrowd` is ignored, unless the option `crowd` says otherwise.
-All polygons of an annotation are filled, as COCO's own tools do: a hole needs run lengths. An annotation without a
-segmentation is drawn as its box.
+Polygons have pixel edges and are filled to the bit as by COCO's own tools (`edgeseg.data.reading.pixel_edges`), all
+those of an annotation: a hole needs run lengths. An annotation without a segmentation is drawn as its box.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
-from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.reading.json_fields import field, key, read_json, whole
 from edgeseg.data.reading.lookup import find_image
+from edgeseg.data.reading.polygons import BOX
 from edgeseg.data.reading.rle import mask_from_rle
-from edgeseg.data.reading.shapes import Annotation, Shape, points_from, rectangle
+from edgeseg.data.reading.shapes import Annotation, Shape, points_from
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 
 CROWDS = ("ignore", "class")
@@ -41,29 +42,32 @@ class CocoFile:
         self.path = path
         document = read_json(path, EXPECTED)
         self.images = field(document, "images", list, str(path))
-        self.categories: dict[Any, str] = {}
+        self.categories: dict[int | str, str] = {}
         for number, each in enumerate(field(document, "categories", list, str(path)), 1):
             where = f"{path}: category {number}"
-            key, name = field(each, "id", int, where), " ".join(field(each, "name", str, where).split())
-            if self.categories.setdefault(key, name) != name:
+            own, name = key(each, "id", where), " ".join(field(each, "name", str, where).split())
+            if self.categories.setdefault(own, name) != name:
                 raise DataError(
-                    f"{where}: id {key} is that of {self.categories[key]!r} and of {name!r}; expected an id for each"
+                    f"{where}: id {own} is that of {self.categories[own]!r} and of {name!r}; expected an id for each"
                 )
-        self.ids = Counter(each.get("id") for each in self.images if isinstance(each, dict) and _is_id(each))
-        self.annotations: dict[int, list[tuple[int, Any]]] = {}
+        self.ids = Counter(own for own in map(_id_of, self.images) if own is not None)
+        self.annotations: dict[int | str, list[tuple[int, Any]]] = {}
         for number, each in enumerate(field(document, "annotations", list, str(path)), 1):
-            image = field(each, "image_id", int, f"{path}: annotation {number}")
+            image = key(each, "image_id", f"{path}: annotation {number}")
             self.annotations.setdefault(image, []).append((number, each))
 
     @property
-    def strays(self) -> list[tuple[int, int]]:
+    def strays(self) -> list[tuple[int, int | str]]:
         """The annotations of no picture: number and image id."""
         listed = [(entries[0][0], image) for image, entries in self.annotations.items() if image not in self.ids]
-        return sorted(listed)
+        return sorted(listed, key=lambda each: each[0])
 
 
-def _is_id(entry: Any) -> bool:
-    return type(entry.get("id")) is int
+def _id_of(entry: Any) -> int | str | None:
+    try:
+        return key(entry, "id", "")
+    except DataError:
+        return None  # said when the picture is listed
 
 
 class CocoSample(DrawnSample):
@@ -73,11 +77,11 @@ class CocoSample(DrawnSample):
         super().__init__(str(image), image, classes, rule)
         self.labelled_in = f"{file.path}: {image.name}"
         self.crowd = crowd
-        sides = [entry.get(key) for key in ("height", "width")]
-        self.size = Size(*sides) if all(type(side) is int and 0 < side < 1 << 20 for side in sides) else None
+        self.size = _size([entry.get("height"), entry.get("width")], 1 << 20)
         self.categories = file.categories
         self.annotations = [
-            (f"{file.path}: annotation {number}", each) for number, each in file.annotations.get(entry["id"], [])
+            (f"{file.path}: annotation {number}", each)
+            for number, each in file.annotations.get(key(entry, "id", ""), [])
         ]
 
     def _annotation(self) -> Annotation:
@@ -85,7 +89,7 @@ class CocoSample(DrawnSample):
         return Annotation(self.size, shapes)
 
     def _shapes(self, entry: Any, place: str) -> list[Shape]:
-        category = field(entry, "category_id", int, place)
+        category = key(entry, "category_id", place)
         if category not in self.categories:
             raise DataError(f"{place}: category {category} is not declared; expected one of the file's categories")
         label = None if entry.get("iscrowd") and not self.crowd else self.categories[category]
@@ -93,13 +97,25 @@ class CocoSample(DrawnSample):
         segmentation = entry.get("segmentation")
         if isinstance(segmentation, dict):
             return [Shape(label, place, region=_region(segmentation, place), whole=True)]
-        if isinstance(segmentation, list) and segmentation:
-            # A flat list of numbers is one polygon: some exporters leave out the outer list.
-            parts = segmentation if isinstance(segmentation[0], list) else [segmentation]
+        parts = _parts(segmentation)
+        if parts:
             return [Shape(label, place, points_from(_numbers(part, place), place)) for part in parts]
         left, top, width, height = points_from(_box(entry, place), place).ravel()
-        corners = points_from((left, top, left + width - 1, top + height - 1), place)
-        return [Shape(label, place, rectangle(corners))]
+        last = 1 if self.rule.edges == "inclusive" else 0  # a box is as wide as it says, whatever its coordinates are
+        corners = points_from((left, top, left + width - last, top + height - last), place)
+        return [Shape(label, place, corners, kind=BOX)]
+
+
+def _parts(segmentation: Any) -> list[Any]:
+    """Return the polygons; [[]] has none. A flat list of numbers is one: some exporters leave out the outer list."""
+    if not isinstance(segmentation, list) or not segmentation:
+        return []
+    return [part for part in segmentation if part != []] if isinstance(segmentation[0], list) else [segmentation]
+
+
+def _size(sides: list[Any], limit: int) -> Size | None:
+    height, width = (whole(side) or 0 for side in sides)
+    return Size(height, width) if 0 < height < limit and 0 < width < limit else None
 
 
 def _numbers(part: Any, place: str) -> list[Any]:
@@ -117,9 +133,10 @@ def _box(entry: Any, place: str) -> list[Any]:
 
 def _region(rle: Any, place: str) -> Any:
     sides = field(rle, "size", list, place)
-    if len(sides) != 2 or not all(type(side) is int and 0 < side < 1 << 15 for side in sides):
+    size = _size(sides, 1 << 15) if len(sides) == 2 else None
+    if size is None:
         raise DataError(f"{place}: RLE size {sides}; expected height and width")
-    return mask_from_rle(rle.get("counts"), Size(*sides), place)
+    return mask_from_rle(rle.get("counts"), size, place)
 
 
 class Coco(ListedDataset):
@@ -139,6 +156,7 @@ class Coco(ListedDataset):
         unlabelled: str = "ignore",
         images: str = "",
         sizes: str = "check",
+        edges: str = "pixel",
         crowd: str = "ignore",
         **split: str,
     ) -> None:
@@ -154,7 +172,8 @@ class Coco(ListedDataset):
             self.classes, background = drawn_classes(found, names, unlabelled, in_order=True)
         except DataError as error:
             raise DataError(f"{files[0].path}: {error}") from error
-        self._rule = DrawRule(background, sizes)
+        self._rule = DrawRule(background, sizes, edges)
+        self.edges = self._rule.fill
         samples = [(_split_of(file.path, self.root), self._samples_of(file)) for file in files]
         if len(files) > 1 and all(name for name, _ in samples):
             listed: dict[str, list[Sample]] = {name: [] for name in ("train", "val", "test")}
@@ -175,7 +194,7 @@ class Coco(ListedDataset):
         for number, entry in enumerate(file.images, 1):
             where = f"{file.path}: image {number}"
             try:
-                field(entry, "id", int, where)
+                key(entry, "id", where)
                 name = field(entry, "file_name", str, where)
                 samples.append(
                     (name.replace("\\", "/").rpartition(".")[0] or where, self._sample(file, entry, name, where))
@@ -192,7 +211,7 @@ class Coco(ListedDataset):
         return samples
 
     def _sample(self, file: CocoFile, entry: Any, name: str, where: str) -> Sample:
-        if file.ids[entry["id"]] > 1:
+        if file.ids[key(entry, "id", where)] > 1:
             raise DataError(f"{where}: id {entry['id']} is given to several images; expected an id for each")
         stem = re.sub(r"^(instances|annotations|person_keypoints)_", "", file.path.stem)
         bases = list(dict.fromkeys((file.path.parent, self.root, file.path.parent.parent)))

@@ -4,7 +4,8 @@ Layout: `*.json` with the pictures beside them, or where `imagePath` says within
 `images`, or embedded as `imageData`. Folders `train/`, `val/` and `test/` are the splits if all files lie in them;
 otherwise whole drives are chosen (`edgeseg.data.splits`).
 
-Polygons, rectangles, circles and masks are drawn; points and lines cover no pixels and are left out.
+Polygons, rectangles, circles and masks are drawn to the bit as LabelMe's shape_to_mask draws them, or by pixel edges
+with the option `edges`. Points and lines cover no pixels and are left out; the option `line_width` gives lines a width.
 """
 
 from __future__ import annotations
@@ -20,55 +21,58 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from edgeseg.core.errors import DataError, nearest
+from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
-from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.reading.json_fields import field, read_json, whole
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
-from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.data.reading.polygons import BOX, ELLIPSE, LINE, PILLOW, POLYGON, Points
+from edgeseg.data.reading.shapes import Annotation, Shape, points_from
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
-WITHOUT_AREA = ("point", "points", "line", "linestrip")
+POINTS = ("point", "points")
+LINES = ("line", "linestrip")
 CORNERS = ("polygon", "oriented_rectangle", "rotation")  # the last is that of X-AnyLabeling
 WITH_AREA = (*CORNERS, "rectangle", "circle", "mask")
-CIRCLE_CORNERS = 90
 
 
-def read_labelme(path: Path) -> Annotation:
-    """Read one file. Raises DataError, naming the file and the shape."""
-    return _annotation(_document(path), path)
+def read_labelme(path: Path, line_width: int = 0) -> Annotation:
+    """Read one file; lines are left out if they have no width. Raises DataError, naming the file and the shape."""
+    return _annotation(_document(path), path, line_width)
 
 
 def _document(path: Path) -> dict[str, Any]:
     return read_json(path, "LabelMe JSON with shapes")
 
 
-def _annotation(document: dict[str, Any], path: Path) -> Annotation:
-    height, width = document.get("imageHeight"), document.get("imageWidth")
-    size = Size(height, width) if type(height) is int and type(width) is int and height > 0 < width else None
+def _annotation(document: dict[str, Any], path: Path, line_width: int) -> Annotation:
+    height, width = (whole(document.get(side)) or 0 for side in ("imageHeight", "imageWidth"))
+    size = Size(height, width) if height > 0 < width else None
     listed = enumerate(field(document, "shapes", list, str(path)), 1)
-    shapes = [_shape(each, f"{path}: shape {number}") for number, each in listed]
+    shapes = [_shape(each, f"{path}: shape {number}", line_width) for number, each in listed]
     return Annotation(size, [shape for shape in shapes if shape])
 
 
-def _shape(entry: Any, place: str) -> Shape | None:
+def _shape(entry: Any, place: str, line_width: int) -> Shape | None:
     label = field(entry, "label", str, place)
     place = f"{place} ({' '.join(label.split())})"
     kind = entry.get("shape_type") or "polygon"
-    if kind in WITHOUT_AREA:
+    if kind in POINTS or (kind in LINES and not line_width):
         return None
-    if kind not in WITH_AREA:
+    if kind not in (*WITH_AREA, *LINES):
         raise DataError(f"{place}: shape type {kind!r}{nearest(str(kind), WITH_AREA)}; expected {', '.join(WITH_AREA)}")
     points = points_from(_flat(field(entry, "points", list, place), place), place)
     if kind == "mask":
-        left, top = (int(value) for value in np.rint(np.clip(points[0], -MAX_PIXELS, MAX_PIXELS)))
-        return Shape(label, place, region=_region(field(entry, "mask", str, place), place), origin=(left, top))
+        region = _region(field(entry, "mask", str, place), place)
+        return Shape(label, place, region=region, origin=_origin(points, region, place))
+    if kind in LINES:
+        return Shape(label, place, points, kind=LINE, width=line_width)
     if kind == "circle":
-        return Shape(label, place, _circle(points, place))
-    return Shape(label, place, rectangle(points) if kind == "rectangle" else points)
+        return Shape(label, place, _around(points, place), kind=ELLIPSE)
+    return Shape(label, place, points, kind=BOX if kind == "rectangle" else POLYGON)
 
 
 def _flat(points: list[Any], place: str) -> Iterator[Any]:
@@ -78,12 +82,23 @@ def _flat(points: list[Any], place: str) -> Iterator[Any]:
         yield from point
 
 
-def _circle(points: Points, place: str) -> Points:
+def _around(points: Points, place: str) -> Points:
     if len(points) != 2:
         raise DataError(f"{place}: a circle of {len(points)} points; expected its centre and one on its edge")
     radius = float(np.hypot(*np.clip(points[1] - points[0], -1e9, 1e9)))
-    angles = np.linspace(0, 2 * np.pi, CIRCLE_CORNERS, endpoint=False)
-    return np.asarray(points[0] + radius * np.column_stack([np.cos(angles), np.sin(angles)]), np.float64)
+    return np.array([points[0] - radius, points[0] + radius])
+
+
+def _origin(points: Points, region: NDArray[np.bool_], place: str) -> tuple[int, int]:
+    """Return the mask's upper left corner; its two points are its first and its last pixel."""
+    first, last = (np.trunc(np.clip(each, -MAX_PIXELS, MAX_PIXELS)).astype(int) for each in (points[0], points[-1]))
+    width, height = np.abs(last - first) + 1
+    if len(points) > 1 and region.shape != (height, width):
+        raise DataError(
+            f"{place}: a mask of {region.shape[1]}x{region.shape[0]} in a box of {width}x{height}; expected one size: "
+            f"save the file again"
+        )
+    return int(first[0]), int(first[1])
 
 
 def _region(text: str, place: str) -> NDArray[np.bool_]:
@@ -94,7 +109,8 @@ def _region(text: str, place: str) -> NDArray[np.bool_]:
                 raise DataError(
                     f"{place}: a mask of {opened.width}x{opened.height}; expected at most {MAX_PIXELS} pixels"
                 )
-            return np.array(opened.convert("L")) > 0
+            plain = opened.mode in ("1", "L", "P")  # of a palette, the numbers count
+            return np.array(opened if plain else opened.convert("L")) > 0
     except DataError:
         raise
     except (binascii.Error, Exception) as error:  # Pillow's readers raise many kinds
@@ -105,22 +121,29 @@ class LabelMeSample(DrawnSample):
     """A picture and its JSON file."""
 
     def __init__(
-        self, path: Path, image: PictureFile, classes: ClassMap, rule: DrawRule, document: dict[str, Any] | None = None
+        self,
+        path: Path,
+        image: PictureFile,
+        classes: ClassMap,
+        rule: DrawRule,
+        line_width: int = 0,
+        document: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(str(path), image, classes, rule)
-        self.path = path
+        self.path, self.line_width = path, line_width
         self._document = document
 
     def _annotation(self) -> Annotation:
-        return read_labelme(self.path) if self._document is None else _annotation(self._document, self.path)
+        document = _document(self.path) if self._document is None else self._document
+        return _annotation(document, self.path, self.line_width)
 
 
 class EmbeddedSample(EncodedSample):
     """A JSON file that holds its picture; it is read when it is asked for, once for picture and labels."""
 
-    def __init__(self, path: Path, classes: ClassMap, rule: DrawRule) -> None:
+    def __init__(self, path: Path, classes: ClassMap, rule: DrawRule, line_width: int = 0) -> None:
         super().__init__(str(path), classes)
-        self.path = path
+        self.path, self.line_width = path, line_width
         self.rule = rule
 
     def _opened(self) -> LabelMeSample:
@@ -130,13 +153,17 @@ class EmbeddedSample(EncodedSample):
             picture = Encoded(base64.b64decode("".join(text.split()), validate=True), place)
         except (binascii.Error, ValueError) as error:
             raise DataError(f"{place}: {error}; expected a picture in base64: save the file again") from error
-        return LabelMeSample(self.path, picture, self.classes, self.rule, document)
+        return LabelMeSample(self.path, picture, self.classes, self.rule, self.line_width, document)
 
 
 class LabelMe(ListedDataset):
     """The classes are the labels in the files: the founding label set first, then the others by name."""
 
-    OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
+    OPTIONS: ClassVar = {
+        **DRAWN_OPTIONS,
+        "line_width": "draw lines and line strips so many pixels wide; without it they are left out",
+        **SPLIT_OPTIONS,
+    }
 
     def __init__(
         self,
@@ -146,17 +173,21 @@ class LabelMe(ListedDataset):
         unlabelled: str = "ignore",
         images: str = "",
         sizes: str = "check",
+        edges: str = "inclusive",
+        line_width: str = "0",
         **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder of LabelMe JSON files and pictures")
         paths = files_in(self.root, ".json")
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
+        self._line_width = _line_width(line_width)
         try:
-            self.classes, background = drawn_classes(_names(paths), names, unlabelled)
+            self.classes, background = drawn_classes(_names(paths, self._line_width), names, unlabelled)
         except DataError as error:
             raise DataError(f"{self.root}: {error}") from error
-        self._rule = DrawRule(background, sizes)
+        self._rule = DrawRule(background, sizes, edges, PILLOW)
+        self.edges = self._rule.fill
         self._images = self.root / images if images else None
         keys = [path.relative_to(self.root).with_suffix("").as_posix() for path in paths]
         samples = reject_duplicate_images(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
@@ -174,7 +205,7 @@ class LabelMe(ListedDataset):
         try:
             image = find_image(self.root, folders, hints(), [key, path.stem])
             if image is None and document.get("imageData"):
-                return EmbeddedSample(path, self.classes, self._rule)
+                return EmbeddedSample(path, self.classes, self._rule, self._line_width)
             if image is None:
                 raise DataError(
                     f"{path}: no image of this name beside it or in {folders[-1]}, and none in it (imageData); say "
@@ -182,13 +213,19 @@ class LabelMe(ListedDataset):
                 )
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
-        return LabelMeSample(path, image, self.classes, self._rule)
+        return LabelMeSample(path, image, self.classes, self._rule, self._line_width)
 
 
-def _names(paths: Sequence[Path]) -> Iterator[str]:
+def _line_width(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise UsageError(f"option line_width={text}; expected pixels from 0 to 999")
+    return int(text)
+
+
+def _names(paths: Sequence[Path], line_width: int) -> Iterator[str]:
     """Yield the class names of all files; one that cannot be read says so when its sample is read."""
     for path in paths:
         try:
-            yield from (shape.label or "" for shape in read_labelme(path).shapes)
+            yield from (shape.label or "" for shape in read_labelme(path, line_width).shapes)
         except DataError:
             continue

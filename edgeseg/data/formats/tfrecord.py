@@ -58,7 +58,7 @@ class TFRecords(ListedDataset):
 
     def _list_pack(self, root: Path, chosen: set[str] | None) -> None:
         spec = read_pack_spec(root)
-        self.classes, self.crop = spec.classes, spec.crop
+        self.classes, self.crop, self.edges = spec.classes, spec.crop, spec.edges
         splits = {}
         for split, shards in spec.splits.items():
             wanted = [shard for shard in shards if chosen is None or shard.file in chosen]

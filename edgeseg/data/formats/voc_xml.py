@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from edgeseg.core.errors import DataError
+from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
@@ -24,26 +24,37 @@ from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 
-def read_voc(path: Path) -> VocAnnotation:
+def read_voc(path: Path, first_pixel: int = 0) -> VocAnnotation:
     """Read an annotation file. Raises DataError."""
-    return parse_voc(read_bytes(path), str(path))
+    return parse_voc(read_bytes(path), str(path), first_pixel)
+
+
+def _first_pixel(text: str) -> int:
+    if text not in ("0", "1"):
+        raise UsageError(f"option first_pixel={text}; expected 0 or 1")
+    return int(text)
 
 
 class VocXmlSample(DrawnSample):
     """A picture and its XML file."""
 
-    def __init__(self, path: Path, image: Path, classes: ClassMap, rule: DrawRule) -> None:
+    def __init__(self, path: Path, image: Path, classes: ClassMap, rule: DrawRule, first_pixel: int = 0) -> None:
         super().__init__(str(path), image, classes, rule)
         self.path = path
+        self.first_pixel = first_pixel
 
     def _annotation(self) -> Annotation:
-        return read_voc(self.path).annotation
+        return read_voc(self.path, self.first_pixel).annotation
 
 
 class VocXml(ListedDataset):
     """The classes are the names in the files: the founding label set first, then the others by name."""
 
-    OPTIONS: ClassVar = {**DRAWN_OPTIONS, **SPLIT_OPTIONS}
+    OPTIONS: ClassVar = {
+        **DRAWN_OPTIONS,
+        "first_pixel": "the number of a picture's first pixel in <bndbox>: 0, or 1 as in PASCAL VOC's own (0)",
+        **SPLIT_OPTIONS,
+    }
 
     def __init__(
         self,
@@ -53,6 +64,8 @@ class VocXml(ListedDataset):
         unlabelled: str = "ignore",
         images: str = "",
         sizes: str = "check",
+        edges: str = "inclusive",
+        first_pixel: str = "0",
         **split: str,
     ) -> None:
         self.root = data_folder(argument, "a folder with Annotations/*.xml and JPEGImages/ in it")
@@ -64,7 +77,9 @@ class VocXml(ListedDataset):
             self.classes, background = drawn_classes(_names(paths), names, unlabelled)
         except DataError as error:
             raise DataError(f"{annotations}: {error}") from error
-        self._rule = DrawRule(background, sizes)
+        self._rule = DrawRule(background, sizes, edges)
+        self.edges = self._rule.fill
+        self._first_pixel = _first_pixel(first_pixel)
         self._images = self.root / images if images else None
         keys = [path.relative_to(annotations).with_suffix("").as_posix() for path in paths]
         found = reject_duplicate_images(self._sample(path, key) for path, key in zip(paths, keys, strict=True))
@@ -91,7 +106,7 @@ class VocXml(ListedDataset):
             places = ", ".join(str(folder) for folder in dict.fromkeys(folders))
             problem = DataError(f"{path}: no image of this name; looked in {places}: add it, or say images=FOLDER")
             return BrokenSample(str(path), self.classes, problem)
-        return VocXmlSample(path, image, self.classes, self._rule)
+        return VocXmlSample(path, image, self.classes, self._rule, self._first_pixel)
 
 
 def _hints(path: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import IGNORED, ClassMap, folded
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
 from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, align_mask_to_exif, read_image, read_picture
+from edgeseg.data.reading.polygons import OPENCV, PIXEL
 from edgeseg.data.reading.shapes import Annotation, Shape, classes_from_names, draw
 
 DRAWN_OPTIONS = {
@@ -22,7 +23,9 @@ DRAWN_OPTIONS = {
     "unlabelled": "the class of pixels under no shape, or ignore (ignore)",
     "images": "the folder of the pictures, if it is none of the usual ones",
     "sizes": "where labels state another size than their picture has: check, scale them, or ignore it (check)",
+    "edges": "what coordinates are: pixel (edges of pixels) or inclusive (pixels); else as the format's own tool draws",
 }
+EDGES = ("pixel", "inclusive")
 SIZES = ("check", "scale", "ignore")
 SAME_ASPECT = 0.01  # a resized picture's sides are whole pixels
 
@@ -33,15 +36,28 @@ class DrawRule:
 
     Attributes:
         unlabelled: the class id of pixels under no shape.
-        sizes: one of SIZES. Raises UsageError for another.
+        sizes: one of SIZES.
+        edges: one of EDGES.
+        inclusive: the rule of `edgeseg.data.reading.polygons` that the format's own tool has for inclusive edges.
+
+    Raises UsageError for another.
     """
 
     unlabelled: int
     sizes: str = "check"
+    edges: str = "inclusive"
+    inclusive: str = OPENCV
 
     def __post_init__(self) -> None:
+        if self.edges not in EDGES:
+            raise UsageError(f"option edges={self.edges}{nearest(self.edges, EDGES)}; expected {' or '.join(EDGES)}")
         if self.sizes not in SIZES:
             raise UsageError(f"option sizes={self.sizes}{nearest(self.sizes, SIZES)}; expected {', '.join(SIZES)}")
+
+    @property
+    def fill(self) -> str:
+        """The rule that figures are filled by."""
+        return PIXEL if self.edges == "pixel" else self.inclusive
 
 
 class DrawnSample(Sample):
@@ -62,7 +78,7 @@ class DrawnSample(Sample):
         # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
         size = picture.stored if annotation.size == picture.stored else picture.upright
         shapes = self._at(annotation, size)
-        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled), self.image)
+        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled, self.rule.fill), self.image)
 
     def _at(self, annotation: Annotation, size: Size) -> Sequence[Shape]:
         """Return the shapes for a picture of a size; a picture that was resized after labelling lies elsewhere."""

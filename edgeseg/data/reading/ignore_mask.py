@@ -54,7 +54,7 @@ class MaskedDataset(Dataset):
 
     def __init__(self, dataset: Dataset, path: str) -> None:
         self.classes, self.splits, self.split_hint = dataset.classes, dataset.splits, dataset.split_hint
-        self.crop = dataset.crop
+        self.crop, self.edges = dataset.crop, dataset.edges
         self._dataset, self._path = dataset, path
         self._mask = read_colours(Path(os.path.expanduser(path)))[:, :, :3].max(axis=2)
 

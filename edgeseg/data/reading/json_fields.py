@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from edgeseg.core.errors import DataError
 from edgeseg.data.reading.pictures import read_text
 
 T = TypeVar("T")
+NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")  # 007 is a text: it may stand beside 7
 
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -23,6 +25,25 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DataError(f"{path}: a {type(document).__name__} is outermost; expected {expected}")
     return document
+
+
+def whole(value: Any) -> int | None:
+    """Return a number as an int if it is whole: some exporters write 5.0 for 5. Anything else is None."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def key(document: Any, name: str, where: str) -> int | str:
+    """Return an id: a whole number in whatever form (5, 5.0, "5"), or a text. Raises DataError, naming `where`."""
+    value = document.get(name) if isinstance(document, dict) else None
+    if isinstance(value, str) and value:
+        return int(value) if NUMBER.fullmatch(value) else value
+    number = whole(value)
+    if number is None:
+        found = "missing" if value is None else f"{str(value)[:40]!r}"
+        raise DataError(f"{where}: {name!r} is {found}; expected an id, a whole number or a text")
+    return number
 
 
 def field(document: Any, key: str, kind: type[T], where: str) -> T:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
+from edgeseg.data.reading.json_fields import whole
 
 
 def mask_from_rle(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:
@@ -18,12 +19,14 @@ def mask_from_rle(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:
     """
     if isinstance(counts, str):
         counts = _decompressed(counts, where)
-    if not isinstance(counts, list) or not all(type(run) is int and run >= 0 for run in counts):
+    runs = [whole(run) for run in counts] if isinstance(counts, list) else [None]
+    if not all(run is not None and run >= 0 for run in runs):
         raise DataError(f"{where}: RLE counts are no run lengths; expected whole numbers from 0 or a compressed text")
-    if sum(counts) != size.height * size.width:
-        raise DataError(f"{where}: RLE covers {sum(counts)} pixels; expected {size.height * size.width}, {size}")
-    values = np.arange(len(counts)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, counts).reshape(size.width, size.height).T)
+    covered = sum(run or 0 for run in runs)
+    if covered != size.height * size.width:
+        raise DataError(f"{where}: RLE covers {covered} pixels; expected {size.height * size.width}, {size}")
+    values = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, np.array(runs, np.int64)).reshape(size.width, size.height).T)
 
 
 def _decompressed(text: str, where: str) -> list[int]:

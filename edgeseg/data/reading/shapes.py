@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,22 +13,18 @@ from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import IGNORED, ClassMap, Colour, folded
 from edgeseg.data.base import Mask
+from edgeseg.data.reading.polygons import POLYGON, Canvas, Figure, Points
 from edgeseg.scenes import CLASSES as FOUNDING
-
-Points = NDArray[np.float64]
-"""(N, 2) x and y in pixels."""
-FARTHEST = 1e9  # beyond this a coordinate says no more than 'outside'
-SPARE = 1  # columns: cv2.fillPoly paints the first and last one beside edges that only touch them from outside
-MARGIN = 1 << 14  # cv2.fillPoly is exact up to here; a corner cut so far outside and rounded turns no edge that is seen
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An area of one class: a polygon, or the pixels of a mask whose upper left corner lies at `origin` (x, y).
+    """An area of one class: a figure, or the pixels of a mask whose upper left corner lies at `origin` (x, y).
 
     Attributes:
         label: the class's name; None is ignore.
         place: names the object in messages.
+        points, kind, width: as of `edgeseg.data.reading.polygons.Figure`.
         whole: the region is as large as the picture.
     """
 
@@ -39,6 +34,8 @@ class Shape:
     region: NDArray[np.bool_] | None = None
     origin: tuple[int, int] = (0, 0)
     whole: bool = False
+    kind: str = POLYGON
+    width: int = 1
 
 
 class Annotation(NamedTuple):
@@ -68,61 +65,22 @@ def points_from(values: Iterable[Any], place: str) -> Points:
     return numbers.reshape(-1, 2)
 
 
-def rectangle(points: Points) -> Points:
-    """Return the four corners of the rectangle around the points."""
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-
-
-def draw(shapes: Iterable[Shape], size: Size, classes: ClassMap, unlabelled: int) -> Mask:
+def draw(shapes: Iterable[Shape], size: Size, classes: ClassMap, unlabelled: int, rule: str) -> Mask:
     """Return the (H, W) uint8 class map of the shapes, later ones on top, over the class id `unlabelled`.
 
-    Raises DataError for a shape whose class is not among `classes`.
+    `rule` is one of `edgeseg.data.reading.polygons`. Raises DataError for a shape whose class is not among `classes`.
     """
-    wide = np.full((size.height, size.width + 2 * SPARE), unlabelled, np.uint8)
-    canvas = wide[:, SPARE:-SPARE]
+    canvas = Canvas(size, unlabelled)
     for shape in shapes:
         class_id = _class_id(shape, classes)
         if shape.points is not None:
-            corners = np.add(np.rint(clipped(shape.points, size)), (SPARE, 0)).astype(np.int32)
-            if len(corners):  # a polygon may lie outside altogether
-                cv2.fillPoly(wide, [corners], class_id)
+            canvas.fill(Figure(shape.points, shape.kind, shape.width), class_id, rule)
         if shape.region is not None:
             if shape.whole and shape.region.shape != size:
                 found = Size(*shape.region.shape)
                 raise DataError(f"{shape.place}: RLE of {found}; expected the picture's {size}: label it at its size")
-            _paint(canvas, shape.region, shape.origin, class_id)
-    return np.ascontiguousarray(canvas)
-
-
-def clipped(points: Points, size: Size) -> Points:
-    """Clip a polygon to the picture and a margin around it (Sutherland and Hodgman 1974), so that no edge turns."""
-    points = np.clip(points, -FARTHEST, FARTHEST)
-    for axis, limit in ((0, size.width), (1, size.height)):
-        for sign, bound in ((1, -MARGIN), (-1, -(limit - 1 + MARGIN))):
-            points = _clipped_at(points, axis, sign, bound)
-    return points
-
-
-def _clipped_at(points: Points, axis: int, sign: int, bound: float) -> Points:
-    inside = sign * points[:, axis] - bound
-    if (inside >= 0).all():
-        return points
-    kept: list[Points] = []
-    for index in range(len(points)):
-        start, end = points[index - 1], points[index]
-        if (inside[index - 1] < 0) != (inside[index] < 0):
-            kept.append(start + (end - start) * (inside[index - 1] / (inside[index - 1] - inside[index])))
-        if inside[index] >= 0:
-            kept.append(end)
-    return np.array(kept, np.float64).reshape(-1, 2)
-
-
-def _paint(canvas: Mask, region: NDArray[np.bool_], origin: tuple[int, int], class_id: int) -> None:
-    left, top = origin
-    part = canvas[max(top, 0) : max(top + region.shape[0], 0), max(left, 0) : max(left + region.shape[1], 0)]
-    seen = region[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
-    part[seen] = class_id
+            canvas.paint(shape.region, shape.origin, class_id)
+    return np.ascontiguousarray(canvas.class_map)
 
 
 def _class_id(shape: Shape, classes: ClassMap) -> int:

@@ -12,7 +12,8 @@ from xml.parsers import expat
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
-from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.data.reading.polygons import BOX, Points
+from edgeseg.data.reading.shapes import Annotation, Shape, points_from
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")
@@ -31,8 +32,11 @@ class VocAnnotation:
     annotation: Annotation
 
 
-def parse_voc(text: bytes, where: str) -> VocAnnotation:
-    """Read an annotation file. Raises DataError, naming `where` and the line or the object."""
+def parse_voc(text: bytes, where: str, first_pixel: int = 0) -> VocAnnotation:
+    """Read an annotation file. Raises DataError, naming `where` and the line or the object.
+
+    The picture's first pixel is number `first_pixel` of a `<bndbox>`. Polygons are from other tools and begin with 0.
+    """
     root = _parsed(text, where)
     if root.tag != "annotation":
         raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
@@ -40,7 +44,7 @@ def parse_voc(text: bytes, where: str) -> VocAnnotation:
         shape
         for number, each in enumerate(root.iter("object"), 1)
         if _text(each, "deleted") != "1"  # LabelMe's web tool keeps what was deleted
-        for shape in _shapes(each, f"{where}: object {number}")
+        for shape in _shapes(each, f"{where}: object {number}", first_pixel)
     ]
     paths = tuple(filter(None, (_text(root, "filename"), _text(root, "path"))))
     return VocAnnotation(paths, Annotation(_size(root), shapes, exact=False))
@@ -87,18 +91,18 @@ def _size(root: Element) -> Size | None:
     return size if all(size) else None
 
 
-def _shapes(element: Element, place: str) -> list[Shape]:
+def _shapes(element: Element, place: str, first_pixel: int) -> list[Shape]:
     name = " ".join(_text(element, "name").split())
     if not name:
         raise DataError(f"{place} has no <name>; expected the class it is of")
     place = f"{place} ({name})"
     polygons = [_polygon(each, place) for each in element.findall("polygon") if len(each)]
-    if not polygons:
-        box = element.find("bndbox")
-        if box is None:
-            raise DataError(f"{place} has neither <polygon> nor <bndbox>; expected one of them: label it or remove it")
-        polygons = [rectangle(points_from((_text(box, tag) for tag in CORNERS), place))]
-    return [Shape(name, place, points) for points in polygons]
+    if polygons:
+        return [Shape(name, place, points) for points in polygons]
+    box = element.find("bndbox")
+    if box is None:
+        raise DataError(f"{place} has neither <polygon> nor <bndbox>; expected one of them: label it or remove it")
+    return [Shape(name, place, points_from((_text(box, tag) for tag in CORNERS), place) - first_pixel, kind=BOX)]
 
 
 def _polygon(element: Element, place: str) -> Points:

@@ -42,7 +42,7 @@ class PackSpec:
     Attributes:
         classes: what the masks' ids stand for.
         splits: the shards of each split, in the order of the samples.
-        made: how it was packed (size, fit, crop, encoding, quality, source, edgeseg's version), for people to read.
+        made: how it was packed (size, fit, crop, encoding, quality, edges, source, edgeseg's version), for people.
     """
 
     classes: ClassMap
@@ -61,6 +61,12 @@ class PackSpec:
             return Crop(*shares) if isinstance(shares, list) else None
         except (TypeError, UsageError):
             return None
+
+    @property
+    def edges(self) -> str | None:
+        """The rule that polygons were filled by; None where none were drawn, and in packs of an earlier edgeseg."""
+        edges = self.made.get("edges")
+        return edges if isinstance(edges, str) else None
 
     @property
     def files(self) -> set[str]:
@@ -122,7 +128,9 @@ def read_pack_spec(folder: Path) -> PackSpec:
         classes = _classes(document, where)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    made = {key: document.get(key) for key in ("size", "fit", "crop", "encoding", "quality", "source", "edgeseg")}
+    made = {
+        key: document.get(key) for key in ("size", "fit", "crop", "encoding", "quality", "edges", "source", "edgeseg")
+    }
     return PackSpec(classes, splits, made)
 
 

@@ -65,7 +65,7 @@ def write_pack(
             with _ShardWriter(folder, split, settings.shard_mb * MB) as writer:
                 _write_samples(samples, settings, writer, on_sample)
             shards[split] = writer.finished()
-        spec = PackSpec(dataset.classes, shards, _made(settings, settings.crop or dataset.crop, source))
+        spec = PackSpec(dataset.classes, shards, _made(settings, settings.crop or dataset.crop, dataset.edges, source))
         spec.write(folder)
         return spec
 
@@ -150,7 +150,7 @@ class _ShardWriter:
         return self._folder / f"{self._split}-{number:05}.partial"
 
 
-def _made(settings: PackSettings, crop: Crop | None, source: str) -> dict[str, object]:
+def _made(settings: PackSettings, crop: Crop | None, edges: str | None, source: str) -> dict[str, object]:
     made: dict[str, object] = {
         "size": settings.size and str(settings.size),
         "fit": settings.fit,
@@ -159,4 +159,6 @@ def _made(settings: PackSettings, crop: Crop | None, source: str) -> dict[str, o
     }
     if settings.encoding == "jpeg":
         made["quality"] = settings.quality
+    if edges:
+        made["edges"] = edges
     return {**made, "source": source, "edgeseg": version("edgeseg")}

@@ -51,20 +51,22 @@ def test_coco_shapes_are_drawn_in_file_order(tmp_path: Path) -> None:
     runs = {"size": [20, 30], "counts": [20 * 10, 20 * 2, 20 * 18]}
     coco(
         tmp_path,
-        annotation(7, [[0, 0, 29, 0, 29, 9, 0, 9]]),
+        annotation(7, [[0, 0, 30, 0, 30, 10, 0, 10]]),
         annotation(3, [SQUARE, [20, 15, 25, 15, 25, 18]]),
         annotation(4, runs),
         annotation(4, [], bbox=[0, 15, 3, 2]),
-        annotation(4, [[27, 12, 29, 12, 29, 19, 27, 19]], iscrowd=1),
+        annotation(4, [[27, 12, 30, 12, 30, 20, 27, 20]], iscrowd=1),
     )
     dataset = open_dataset(f"coco:{tmp_path}?unlabelled=ROAD")
     assert dataset.classes.names == ("Sky", "road", "Car")
     assert dataset.classes.colours[1] == (128, 64, 128)
     ids = dataset.split("train")[0].read()[1]
-    assert (ids[2:7, 2:7] == 1).all()
+    assert (ids[2:6, 2:6] == 1).all()
+    assert (ids[6, 2:6] == 0).all()
     assert (ids[:, 10:12] == 2).all()
     assert (ids[15:17, 0:3] == 2).all()
     assert (ids[17, 0:3] == 1).all()
+    assert (ids[15:17, 3] == 1).all()
     assert (ids[12:, 27:] == 255).all()
     assert ids[0, 0] == 0
 
@@ -88,7 +90,7 @@ def test_coco_labels_of_another_size_are_an_error_or_scaled(tmp_path: Path) -> N
     ids = open_dataset(f"coco:{tmp_path}?sizes=scale").split("train")[0].read_class_map()
     assert (ids[:, :2] == 2).all()
     assert (ids[:10, 2:] == 0).all()
-    assert (ids[11:, 2:] == 255).all()
+    assert (ids[10:, 2:] == 255).all()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.argument import open_dataset
 from edgeseg.data.formats.voc_xml import read_voc
+from edgeseg.data.reading.polygons import OPENCV
 from edgeseg.data.reading.shapes import Shape, draw
 from edgeseg.data.reading.voc_annotation import parse_voc
 from tests.helpers.data import real_data, voc, voc_polygon, write_picture
@@ -65,11 +66,11 @@ def test_coordinates_beyond_the_picture_are_clipped_without_bending_edges() -> N
     classes = ClassMap(("a",), ((1, 2, 3),))
     for far in (100.0, 1e5, 1e9, 1e300):
         triangle = np.array([[0.0, 0.0], [far, far], [0.0, far]])
-        mask = draw([Shape("a", "x", triangle)], Size(40, 60), classes, 255)
+        mask = draw([Shape("a", "x", triangle)], Size(40, 60), classes, 255, OPENCV)
         if far <= 1e9:
             assert np.array_equal(mask == 0, np.tri(40, 60, dtype=bool))
     outside = np.array([[-50.0, -50.0], [-10.0, -50.0], [-10.0, -10.0]])
-    assert (draw([Shape("a", "x", outside)], Size(40, 60), classes, 255) == 255).all()
+    assert (draw([Shape("a", "x", outside)], Size(40, 60), classes, 255, OPENCV) == 255).all()
 
 
 CORNERS = st.lists(st.tuples(*[st.integers(-40_000, 40_000) | st.integers(-10, 70)] * 2), min_size=3, max_size=8)
@@ -83,7 +84,7 @@ CORNERS = st.lists(st.tuples(*[st.integers(-40_000, 40_000) | st.integers(-10, 7
 def test_clipping_changes_only_pixels_on_an_edge(points: list[tuple[int, int]]) -> None:
     polygon = np.array(points, np.float64)
     shape = Shape("a", "x", polygon)
-    drawn = draw([shape], Size(40, 60), ClassMap(("a",), ((1, 2, 3),)), 255) == 0
+    drawn = draw([shape], Size(40, 60), ClassMap(("a",), ((1, 2, 3),)), 255, OPENCV) == 0
     beyond, edges = np.zeros((60, 80), np.uint8), np.zeros((60, 80), np.uint8)
     cv2.fillPoly(beyond, [polygon.astype(np.int32) + 10], 1)
     cv2.polylines(edges, [polygon.astype(np.int32) + 10], True, 1, thickness=3)
@@ -278,7 +279,7 @@ def test_any_coordinates_are_drawn_or_one_line(values: list[object]) -> None:
     except DataError as error:
         shapes = []
         assert_named(str(error))
-    mask = draw(shapes, Size(20, 30), ClassMap(("a",), ((0, 0, 0),)), 255)
+    mask = draw(shapes, Size(20, 30), ClassMap(("a",), ((0, 0, 0),)), 255, OPENCV)
     assert set(np.unique(mask)) <= {0, 255}
 
 

@@ -1,0 +1,157 @@
+"""Polygons, boxes, ellipses and lines, filled to the pixel as labelling tools fill them.
+
+Tools differ in what a coordinate is. By pixel edges a pole from x 5 to 7 is two pixels wide, inclusive it is three:
+- PIXEL, as pycocotools (`edgeseg.data.reading.pixel_edges`);
+- OPENCV, inclusive: coordinates are cut to whole pixels, then cv2.fillPoly (Labelbox's SDK, Polygon.draw);
+- PILLOW, inclusive: coordinates are cut to whole pixels, then ImageDraw (LabelMe's shape_to_mask).
+Outlines that cross themselves are filled by even and odd by all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageDraw
+
+from edgeseg.core.geometry import Size
+from edgeseg.data.base import Mask
+from edgeseg.data.reading.pixel_edges import inside
+
+Points = NDArray[np.float64]
+"""(N, 2) x and y in pixels."""
+POLYGON, BOX, ELLIPSE, LINE = "polygon", "box", "ellipse", "line"
+PIXEL, OPENCV, PILLOW = "pixel edges, as pycocotools", "inclusive, as OpenCV", "inclusive, as Pillow"
+FARTHEST = 1e8  # beyond this a coordinate says no more than 'outside'
+SPARE = 1  # columns: cv2.fillPoly paints the first and last one beside edges that only touch them from outside
+MARGIN = 1 << 14  # cv2 and Pillow are exact up to here; a corner cut so far outside turns no edge that is seen
+ELLIPSE_CORNERS = 90
+
+
+class Figure(NamedTuple):
+    """What is filled.
+
+    Attributes:
+        points: the corners of a polygon or a line; of a box or an ellipse, two opposite corners of the box around it.
+        kind: POLYGON, BOX, ELLIPSE or LINE.
+        width: of a line, in pixels.
+    """
+
+    points: Points
+    kind: str = POLYGON
+    width: int = 1
+
+
+class Canvas:
+    """A picture's class map, which figures and masks are painted into, later ones on top.
+
+    Attributes:
+        size: of the picture.
+        class_map: (H, W) uint8.
+    """
+
+    def __init__(self, size: Size, background: int) -> None:
+        self.size = size
+        self.wide = np.full((size.height, size.width + 2 * SPARE), background, np.uint8)
+        self.class_map: Mask = self.wide[:, SPARE:-SPARE]
+
+    def fill(self, figure: Figure, value: int, rule: str) -> None:
+        """Fill a figure by one of the three rules; it may lie outside, in part or altogether."""
+        figure = figure._replace(points=np.clip(figure.points, -FARTHEST, FARTHEST))
+        FILLS[PILLOW if figure.kind == LINE else rule](self, figure, value)
+
+    def paint(self, region: NDArray[np.bool_], origin: tuple[int, int], value: int) -> None:
+        """Set the pixels of a mask whose upper left corner lies at `origin` (x, y), in or out of the picture."""
+        left, top = origin
+        part = self.class_map[max(top, 0) : max(top + len(region), 0), max(left, 0) : max(left + region.shape[1], 0)]
+        seen = region[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
+        part[seen] = value
+
+
+def outline(figure: Figure) -> Points:
+    """Return the corners of a polygon, a box or an ellipse."""
+    if figure.kind == POLYGON:
+        return figure.points
+    (left, top), (right, bottom) = figure.points.min(axis=0), figure.points.max(axis=0)
+    if figure.kind == BOX:
+        return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
+    turned = np.column_stack([np.cos(angles), np.sin(angles)])
+    return np.asarray((left + right, top + bottom) + turned * (right - left, bottom - top), np.float64) / 2
+
+
+def _fill_by_pixel_edges(canvas: Canvas, figure: Figure, value: int) -> None:
+    canvas.paint(*inside(outline(figure), canvas.size), value)
+
+
+def _fill_by_opencv(canvas: Canvas, figure: Figure, value: int) -> None:
+    corners = np.add(_whole(clipped(outline(figure), canvas.size)), (SPARE, 0)).astype(np.int32)
+    if len(corners):  # it may lie outside altogether
+        cv2.fillPoly(canvas.wide, [corners], value)
+
+
+def _fill_by_pillow(canvas: Canvas, figure: Figure, value: int) -> None:
+    if figure.kind == ELLIPSE and np.abs(figure.points).max() > MARGIN:
+        figure = Figure(outline(figure))
+    if figure.kind == LINE:
+        corners = np.clip(figure.points, -MARGIN, MARGIN)
+    else:
+        corners = clipped(outline(figure) if figure.kind == BOX else figure.points, canvas.size)
+    corners = _whole(corners)
+    if not len(corners):
+        return
+    image = PillowImage.new("L", (canvas.size.width, canvas.size.height))
+    _draw(ImageDraw.Draw(image), [(x, y) for x, y in corners.tolist()], figure)
+    box = image.getbbox()
+    if box:
+        canvas.paint(np.asarray(image.crop(box), np.bool_), box[:2], value)
+
+
+def _draw(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], figure: Figure) -> None:
+    box = [min(x for x, _ in points), min(y for _, y in points), max(x for x, _ in points), max(y for _, y in points)]
+    if figure.kind == LINE:
+        draw.line(points, fill=1, width=figure.width)
+    elif figure.kind == ELLIPSE:
+        draw.ellipse(box, fill=1, outline=1)
+    elif figure.kind == BOX:
+        draw.rectangle(box, fill=1, outline=1)
+    else:
+        draw.polygon(points if len(points) > 1 else points * 2, fill=1, outline=1)
+
+
+FILLS: dict[str, Callable[[Canvas, Figure, int], None]] = {
+    PIXEL: _fill_by_pixel_edges,
+    OPENCV: _fill_by_opencv,
+    PILLOW: _fill_by_pillow,
+}
+
+
+def _whole(points: Points) -> Points:
+    """Cut coordinates to whole ones, towards 0, as a C cast does and so both libraries, and Labelbox's SDK."""
+    return np.trunc(points)
+
+
+def clipped(points: Points, size: Size) -> Points:
+    """Clip a polygon to the picture and a margin around it (Sutherland and Hodgman 1974), so that no edge turns."""
+    for axis, limit in ((0, size.width), (1, size.height)):
+        for sign, bound in ((1, -MARGIN), (-1, -(limit - 1 + MARGIN))):
+            points = _clipped_at(points, axis, sign, bound)
+    return points
+
+
+def _clipped_at(points: Points, axis: int, sign: int, bound: float) -> Points:
+    inside_ = sign * points[:, axis] - bound
+    if (inside_ >= 0).all():
+        return points
+    kept: list[Points] = []
+    for index in range(len(points)):
+        start, end = points[index - 1], points[index]
+        if (inside_[index - 1] < 0) != (inside_[index] < 0):
+            kept.append(start + (end - start) * (inside_[index - 1] / (inside_[index - 1] - inside_[index])))
+        if inside_[index] >= 0:
+            kept.append(end)
+    return np.array(kept, np.float64).reshape(-1, 2)
