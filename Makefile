@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-training test-device test-models test-faults test-gpu test-arm64 bundled-model check lint types imports wheel format clean
+.PHONY: help demo test test-training test-device test-models test-faults test-gpu test-arm64 test-interop bundled-model check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-faults  faults of cameras, with those that take minutes"
 	@echo "make test-gpu     engines on an NVIDIA GPU; fails where there is none"
 	@echo "make test-arm64   the Jetson installer on an emulated aarch64 system, as root: some ten minutes"
+	@echo "make test-interop   fills figures as LabelMe and datumaro do, in an environment of its own (1.2 GB)"
 	@echo "make bundled-model  train the model that comes with edgeseg, on drawn scenes: some minutes"
 	@echo "make check    format, lint, types, import rules, the wheel in a bare environment, tests"
 	@echo "make format   format the code"
@@ -43,6 +44,17 @@ test-gpu: $(READY)
 test-arm64: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/jetson
 	$(BIN)/python -m tests.jetson.arm64
+
+# LabelMe (GPL) and datumaro are only ever installed here, beside edgeseg's base.
+INTEROP := .interop
+test-interop: $(INTEROP)/.ready
+	$(INTEROP)/bin/python -m tests.labelling_tools
+
+$(INTEROP)/.ready: pyproject.toml Makefile
+	rm -rf $(INTEROP)
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --editable . 'labelme==6.3.1' 'datumaro==1.13.12'
+	touch $(INTEROP)/.ready
 
 # Every setting of its training that counts is here: the defaults may change.
 bundled-model: $(READY)
@@ -75,7 +87,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo
+	rm -rf $(VENV) $(INTEROP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis demo
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else f"{sys.executable} is Python {v.major}.{v.minor}; expected 3.10, 3.11 or 3.12: make PYTHON=python3.11 ...")'

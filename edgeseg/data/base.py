@@ -59,6 +59,13 @@ class Sample(ABC):
             )
         return image, class_map
 
+    def doubts(self) -> Mapping[str, int]:
+        """Return what a check should warn of that reading does not refuse: lines, and how many objects each is about.
+
+        Raises DataError where the labels cannot be read.
+        """
+        return {}
+
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
         """The class may be the user's own: what its code raises is said of the sample, and blames nothing else."""

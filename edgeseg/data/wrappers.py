@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ class RememberedSample(Sample):
         if self._read is None:
             self._read = self._sample.read()
         return self._read
+
+    def doubts(self) -> Mapping[str, int]:
+        return self._sample.doubts()
 
     def _image(self) -> Image:
         return self.read()[0]
@@ -57,6 +60,9 @@ class MergedSample(Sample):
     def read(self) -> tuple[Image, Mask]:
         image, class_map = self._sample.read()
         return image, self._table[class_map]
+
+    def doubts(self) -> Mapping[str, int]:
+        return self._sample.doubts()
 
     def _image(self) -> Image:
         return self._sample.read_image()

@@ -52,11 +52,12 @@ def _annotation(document: dict[str, Any], path: Path, line_width: int) -> Annota
     height, width = (whole(document.get(side)) or 0 for side in ("imageHeight", "imageWidth"))
     size = Size(height, width) if height > 0 < width else None
     listed = enumerate(field(document, "shapes", list, str(path)), 1)
-    shapes = [_shape(each, f"{path}: shape {number}", line_width) for number, each in listed]
+    shapes = [shape_of(each, f"{path}: shape {number}", line_width) for number, each in listed]
     return Annotation(size, [shape for shape in shapes if shape])
 
 
-def _shape(entry: Any, place: str, line_width: int) -> Shape | None:
+def shape_of(entry: Any, place: str, line_width: int) -> Shape | None:
+    """Return one of the file's shapes; None for points, and for lines without a width. Raises DataError."""
     label = field(entry, "label", str, place)
     place = f"{place} ({' '.join(label.split())})"
     kind = entry.get("shape_type") or "polygon"

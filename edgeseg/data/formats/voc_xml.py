@@ -8,7 +8,7 @@ splits if they are there, or folders `train/`, `val/` and `test/`; otherwise who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,10 +18,16 @@ from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.image_sets import read_image_sets
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes
+from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes, read_picture
+from edgeseg.data.reading.polygons import BOX
 from edgeseg.data.reading.shapes import Annotation
 from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
+
+BEYOND = (
+    "<bndbox> reaching the picture's width or height, beyond its last pixel: say first_pixel=1 if pixels are counted "
+    "from 1, as in PASCAL VOC's own files"
+)
 
 
 def read_voc(path: Path, first_pixel: int = 0) -> VocAnnotation:
@@ -45,6 +51,13 @@ class VocXmlSample(DrawnSample):
 
     def _annotation(self) -> Annotation:
         return read_voc(self.path, self.first_pixel).annotation
+
+    def doubts(self) -> Mapping[str, int]:
+        """Boxes that reach beyond the last pixel, counted from 0: PASCAL VOC's own count from 1."""
+        size = read_picture(self.image).upright
+        boxes = [shape.points for shape in self._annotation().shapes if shape.points is not None and shape.kind == BOX]
+        beyond = sum(bool((points.max(axis=0) >= (size.width, size.height)).any()) for points in boxes)
+        return {BEYOND: beyond} if beyond else {}
 
 
 class VocXml(ListedDataset):

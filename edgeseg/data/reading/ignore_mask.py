@@ -7,7 +7,7 @@ moves with the picture), class weights, validation, evaluation, checks. Pixels u
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -31,6 +31,9 @@ class MaskedSample(Sample):
     def read(self) -> tuple[Image, Mask]:
         image, class_map = self._sample.read()
         return image, self._masked(class_map)
+
+    def doubts(self) -> Mapping[str, int]:
+        return self._sample.doubts()
 
     def _image(self) -> Image:
         return self._sample.read_image()

@@ -75,7 +75,7 @@ def _crossings(start: Floats, end: Floats, first: Floats, count: NDArray[np.int6
     slope = ((end[:, 1] - start[:, 1]) / (end[:, 0] - start[:, 0]))[edge]
 
     def traced(step: Floats) -> Floats:
-        return np.trunc(across + slope * step + 0.5)
+        return np.asarray(np.trunc(across + slope * step + 0.5))
 
     step = middle - along
     row = np.minimum(traced(step), traced(step + 1))  # of the flat ones; the steep ones go along the rows

@@ -29,7 +29,7 @@ PIXEL, OPENCV, PILLOW = "pixel edges, as pycocotools", "inclusive, as OpenCV", "
 FARTHEST = 1e8  # beyond this a coordinate says no more than 'outside'
 SPARE = 1  # columns: cv2.fillPoly paints the first and last one beside edges that only touch them from outside
 MARGIN = 1 << 14  # cv2 and Pillow are exact up to here; a corner cut so far outside turns no edge that is seen
-ELLIPSE_CORNERS = 90
+ELLIPSE_CORNERS = 720  # the last on the first: datumaro's Ellipse.as_polygon
 
 
 class Figure(NamedTuple):
@@ -79,9 +79,10 @@ def outline(figure: Figure) -> Points:
     (left, top), (right, bottom) = figure.points.min(axis=0), figure.points.max(axis=0)
     if figure.kind == BOX:
         return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)
-    turned = np.column_stack([np.cos(angles), np.sin(angles)])
-    return np.asarray((left + right, top + bottom) + turned * (right - left, bottom - top), np.float64) / 2
+    angles = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS)
+    x = 0.5 * (left + right) + 0.5 * (right - left) * np.cos(angles)
+    y = 0.5 * (top + bottom) + 0.5 * (bottom - top) * np.sin(angles)
+    return np.column_stack([x, y])
 
 
 def _fill_by_pixel_edges(canvas: Canvas, figure: Figure, value: int) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class _Finding:
     digest: bytes = b""
     pixels: NDArray[np.int64] | None = None
     size: Size | None = None
+    doubts: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_dataset(
@@ -66,15 +67,16 @@ def check_dataset(
         everything += [(split, sample) for sample in listed]
     on_start(len(everything))
 
-    seen = _Seen()
+    seen, doubts = _Seen(), _Doubts()
     findings = map_in_order(lambda pair: _inspect(pair[1]), everything)
     for (split, sample), finding in zip(everything, findings, strict=True):
         for line in (*finding.errors, *seen.in_another_split(finding.digest, split, sample.name)):
             fail(line)
         if finding.pixels is not None and finding.size is not None:
             report.add(split, sample, finding.pixels, finding.size)
+        doubts.add(finding.doubts)
         on_sample()
-    report.warnings += [*seen.repeated_within_splits(), *_class_warnings(report)]
+    report.warnings += [*seen.repeated_within_splits(), *doubts.lines(), *_class_warnings(report)]
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 
@@ -82,10 +84,11 @@ def check_dataset(
 def _inspect(sample: Sample) -> _Finding:
     try:
         image, class_map = sample.read()
+        doubts = sample.doubts()
     except Exception as error:  # a data set class may be the user's own: whatever it raises, the check goes on
         return _explain(sample, error)
     pixels = np.bincount(class_map.ravel(), minlength=256)
-    return _Finding((), _digest(image), pixels, Size(*class_map.shape))
+    return _Finding((), _digest(image), pixels, Size(*class_map.shape), doubts)
 
 
 def _explain(sample: Sample, error: Exception) -> _Finding:
@@ -141,6 +144,22 @@ class _Seen:
         for split, count in self._repeats.items():
             first, second = self._example[split]
             yield f"{split}: {number(count, 'picture')} there more than once, as {first} and {second}"
+
+
+class _Doubts:
+    """What the samples' labels leave in doubt, counted."""
+
+    def __init__(self) -> None:
+        self._objects: Counter[str] = Counter()
+        self._pictures: Counter[str] = Counter()
+
+    def add(self, doubts: Mapping[str, int]) -> None:
+        self._objects.update(doubts)
+        self._pictures.update(doubts.keys())
+
+    def lines(self) -> Iterator[str]:
+        for doubt, count in self._objects.items():
+            yield f"{count} in {number(self._pictures[doubt], 'picture')}: {doubt}"
 
 
 def _class_warnings(report: Report) -> Iterator[str]:

@@ -3,7 +3,8 @@
 COCO's polygons have no holes: each list of a segmentation is an outline of its own. A hole is therefore joined to the
 outline around it by a cut of no width (a keyhole), which every tool draws and fills rightly and a person can move. Each
 connected region is an annotation of its own, the largest first: tools, and `coco:`, draw later ones on top.
-Coordinates are whole pixels, counted from 0: a polygon runs through the pixels of its edge, as cv2 finds and fills it.
+Coordinates are those of pixel edges, as in COCO's own files: without tolerance, pycocotools reads back each region to
+the pixel, holes included, for it fills by even and odd and a cut there and back changes nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Mask
+from edgeseg.data.reading.polygons import PIXEL, Canvas, Figure
+from edgeseg.data.tools.outlines import Outline, Points, outlines
 
-Points = NDArray[np.int32]
-"""(N, 2) x and y."""
+KEPT = 0.9  # IoU that a region's outline keeps, whatever the tolerance: a pole is hardly wider than that
+LEAST_TOLERANCE = 0.25  # pixels; less moves nothing
 
 
 class CocoDocument:
@@ -28,7 +32,8 @@ class CocoDocument:
     Args:
         classes: the categories.
         min_area: in pixels; a smaller region is left out, a smaller hole is filled.
-        tolerance: in pixels; so far may an outline be moved by leaving out points (Douglas and Peucker 1973).
+        tolerance: in pixels; so far may an outline be moved by leaving out points (Douglas and Peucker 1973); less
+            where a region would lose a tenth of its pixels by it.
     """
 
     def __init__(self, classes: ClassMap, min_area: int, tolerance: float) -> None:
@@ -40,7 +45,10 @@ class CocoDocument:
         """Return what is to be added for a (H, W) uint8 class map, the largest region first; safe on any thread."""
         found: list[Any] = []
         for index in np.flatnonzero(np.bincount(class_map.ravel(), minlength=256)[: len(self.classes)]):
-            found += _regions(class_map == index, int(index) + 1, self.min_area, self.tolerance)
+            mask = class_map == index
+            left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+            cut = mask[top : top + height, left : left + width]
+            found += _regions(cut, (left, top), int(index) + 1, self.min_area, self.tolerance)
         return sorted(found, key=lambda each: -int(each["area"]))
 
     def add(self, file_name: str, class_map: Mask, annotations: Sequence[Any]) -> None:
@@ -58,51 +66,62 @@ class CocoDocument:
         return {"images": self._images, "annotations": self._annotations, "categories": categories}
 
 
-def _regions(mask: NDArray[np.bool_], category: int, min_area: int, tolerance: float) -> list[Any]:
-    """Return an annotation for each connected region of the (H, W) mask."""
-    pixels = mask.astype(np.uint8)
-    areas = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    region_of, area_of = areas[1], areas[2][:, cv2.CC_STAT_AREA]
-    contours, hierarchy = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+def _regions(
+    mask: NDArray[np.bool_], origin: tuple[int, int], category: int, min_area: int, tolerance: float
+) -> list[Any]:
+    """Return an annotation for each connected region of the (H, W) mask, which begins at x and y in the picture."""
+    _, region_of, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    around: dict[int, Outline] = {}
+    holes: dict[int, list[Outline]] = {}
+    for each in outlines(mask):
+        region = int(region_of[each.pixel[::-1]])
+        if each.area > 0:
+            around[region] = each
+        elif -each.area >= min_area:
+            holes.setdefault(region, []).append(each)
     found = []
-    for number, (_, _, child, parent) in enumerate(hierarchy[0]):
-        x, y = contours[number][0, 0]
-        area = int(area_of[region_of[y, x]])
-        if parent >= 0 or area < min_area:
-            continue
-        holes = []
-        while child >= 0:
-            if _hole_area(contours[child]) >= min_area:
-                holes.append(_simplified(contours[child], tolerance))
-            child = hierarchy[0][child][0]
-        outline = _simplified(contours[number], tolerance)
-        for hole in sorted(holes, key=lambda each: int(each[:, 0].min())):
-            outline = _joined(outline, hole)
-        found.append(_annotation(category, outline, area, cv2.boundingRect(contours[number])))
+    for region, outer in around.items():
+        *box, area = map(int, boxes[region])
+        if area >= min_area:
+            outline = _simplified(outer.corners, tolerance)
+            inner = [_simplified(each.corners, tolerance) for each in holes.get(region, [])]
+            for hole in sorted(inner, key=lambda each: int(each[:, 0].min())):
+                outline = _joined(outline, hole)
+            box[:2] = box[0] + origin[0], box[1] + origin[1]
+            found.append(_annotation(category, outline + np.array(origin, np.int32), area, box))
     return found
 
 
 def _annotation(category: int, outline: Points, area: int, box: Sequence[int]) -> dict[str, Any]:
-    points = outline if len(outline) >= 3 else np.concatenate([outline, *[outline[-1:]] * (3 - len(outline))])
     return {
         "category_id": category,
-        "segmentation": [points.ravel().tolist()],
+        "segmentation": [outline.ravel().tolist()],
         "area": area,
-        "bbox": list(map(int, box)),
+        "bbox": list(box),
         "iscrowd": 0,
     }
 
 
-def _simplified(contour: Any, tolerance: float) -> Points:
-    fewer = cv2.approxPolyDP(contour, tolerance, closed=True)
-    return np.asarray(fewer if len(fewer) >= 3 else contour, np.int32).reshape(-1, 2)
+def _simplified(corners: Points, tolerance: float) -> Points:
+    """Return an outline with fewer corners; of a thin region, of which too much would be lost, with less tolerance."""
+    if not tolerance:
+        return corners
+    origin = corners.min(axis=0)
+    size = Size(*(int(side) for side in (corners.max(axis=0) - origin)[::-1]))
+    whole = _filled(corners - origin, size)
+    while tolerance >= LEAST_TOLERANCE:
+        fewer = np.asarray(cv2.approxPolyDP(corners, tolerance, closed=True), np.int32).reshape(-1, 2)
+        filled = _filled(fewer - origin, size)
+        if (whole & filled).sum() >= KEPT * (whole | filled).sum():
+            return fewer
+        tolerance /= 2
+    return corners
 
 
-def _hole_area(contour: Any) -> float:
-    """Return the pixels inside a hole's contour, which runs through the pixels around it (Pick 1899)."""
-    points = contour.reshape(-1, 2)
-    around = np.abs(np.roll(points, -1, axis=0) - points).max(axis=1).sum()
-    return float(cv2.contourArea(contour) - around / 2 + 1)
+def _filled(corners: Points, size: Size) -> Mask:
+    canvas = Canvas(size, 0)
+    canvas.fill(Figure(corners.astype(np.float64)), 1, PIXEL)
+    return canvas.class_map
 
 
 def _joined(outline: Points, hole: Points) -> Points:
