@@ -5,7 +5,7 @@ beside the JSON, in `images/`, in a folder of the JSON's split (`train2017/`), o
 files whose names tell a split (`instances_val2017.json`) are the splits; otherwise whole drives are chosen
 (`edgeseg.data.splits`).
 
-The classes are the categories in the order of the file. `iscrowd` is ignored, unless the option `crowd` says otherwise.
+The classes are the categories in the order of the file. `iscrowd` is ignored where nothing else is labelled, unless the option `crowd` says otherwise.
 Polygons have pixel edges and are filled to the bit as by COCO's own tools (`edgeseg.data.reading.pixel_edges`), all
 those of an annotation: a hole needs run lengths. An annotation without a segmentation is drawn as its box.
 """
@@ -86,7 +86,8 @@ class CocoSample(DrawnSample):
 
     def _annotation(self) -> Annotation:
         shapes = [shape for place, each in self.annotations for shape in self._shapes(each, place)]
-        return Annotation(self.size, shapes)
+        # A crowd says that there are more of them, not that what is labelled one by one is none: it lies beneath.
+        return Annotation(self.size, sorted(shapes, key=lambda shape: shape.label is not None))
 
     def _shapes(self, entry: Any, place: str) -> list[Shape]:
         category = key(entry, "category_id", place)

@@ -18,7 +18,7 @@ from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.image_sets import read_image_sets
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes, read_picture
+from edgeseg.data.reading.pictures import data_folder, files_in, read_bytes
 from edgeseg.data.reading.polygons import BOX
 from edgeseg.data.reading.shapes import Annotation
 from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
@@ -54,8 +54,8 @@ class VocXmlSample(DrawnSample):
 
     def doubts(self) -> Mapping[str, int]:
         """Boxes that reach beyond the last pixel, counted from 0: PASCAL VOC's own count from 1."""
-        size = read_picture(self.image).upright
-        boxes = [shape.points for shape in self._annotation().shapes if shape.points is not None and shape.kind == BOX]
+        shapes, size = self._placed()
+        boxes = [shape.points for shape in shapes if shape.points is not None and shape.kind == BOX]
         beyond = sum(bool((points.max(axis=0) >= (size.width, size.height)).any()) for points in boxes)
         return {BEYOND: beyond} if beyond else {}
 

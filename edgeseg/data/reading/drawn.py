@@ -73,12 +73,16 @@ class DrawnSample(Sample):
         return read_image(self.image)
 
     def _class_map(self) -> Mask:
+        shapes, size = self._placed()
+        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled, self.rule.fill), self.image)
+
+    def _placed(self) -> tuple[Sequence[Shape], Size]:
+        """Return the shapes as they lie in the picture, and the size that they are drawn at."""
         annotation = self._annotation()
         picture = read_picture(self.image)
         # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
         size = picture.stored if annotation.size == picture.stored else picture.upright
-        shapes = self._at(annotation, size)
-        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled, self.rule.fill), self.image)
+        return self._at(annotation, size), size
 
     def _at(self, annotation: Annotation, size: Size) -> Sequence[Shape]:
         """Return the shapes for a picture of a size; a picture that was resized after labelling lies elsewhere."""

@@ -77,6 +77,10 @@ def test_coco_crowds_are_ignored_unless_they_are_classes(tmp_path: Path) -> None
     for option, expected in (("", 255), ("&crowd=class", 2)):
         ids = open_dataset(f"coco:{tmp_path}?unlabelled=road{option}").split("train")[0].read_class_map()
         assert (set(ids[:, 0]), set(ids[:, 1])) == ({expected}, {1})
+    coco(tmp_path, annotation(3, [SQUARE]), annotation(4, {"size": [20, 30], "counts": [0, 600]}, iscrowd=1))
+    ids = open_dataset(f"coco:{tmp_path}?unlabelled=road").split("train")[0].read_class_map()
+    assert (ids[2:6, 2:6] == 1).all()  # what is labelled by itself stays so
+    assert (ids == 255).sum() == 600 - 16
     with pytest.raises(UsageError, match="crowd=label; expected ignore or class"):
         open_dataset(f"coco:{tmp_path}?crowd=label")
 
