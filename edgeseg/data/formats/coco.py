@@ -5,7 +5,8 @@ beside the JSON, in `images/`, in a folder of the JSON's split (`train2017/`), o
 files whose names tell a split (`instances_val2017.json`) are the splits; otherwise whole drives are chosen
 (`edgeseg.data.splits`).
 
-The classes are the categories in the order of the file. `iscrowd` is ignored where nothing else is labelled, unless the option `crowd` says otherwise.
+The classes are the categories in the order of the file. `iscrowd` is ignored where nothing else is labelled, unless the
+option `crowd` says otherwise.
 Polygons have pixel edges and are filled to the bit as by COCO's own tools (`edgeseg.data.reading.pixel_edges`), all
 those of an annotation: a hole needs run lengths. An annotation without a segmentation is drawn as its box.
 """

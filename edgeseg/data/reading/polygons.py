@@ -145,14 +145,14 @@ def clipped(points: Points, size: Size) -> Points:
 
 
 def _clipped_at(points: Points, axis: int, sign: int, bound: float) -> Points:
-    inside_ = sign * points[:, axis] - bound
-    if (inside_ >= 0).all():
+    within = sign * points[:, axis] - bound
+    if (within >= 0).all():
         return points
     kept: list[Points] = []
     for index in range(len(points)):
         start, end = points[index - 1], points[index]
-        if (inside_[index - 1] < 0) != (inside_[index] < 0):
-            kept.append(start + (end - start) * (inside_[index - 1] / (inside_[index - 1] - inside_[index])))
-        if inside_[index] >= 0:
+        if (within[index - 1] < 0) != (within[index] < 0):
+            kept.append(start + (end - start) * (within[index - 1] / (within[index - 1] - within[index])))
+        if within[index] >= 0:
             kept.append(end)
     return np.array(kept, np.float64).reshape(-1, 2)
