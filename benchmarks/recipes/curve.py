@@ -1,6 +1,6 @@
 """The curve of mean IoU against ms/frame: trained runs, and their exported files in three precisions.
 
-    python benchmarks/recipes.py fast=RUN balanced=RUN balanced=RUN accurate=RUN --data camvid:CamVid [--split val] \\
+    python benchmarks/recipes/curve.py fast=RUN balanced=RUN balanced=RUN accurate=RUN --data camvid:CamVid [--split val] \\
         [--work FOLDER] [--json FILE] [--picture docs/recipes.png]
 
 Each run is exported as a user would, in fp32, fp16 and int8 through the export's gate, and the run and each file are
