@@ -157,7 +157,9 @@ def _class_list(root: Path, palette: str, names: str) -> tuple[Palette, Path]:
 def _named(names: str) -> Palette:
     """Return a class list of names, `ignore` among them, with colours to show them in."""
     classes = drawn_classes((), names, "")[0]
-    listed = [name.strip() for name in names.split(",") if name.strip()]
+    listed = [name.strip() for name in names.split(",")]
+    if not all(listed):
+        raise UsageError(f"option names={names}: a name is empty, and ids are counted; expected names joined by commas")
     indices = [classes.index(name) for name in listed]
     return Palette(
         tuple(

@@ -6,6 +6,7 @@ Pillow reads them: OpenCV turns palette indices into colours and grey levels of 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -73,19 +74,19 @@ class IdMask:
     Attributes:
         ids: pairs of an id in the file and its class id or the ignore index.
         other: the class id of every other id in the file; None if that is an error.
-        colours: RGB of the ids from 0 on, if a palette file that has them in another order is an error: programs that
-            save colours as a palette give them indices as they come.
+        colours: pairs of an id in the file and its RGB, if a palette file that has them in another order is an error:
+            programs that save colours as a palette give them indices as they come.
     """
 
     ids: tuple[tuple[int, int], ...]
     other: int | None = None
-    colours: tuple[Colour, ...] = ()
+    colours: tuple[tuple[int, Colour], ...] = ()
 
     def __call__(self, path: PictureFile) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
         if self.colours:
-            _check_palette(path, ids, self.colours)
+            _check_palette(path, ids, dict(self.colours))
         unknown = np.flatnonzero(~known[ids])
         if unknown.size:
             y, x = divmod(int(unknown[0]), ids.shape[1])
@@ -103,19 +104,21 @@ class IdMask:
         return cls(tuple({**{index: index for index in range(len(classes))}, **ignored}.items()))
 
 
-def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: tuple[Colour, ...]) -> None:
+def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: Mapping[int, Colour]) -> None:
     """Raise DataError if the ids that occur in a palette file have the classes' colours, but not each its own."""
     with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
         palette = opened.getpalette("RGB") if opened.mode == "P" else None
     if not palette:
         return
-    present = np.flatnonzero(np.bincount(ids.ravel())[: len(colours)])  # 255, ignored, may have any colour
-    shown = {int(index): tuple(palette[3 * index : 3 * index + 3]) for index in present}
+    occurring = np.flatnonzero(np.bincount(ids.ravel()))
+    present = [int(index) for index in occurring if int(index) in colours]  # 255, ignored, may have any colour
+    shown = {index: tuple(palette[3 * index : 3 * index + 3]) for index in present}
     moved = [index for index, colour in shown.items() if colours[index] != colour]
-    if moved and set(shown.values()) <= set(colours):
+    if moved and set(shown.values()) <= set(colours.values()):
+        own = next(index for index, colour in colours.items() if colour == shown[moved[0]])
         raise DataError(
             f"{path}: palette index {moved[0]} has colour {shown[moved[0]]}, which the class list gives to id "
-            f"{colours.index(shown[moved[0]])}; say encoding=colours or encoding=ids, whichever is right"
+            f"{own}; say encoding=colours or encoding=ids, whichever is right"
         )
 
 
