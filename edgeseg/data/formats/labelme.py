@@ -24,11 +24,13 @@ from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
+from edgeseg.data.reading.causes import why_no_class
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
-from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile
+from edgeseg.data.reading.shapes import Annotation, NoClassError, Points, Shape, points_from, rectangle
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 WITHOUT_AREA = ("point", "points", "line", "linestrip")
@@ -154,6 +156,8 @@ class LabelMe(ListedDataset):
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         try:
             self.classes, background = drawn_classes(_names(paths), names, unlabelled)
+        except NoClassError as error:
+            raise DataError(f"{self.root}: {why_no_class(paths, read_labelme, _without_area)}") from error
         except DataError as error:
             raise DataError(f"{self.root}: {error}") from error
         self._rule = DrawRule(background, sizes)
@@ -192,3 +196,8 @@ def _names(paths: Sequence[Path]) -> Iterator[str]:
             yield from (shape.label or "" for shape in read_labelme(path).shapes)
         except DataError:
             continue
+
+
+def _without_area(path: Path) -> list[str]:
+    """Return the kinds of the shapes of a file that were left out: all of them, where it names no class."""
+    return [str(each.get("shape_type")) for each in _document(path)["shapes"]]

@@ -13,7 +13,10 @@ from xml.parsers import expat
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.data.reading.shapes import Annotation, Points, Shape, points_from, rectangle
+from edgeseg.data.reading.text_encoding import not_utf8
 
+INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+TURNED = ("robndbox", "rotated_box", "rbndbox")  # roLabelImg and its offspring
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")
 
@@ -34,6 +37,11 @@ class VocAnnotation:
 def parse_voc(text: bytes, where: str) -> VocAnnotation:
     """Read an annotation file. Raises DataError, naming `where` and the line or the object."""
     root = _parsed(text, where)
+    if root.tag == "annotations" and (root.find("image") is not None or root.find("track") is not None):
+        raise DataError(
+            f"{where}: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH, or export the "
+            f"task as 'Segmentation mask' or 'COCO'"
+        )
     if root.tag != "annotation":
         raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
     shapes = [
@@ -69,10 +77,19 @@ def _parsed(text: bytes, where: str) -> Element:
         parser.Parse(text, True)
         return builder.close()
     except expat.ExpatError as error:
+        if error.code == INVALID_TOKEN and not _is_utf8(text) and b"encoding" not in text[:100]:
+            raise DataError(f"{where}: {not_utf8(text)}, or name its encoding in the first line") from error
         problem = f"line {error.lineno}: {expat.ErrorString(error.code)}"
         raise DataError(f"{where}: {problem}; expected whole PASCAL VOC XML: export the file again") from error
     except (LookupError, ValueError) as error:  # encodings that expat does not know
         raise DataError(f"{where}: {error}; expected PASCAL VOC XML in UTF-8") from error
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return bool(text.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _text(element: Element, tag: str) -> str:
@@ -95,6 +112,11 @@ def _shapes(element: Element, place: str) -> list[Shape]:
     polygons = [_polygon(each, place) for each in element.findall("polygon") if len(each)]
     if not polygons:
         box = element.find("bndbox")
+        turned = next((tag for tag in TURNED if element.find(tag) is not None), None)
+        if box is None and turned:
+            raise DataError(
+                f"{place} is a turned box <{turned}>; expected <polygon> or <bndbox>: export its corners as a polygon"
+            )
         if box is None:
             raise DataError(f"{place} has neither <polygon> nor <bndbox>; expected one of them: label it or remove it")
         polygons = [rectangle(points_from((_text(box, tag) for tag in CORNERS), place))]

@@ -74,7 +74,7 @@ def check_dataset(
         if finding.pixels is not None and finding.size is not None:
             report.add(split, sample, finding.pixels, finding.size)
         on_sample()
-    report.warnings += [*seen.repeated_within_splits(), *_class_warnings(report)]
+    report.warnings += [*dataset.remarks(), *seen.repeated_within_splits(), *_class_warnings(report)]
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 

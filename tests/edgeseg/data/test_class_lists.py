@@ -6,12 +6,15 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.core.errors import DataError
-from edgeseg.data.reading.palette import read_palette
+from edgeseg.data.argument import open_dataset
+from edgeseg.data.class_lists.palette import read_palette
+from tests.helpers.data import write_mask, write_picture
 
 BOM = "\ufeff"
 SKY_ROAD_CAR = [("sky", (0, 0, 0)), ("road", (128, 64, 128)), ("car", (0, 0, 142))]
@@ -38,6 +41,35 @@ def listed(root: Path, text: str) -> dict[int, tuple[str, tuple[int, int, int] |
 def test_a_header_in_any_form_is_no_class(tmp_path: Path, header: str) -> None:
     assert list(listed(tmp_path, f"{header}\n{NAME_FIRST}").values()) == SKY_ROAD_CAR
     assert list(listed(tmp_path, f"\n{header.strip(BOM)}\r\n{NAME_FIRST}").values()) == SKY_ROAD_CAR
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        *((each, NAME_FIRST) for each in ("class,r,g,b", "label,r,g,b", "Label,Red,Green,Blue", "name,r,g,b,")),
+        ('"name","r","g","b"', NAME_FIRST),
+        ("r,g,b,name", "0,0,0,sky\n128,64,128,road\n0,0,142,car\n"),
+        ("# label:color_rgb:parts:actions", "sky:0,0,0::\nroad:128,64,128::\ncar:0,0,142::\n"),
+    ],
+)
+def test_a_header_moves_no_id_of_a_folder_s_masks(tmp_path: Path, header: str, rows: str) -> None:
+    ids = np.zeros((80, 120), np.uint8)
+    ids[40:], ids[40:, 80:90] = 1, 2
+    write_picture(tmp_path / "images" / "0.png", 80, 120)
+    write_mask(tmp_path / "masks" / "0.png", ids)
+    (tmp_path / "classes.txt").write_text(f"{header}\n{rows}")
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert list(zip(dataset.classes.names, dataset.classes.colours, strict=True)) == SKY_ROAD_CAR
+    assert np.array_equal(dataset.split("train")[0].read_class_map(), ids)
+
+
+def test_ids_with_gaps_are_those_of_the_masks(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "0.png")
+    write_mask(tmp_path / "masks" / "0.png", np.resize(np.array([23, 7, 255, 9], np.uint8), (20, 30)))
+    (tmp_path / "classes.txt").write_text("id,name\n23,sky\n7,road\n9,ignore\n")
+    dataset = open_dataset(f"folder:{tmp_path}")
+    assert dataset.classes.names == ("road", "sky")
+    assert dataset.split("train")[0].read_class_map()[0, :4].tolist() == [1, 0, 255, 255]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +191,7 @@ def test_stated_ids_may_have_gaps_and_any_order(tmp_path: Path) -> None:
         ("names: [road]\ncolours: [[1, 2, 3]]", "key 'colours'"),
         ("- road\n- sky: &a [1, 2, 3]", "line 2: '&a"),
         ("- {name: road, weight: 3}", "line 1: key 'weight'"),
+        ("- {name: road}\n- {}", "a class without name"),
         ("- {name: road, id: 0}\n- {name: sky}", "line 2: 'sky' has not an id"),
         ("- road 1 2 3\n- sky 4 5 6", "line 1: 'road 1 2 3'"),
     ],

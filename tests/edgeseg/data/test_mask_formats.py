@@ -16,7 +16,8 @@ from PIL import Image
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.argument import open_dataset
-from edgeseg.data.reading.masks import ColourMask, IdMask, read_file_ids
+from edgeseg.data.reading.colour_masks import ColourMask
+from edgeseg.data.reading.masks import IdMask, read_file_ids
 from edgeseg.data.reading.pictures import read_image
 from edgeseg.scenes import CLASSES as FOUNDING
 from tests.helpers.data import real_data, write_mask, write_picture

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX, IGNORED, folded
-from edgeseg.data.reading.class_cells import EMPTY, HEX, tokens_of, without_comment
-from edgeseg.data.reading.class_columns import (
+from edgeseg.data.class_lists.cells import EMPTY, HEX, tokens_of, without_comment
+from edgeseg.data.class_lists.columns import (
     ALPHA,
     ID,
     LAYOUTS,
@@ -26,7 +26,7 @@ from edgeseg.data.reading.class_columns import (
     fitted,
     header_of,
 )
-from edgeseg.data.reading.class_yaml import structured
+from edgeseg.data.class_lists.structured import structured
 from edgeseg.data.reading.pictures import read_text
 
 MOST_ID = 0xFFFF
@@ -38,7 +38,7 @@ def read_class_list(path: Path) -> list[ClassLine]:
 
     Understood are a class a line, in the columns that a header names or that all lines have: name; id; R G B, R G B A
     or #RRGGBB, separated by blanks, tabs, `,`, `;` or `:`, names in quotes where they hold such; CVAT's
-    `name:r,g,b:parts:actions`; and the subset of YAML and JSON of `edgeseg.data.reading.class_yaml`. A `#` begins a
+    `name:r,g,b:parts:actions`; and the subset of YAML and JSON of `edgeseg.data.class_lists.structured`. A `#` begins a
     comment. Without ids, these are the order of the lines from 0. The name `ignore` is no class.
 
     Raises DataError, naming the line and quoting it, for a line that does not fit.

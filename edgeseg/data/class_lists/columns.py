@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import Colour
-from edgeseg.data.reading.class_cells import HEX, NUMBER, WORD, Token
+from edgeseg.data.class_lists.cells import HEX, NUMBER, WORD, Token
 
 Layout = tuple[str, ...]
 ID, NAME, ALPHA, COLOUR, SKIPPED = "id", "name", "a", "colour", "parts"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.labels import IGNORE_INDEX, IGNORED, ClassMap, Colour, folded
-from edgeseg.data.reading.class_list import read_class_list
-from edgeseg.data.reading.masks import ColourMask, IdMask
+from edgeseg.data.class_lists.lines import read_class_list
+from edgeseg.data.reading.colour_masks import ColourMask
+from edgeseg.data.reading.masks import IdMask
 from edgeseg.data.reading.shapes import distinct_colours
 
 
@@ -54,18 +55,24 @@ class Palette:
         colours = listed if self.has_colours else ()
         return IdMask(tuple(pairs.items()), colours=() if trusted else colours)
 
-    def decode_colours(self, where: Path) -> ColourMask:
-        """Return what makes classes of a file of these colours. Raises DataError, naming `where`."""
+    def decode_colours(
+        self, where: Path, tolerance: int | None = None, what: str = "the masks are colours"
+    ) -> ColourMask:
+        """Return what makes classes of a file of these colours, with a tolerance for lossy ones.
+
+        Raises DataError, naming `where`; `what` says why colours are needed.
+        """
         if not self.has_colours:
-            raise DataError(f"{where}: names without colours, but the masks are colours; expected lines NAME R G B")
+            raise DataError(f"{where}: names without colours, but {what}; expected lines NAME R G B")
         try:
-            return ColourMask.of(self.classes, tuple(colour for name, colour in self.lines if folded(name) == IGNORED))
+            mask = ColourMask.of(self.classes, tuple(colour for name, colour in self.lines if folded(name) == IGNORED))
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
+        return replace(mask, tolerance=tolerance, takes_tolerance=True)
 
 
 def read_palette(path: Path) -> Palette:
-    """Read a class list, in any form of `edgeseg.data.reading.class_list`. Raises DataError, naming the line."""
+    """Read a class list, in any form of `edgeseg.data.class_lists.lines`. Raises DataError, naming the line."""
     listed = read_class_list(path)
     own = [each.colour for each in listed if each.colour is not None]
     others = distinct_colours(len(listed), avoid=own)

@@ -21,9 +21,9 @@ from typing import Any
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX
-from edgeseg.data.reading.class_cells import HEX, NUMBER, tokens_of, without_comment
-from edgeseg.data.reading.class_columns import ALPHA, COLOUR, COLUMN_OF, ID, NAME, RGB, ClassLine, is_sensible
-from edgeseg.data.reading.yaml_subset import Scalar, parse_block, parse_flow
+from edgeseg.data.class_lists.cells import HEX, NUMBER, tokens_of, without_comment
+from edgeseg.data.class_lists.columns import ALPHA, COLOUR, COLUMN_OF, ID, NAME, RGB, ClassLine, is_sensible
+from edgeseg.data.class_lists.yaml_subset import Scalar, parse_block, parse_flow
 
 Rows = Sequence[tuple[str, str]]
 """What names a line in messages, and the line with its indentation."""
@@ -111,7 +111,8 @@ def _item(entry: Any, where: str) -> ClassLine:
         columns[column] = value
     name = columns.get(NAME)
     if not isinstance(name, Scalar):
-        raise DataError(f"{next(iter(entry)).where}: a class without name; expected {EXPECTED}")
+        place = next((key.where for key in entry), where)
+        raise DataError(f"{place}: a class without name; expected {EXPECTED}")
     colour = columns.get(COLOUR)
     if any(channel in columns for channel in RGB):
         colour = [columns.get(channel) for channel in RGB]
