@@ -68,7 +68,7 @@ def tokens_of(text: str) -> list[Token]:
 def _loose(match: re.Match[str]) -> str:
     """Return `[128, 64, 128]` or `rgb(128, 64, 128)` as numbers between blanks, other brackets as they are."""
     inner = match["square"] if match["square"] is not None else match["round"]
-    return f" {re.sub('[,;]', ' ', inner)} " if _NUMBERS.fullmatch(inner) else match.group()
+    return f" {re.sub('[,;]', ' ', inner)} " if _NUMBERS.fullmatch(" ".join(inner.split())) else match.group()
 
 
 def _token(match: re.Match[str], cell: int) -> Iterator[Token]:

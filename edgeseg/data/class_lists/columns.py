@@ -73,7 +73,7 @@ class Line(NamedTuple):
 def header_of(line: Line) -> Layout | None:
     """Return the columns that a header names, or None for a line that is none.
 
-    Raises DataError for a header with a column that is not known, or without a place for the name.
+    Raises DataError for one with separators whose columns are not known, or do not go together.
     """
     if any(token.kind != WORD for token in line.tokens) or not line.tokens:
         return None
@@ -83,25 +83,35 @@ def header_of(line: Line) -> Layout | None:
         columns = columns[:2]
     if NAME not in columns:
         return None
+    refused = _refused(columns)
+    if refused is None:
+        return tuple(columns)
+    known = [column for column in columns if column]
+    if len(known) < 2 or line.tokens[-1].cell == 0:  # Class A is a name as well
+        return None
+    raise line.refused(f"a header {refused}: leave the other columns out")
+
+
+def _refused(columns: Sequence[str]) -> str | None:
+    """Return what a header should be, unless these columns are one."""
     if "" in columns or SKIPPED in columns:
-        known = [column for column in columns if column]
-        if len(known) < 2 or line.tokens[-1].cell == 0:
-            return None
-        raise line.refused("a header of id, name, r, g, b, a or colour: leave the other columns out")
+        return "of id, name, r, g, b, a or colour"
     has_rgb = [each in columns for each in RGB]
-    if len(set(columns)) < len(columns) or (any(has_rgb) and not all(has_rgb)) or (COLOUR in columns and any(has_rgb)):
-        raise line.refused("a header with one name, at most one id and one colour: leave the other columns out")
-    return tuple(columns)
+    is_whole = all(has_rgb) or not any(has_rgb)
+    colours = all(has_rgb) + (COLOUR in columns)
+    if len(set(columns)) < len(columns) or not is_whole or colours > 1 or (ALPHA in columns and not colours):
+        return "with one name, at most one id and one colour"
+    return None
 
 
 def _cells(tokens: Sequence[Token]) -> list[str]:
     """Return the words of a header, folded: those of a cell as one, or of a line without separators one by one."""
     words = [re.sub(r"[\s_-]", "", token.text).casefold() for token in tokens]
     if tokens[-1].cell > 0:
-        return [
-            "".join(word for word, token in zip(words, tokens, strict=True) if token.cell == cell)
-            for cell in range(tokens[-1].cell + 1)
-        ]
+        joined = [""] * (tokens[-1].cell + 1)
+        for word, token in zip(words, tokens, strict=True):
+            joined[token.cell] += word
+        return joined
     cells: list[str] = []
     for word in words:
         if cells and cells[-1] + word in COLUMN_OF:  # Class Name

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<sign>[\[\]{},])|(?P<colon>:)|\"(?P<double>(?:[^\"\\]|\\[\"\\/])*)\""
     r"|'(?P<single>(?:[^']|'')*)'|(?P<plain>[^\s\[\]{},\"'&*!|>%@`?#-](?:[^\[\]{},:\n]|:(?=\S))*|-?[0-9]+|#[0-9A-Fa-f]{6}))"
 )
-_KEY = re.compile(r"(?P<key>\"[^\"\\]*\"|'[^']*'|[^\s\[\]{},\"'&*!|>%@`#:-][^:]*?)\s*:(?:\s+(?P<value>.*))?$")
+_KEY = re.compile(r"(?P<key>\"[^\"\\]*\"\s*|'[^']*'\s*|[^\s\[\]{},\"'&*!|>%@`#:-][^:]*):(?:\s+(?P<value>.*))?$")
 _BULLET = re.compile(r"-(?:\s+(?P<rest>.*))?$")
 
 
@@ -151,7 +151,7 @@ def _block(rows: Rows, depth: int) -> Any:
         match = _KEY.match(line.strip())
         if not match or _BULLET.match(line.strip()):
             raise refused(place, line)
-        key = match["key"]
+        key = match["key"].strip()
         is_quoted = key[0] in "\"'"
         put(pairs, Scalar(key[1:-1] if is_quoted else key, place, is_quoted), _below(match["value"], part, depth))
     return pairs

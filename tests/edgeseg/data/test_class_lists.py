@@ -132,6 +132,14 @@ def test_names_without_colours(tmp_path: Path, text: str) -> None:
     assert listed(tmp_path, text) == {0: ("sky", None), 1: ("traffic light", None), 2: ("2 wheeler", None)}
 
 
+def test_names_that_begin_like_a_header_are_names(tmp_path: Path) -> None:
+    assert [name for name, _ in listed(tmp_path, "Class A\nClass B\nLabel 7").values()] == [
+        "Class A",
+        "Class B",
+        "Label 7",
+    ]
+
+
 def test_a_name_in_quotes_may_hold_what_separates_others(tmp_path: Path) -> None:
     text = 'name,r,g,b\n"car, truck",1,2,3\n"the ""big"" one",4,5,6\n"pole #2",7,8,9\n'
     assert [name for name, _ in listed(tmp_path, text).values()] == ["car, truck", 'the "big" one', "pole #2"]
