@@ -152,6 +152,12 @@ def say(text: str) -> None:
             raise UsageError(f"standard output cannot be written ({error.strerror}); redirect it elsewhere") from error
 
 
+def note(text: str) -> None:
+    """Print to standard error what a user should know but no program reads."""
+    with contextlib.suppress(OSError):
+        _print(text, sys.stderr)
+
+
 def _print(text: str, file: TextIO) -> None:
     try:
         print(text, file=file, flush=True)

@@ -147,6 +147,10 @@ class Dataset(ABC):
     @abstractmethod
     def __init__(self, argument: str, **options: str) -> None: ...
 
+    def remarks(self) -> list[str]:
+        """Return what reading samples has found so far that is no error but may be wrong, a line each."""
+        return []
+
     def split(self, name: str, complete: bool = True) -> list[Sample]:
         """Return the samples of a split in a fixed order; at least one.
 

@@ -143,6 +143,8 @@ def train(
         try:
             weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch)
             check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
+            for line in dataset.remarks():
+                progress.say(f"warning: {line}")
             distribution.check_same(_marks(settings, mark, state.step, len(history)))
             if distribution.is_chief:
                 run.begin(settings, spec)

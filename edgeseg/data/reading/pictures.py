@@ -1,9 +1,8 @@
-"""Pictures from files, and pairs of picture and mask, with errors that name the file."""
+"""Pictures from files, with errors that name the file."""
 
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,9 @@ from PIL import Image as PillowImage
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
-from edgeseg.core.labels import ClassMap
-from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.base import Image, Mask
+from edgeseg.data.reading.text_encoding import not_utf8
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
 EXIF_ORIENTATION = 274
 
@@ -87,10 +85,11 @@ def read_bytes(path: PictureFile) -> bytes:
 
 def read_text(path: Path) -> str:
     """Return a UTF-8 text file's content. Raises DataError."""
+    content = read_bytes(path)
     try:
-        return read_bytes(path).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8; expected a text file in UTF-8") from error
+        raise DataError(f"{path}: {not_utf8(content)}") from error
 
 
 def unreadable(path: PictureFile, encoded: bytes) -> DataError:
@@ -145,111 +144,3 @@ def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
     if mask.shape == picture.stored != picture.upright:
         return np.ascontiguousarray(_TURNS[picture.orientation](mask))
     return mask
-
-
-class FileSample(Sample):
-    """A picture file and a mask file; `decode` makes class ids of the mask file.
-
-    Both are kept as text: a Path that was once listed holds ten times as much, and a data set has many.
-    """
-
-    def __init__(self, image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> None:
-        super().__init__(str(mask), classes)
-        self._image_name = str(image)
-        self._decode = decode
-
-    @property
-    def image(self) -> Path:
-        return Path(self._image_name)
-
-    @property
-    def mask(self) -> Path:
-        return Path(self.name)
-
-    def _image(self) -> Image:
-        return read_image(self.image)
-
-    def _class_map(self) -> Mask:
-        return align_mask_to_exif(self._decode(self.mask), self.image)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Return the picture files of a folder and the folders in it, in a fixed order. Raises DataError."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected images in it")
-    return [path for path in files_in(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def files_in(folder: Path, ending: str = "") -> list[Path]:
-    """Return the files whose names end so, in a folder and the folders in it, in a fixed order.
-
-    What is hidden is left out: a Mac's `._a.png` and `__MACOSX/`, a notebook's `.ipynb_checkpoints/`.
-    """
-    found = (path for path in folder.rglob("*") if path.name.endswith(ending))
-    return sorted(path for path in found if _is_visible(path.relative_to(folder)) and path.is_file())
-
-
-def _is_visible(path: Path) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-
-
-def pair_samples(
-    images: Path, masks: Path, classes: ClassMap, decode: MaskDecoder, suffix: str = ".png"
-) -> dict[str, Sample]:
-    """Pair the pictures of one folder with the equally named masks of another; one without the other is broken.
-
-    Args:
-        suffix: what a mask's name has behind the picture's stem.
-
-    Returns:
-        The samples by their name within the folders, without suffix.
-
-    Raises:
-        DataError: a folder is not there.
-    """
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; expected images in {images.name}/ and masks in {masks.name}/")
-    samples: dict[str, Sample] = {}
-    wanted = set()
-    for image in pictures_in(images):
-        name = image.relative_to(images).with_suffix("").as_posix()
-        mask = masks / f"{name}{suffix}"
-        wanted.add(mask)
-        if name in samples:
-            samples[image.relative_to(images).as_posix()] = _twin(image, mask, classes)
-        else:
-            samples[name] = sample_of(image, mask, classes, decode)
-    for mask in sorted(set(files_in(masks, suffix)) - wanted):
-        name = mask.relative_to(masks).as_posix().removesuffix(suffix)
-        samples[name] = mask_without_image(mask, classes, images)
-    return samples
-
-
-def sample_of(image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> Sample:
-    """Return the pair as a sample, broken if its mask is missing."""
-    if mask.is_file():
-        return FileSample(image, mask, classes, decode)
-    problem = DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
-    return BrokenSample(str(image), classes, problem)
-
-
-def _twin(image: Path, mask: Path, classes: ClassMap) -> Sample:
-    problem = DataError(
-        f"{image}: another picture of this name has {mask} too; expected one: remove or rename the other"
-    )
-    return BrokenSample(str(image), classes, problem)
-
-
-def mask_without_image(mask: Path, classes: ClassMap, images: Path) -> Sample:
-    """Return the broken sample of a mask whose picture is missing."""
-    problem = DataError(f"{mask}: no image; expected one of this name in {images}: add it or remove the mask")
-    return BrokenSample(str(mask), classes, problem)
-
-
-def data_folder(argument: str, example: str) -> Path:
-    """Return the folder that a data argument names. Raises DataError, with `example` as what was expected."""
-    folder = Path(os.path.expanduser(argument))
-    if not argument or not folder.is_dir():
-        raise DataError(f"{argument or 'no path'}: no such folder; expected {example}")
-    return folder

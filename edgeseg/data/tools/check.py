@@ -76,7 +76,7 @@ def check_dataset(
             report.add(split, sample, finding.pixels, finding.size)
         doubts.add(finding.doubts)
         on_sample()
-    report.warnings += [*seen.repeated_within_splits(), *doubts.lines(), *_class_warnings(report)]
+    report.warnings += [*dataset.remarks(), *seen.repeated_within_splits(), *doubts.lines(), *_class_warnings(report)]
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 

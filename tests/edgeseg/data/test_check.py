@@ -452,3 +452,15 @@ def test_every_picture_without_mask_and_every_mask_without_picture_is_listed(cam
         ("valannot/002.png", "no image"),
     ]
     assert (document["splits"]["train"]["readable"], document["splits"]["val"]["readable"]) == (3, 2)
+
+
+def test_nothing_is_written_without_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check.json in the current folder may be that of other data."""
+    write_camvid(tmp_path / "camvid", train=2, val=1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check.json").write_text("of other data")
+    result = CliRunner().invoke(cli, ["data", "check", "camvid:camvid"], standalone_mode=False)
+    assert result.return_value == 0
+    assert "--out DIR writes check.json and check.png" in result.output
+    assert (tmp_path / "check.json").read_text() == "of other data"
+    assert not (tmp_path / "check.png").exists()

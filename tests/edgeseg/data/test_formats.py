@@ -53,7 +53,7 @@ def other_size(camvid: Path) -> None:
 
 
 def coloured(camvid: Path) -> None:
-    cv2.imwrite(str(mask(camvid)), np.zeros((72, 96, 3), np.uint8))
+    cv2.imwrite(str(mask(camvid)), np.full((72, 96, 3), (1, 2, 3), np.uint8))
 
 
 def sixteen_bit(camvid: Path) -> None:
