@@ -19,7 +19,7 @@ from PIL import ImageOps
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
-from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_picture, unreadable
+from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_picture, read_whole, unreadable
 
 GREY_STEP = {"L;2": 0x55, "L;4": 0x11}
 """Pillow stretches grey levels of 2 and 4 bits to 8 by these factors."""
@@ -53,8 +53,7 @@ def has_ids(path: PictureFile) -> bool:
 
 
 def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any]]:
-    read_picture(path)  # refuses what is no picture and what is too large to decode
-    encoded = read_bytes(path)
+    encoded, _ = read_whole(path)  # refuses what is damaged, no picture, or too large to decode
     try:
         with PillowImage.open(io.BytesIO(encoded)) as opened:
             raw_mode = str(opened.tile[0][3]) if opened.tile else ""

@@ -16,7 +16,9 @@ from PIL import Image as PillowImage
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
+from edgeseg.core.pictures.damage import damage_of
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.reading import jpeg
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
@@ -51,17 +53,35 @@ class Picture(NamedTuple):
 
 
 def read_image(path: PictureFile) -> Image:
-    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag. Raises DataError."""
-    encoded = read_bytes(path)
-    _header(encoded, path)
+    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+
+    Raises:
+        DataError: it cannot be read, or is damaged as far as that can be seen (docs/data-check.md says how far).
+    """
+    encoded, header = read_whole(path)
     try:
-        # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+        if not jpeg.is_jpeg(encoded):
+            # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
+            decoded, problem = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR), None
+        else:
+            stored, problem = jpeg.decode(encoded)
+            decoded = None if stored is None else turned_upright(stored, header.orientation)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
+    if problem is not None:
+        raise damaged(path, problem)
     if decoded is None:
         raise unreadable(path, encoded)
     return decoded.astype(np.uint8, copy=False)
+
+
+def read_whole(path: PictureFile) -> tuple[bytes, Picture]:
+    """Return a picture file's content and its header. Raises DataError if its structure shows that it is damaged."""
+    encoded = read_bytes(path)
+    problem = damage_of(encoded)
+    if problem is not None:
+        raise damaged(path, problem)
+    return encoded, _header(encoded, path)
 
 
 def read_picture(path: PictureFile) -> Picture:
@@ -95,7 +115,15 @@ def read_text(path: Path) -> str:
 
 def unreadable(path: PictureFile, encoded: bytes) -> DataError:
     """Return the error for a file that is no whole picture."""
+    problem = damage_of(encoded)
+    if problem is not None:
+        return damaged(path, problem)
     return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
+
+
+def damaged(path: PictureFile, problem: str) -> DataError:
+    """Return the error for a picture file that is not as it was written."""
+    return DataError(f"{path}: damaged ({problem}); write the file again or remove the pair")
 
 
 def _not_opened(path: Path, error: OSError) -> DataError:
@@ -119,21 +147,28 @@ def _header_of(file: IO[bytes], path: PictureFile) -> Picture:
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise DataError(f"{path}: {error}; expected at most {MAX_PIXELS}: scale the picture down") from error
     except Exception as error:  # Pillow's readers raise whatever a broken header leads them to
-        file.seek(0, io.SEEK_END)
-        raise DataError(
-            f"{path}: no readable image ({file.tell()} bytes); write the file again or remove the pair"
-        ) from error
+        file.seek(0)
+        raise unreadable(path, file.read()) from error
     if width * height > MAX_PIXELS:
         raise DataError(f"{path}: {width}x{height} pixels; expected at most {MAX_PIXELS} in all: scale it down")
     return Picture(Size(height, width), orientation if orientation in range(1, 9) else 1)
 
 
-_TURNS: dict[int, Callable[[Mask], Mask]] = {
-    5: lambda mask: mask.T,
-    6: lambda mask: np.rot90(mask, -1),
-    7: lambda mask: np.rot90(mask, 2).T,
-    8: lambda mask: np.rot90(mask),
+_UPRIGHT: dict[int, Callable[[Mask], Mask]] = {
+    2: lambda pixels: np.flip(pixels, 1),
+    3: lambda pixels: np.flip(pixels, (0, 1)),
+    4: lambda pixels: np.flip(pixels, 0),
+    5: lambda pixels: np.swapaxes(pixels, 0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.swapaxes(np.flip(pixels, (0, 1)), 0, 1),
+    8: lambda pixels: np.rot90(pixels),
 }
+
+
+def turned_upright(pixels: Mask, orientation: int) -> Mask:
+    """Turn and mirror (H, W, ...) as an EXIF orientation says (CIPA DC-008, tag 0x0112)."""
+    turn = _UPRIGHT.get(orientation)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
@@ -142,9 +177,8 @@ def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
     A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.
     """
     picture = read_picture(image)
-    if mask.shape == picture.stored != picture.upright:
-        return np.ascontiguousarray(_TURNS[picture.orientation](mask))
-    return mask
+    is_lying = mask.shape == picture.stored != picture.upright
+    return turned_upright(mask, picture.orientation) if is_lying else mask
 
 
 class FileSample(Sample):

@@ -12,7 +12,7 @@ import numpy as np
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
-from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_picture
+from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_whole
 from edgeseg.data.splits import sequence_of
 from edgeseg.data.tfrecord.example import Example, example_from
 from edgeseg.data.tfrecord.file import read_record
@@ -98,7 +98,7 @@ class Packed(Layout):
             height, width = self._size(record)
             return np.array(self._raw(record, "mask", height * width).reshape(height, width))
         mask = Encoded(record.bytes_of("mask"), f"{record.where}: mask")
-        read_picture(mask)
+        read_whole(mask)
         decoded = cv2.imdecode(np.frombuffer(mask.content, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None or decoded.ndim != 2 or decoded.dtype != np.uint8:
             raise DataError(f"{mask}: no PNG of class ids in 8 bits; expected what edgeseg packed: pack it again")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edgeseg.core.errors import SourceError
+from edgeseg.core.pictures.damage import damage_of
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
-from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
+from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
 from edgeseg.runtime.sources.opencv import stated_fps
 from edgeseg.runtime.sources.reader import Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
+_NAMED = 5  # damaged pictures in a remark, which is one message
 _MISSING_SHARE = 0.05  # of the frames that a file states; counts of whole files are off by a few
 
 
@@ -62,23 +66,45 @@ class ImageReader(Reader):
     def __init__(self, source: Source) -> None:
         self._source = source
         self._paths = iter(image_paths(source))
+        self._log = JpegLog()
+        self._damaged: dict[str, str] = {}
         self.fps = source.fps or DEFAULT_FOLDER_FPS
 
     def read(self, buffer: Frame | None) -> Frame | None:
         path = next(self._paths, None)
-        return None if path is None else read_image(path)
+        if path is None:
+            return None
+        frame, damage = read_image(path, self._log)
+        self.is_corrupt = damage is not None
+        if damage is not None:
+            self._damaged[path.name] = damage
+        return frame
+
+    def remarks(self) -> Iterator[str]:
+        if self._damaged:
+            named = [f"{name} ({damage})" for name, damage in islice(self._damaged.items(), _NAMED)]
+            others = [f"and {len(self._damaged) - _NAMED} more"] if len(self._damaged) > _NAMED else []
+            yield f"damaged pictures, whose masks are stale (corrupt): {', '.join([*named, *others])}"
 
     def rewind(self) -> None:
         self._paths = iter(image_paths(self._source))
 
 
-def read_image(path: Path) -> Frame:
-    """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
-    try:
-        # Not cv2.imread: a name that is not UTF-8 ends the process.
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
-        image = None
+def read_image(path: Path, log: JpegLog) -> tuple[Frame, str | None]:
+    """Read a picture as (H, W, 3) uint8 BGR, turned upright, and tell what is damaged in it; None for a sound one.
+
+    Raises:
+        SourceError: nothing of it can be shown.
+    """
+    content, image = b"", None
+    # The latter for an empty file, and for sizes over OpenCV's limit.
+    with suppress(OSError, cv2.error):
+        content = path.read_bytes()
+        with log:
+            # Not cv2.imread: a name that is not UTF-8 ends the process.
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    damage = damage_of(content) or log.damage
     if image is None:
-        raise SourceError(f"{path}: not a picture that can be read; expected a complete PNG, JPEG or the like")
-    return np.asarray(image, np.uint8)
+        reason = f"damaged ({damage})" if content and damage else "not a picture that can be read"
+        raise SourceError(f"{path}: {reason}; expected a complete PNG, JPEG or the like")
+    return np.asarray(image, np.uint8), damage
