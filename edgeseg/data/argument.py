@@ -1,8 +1,9 @@
 """The data argument: what it names, and the data set that it opens.
 
 `FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, or a Python class
-`package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). Two options work for all of
-them: `classes` merges classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet.
+`package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). Three options work for all of
+them: `classes` merges classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet, `bits`
+says how many bits of 16-bit pictures count.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ MERGE = "classes"
 """An option that every format has: a rule of `edgeseg.core.labels.merge_classes`."""
 IGNORE_MASK = "ignore_mask"
 """An option that every format has: the file of `edgeseg.data.reading.ignore_mask.masked`."""
+BITS = "bits"
+"""An option that every format has: of pictures stored in 16 bits, how many count (`edgeseg.core.pictures.depth`)."""
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 
 
@@ -35,7 +38,7 @@ def open_dataset(argument: str) -> Dataset:
     """
     location, options = split_argument(argument)
     name, colon, rest = location.partition(":")
-    rule, ignore_mask = options.pop(MERGE, None), options.pop(IGNORE_MASK, None)
+    rule, ignore_mask, bits = (options.pop(each, None) for each in (MERGE, IGNORE_MASK, BITS))
     if name in FORMATS and colon:
         dataset = _open(name, FORMATS[name].load(), rest, options)
     elif colon and PYTHON_CLASS.match(name):
@@ -44,6 +47,8 @@ def open_dataset(argument: str) -> Dataset:
         dataset = _open(DECLARED, DECLARED_FORMAT.load(), location, options)
     else:
         raise _unknown(location)
+    if bits is not None:
+        dataset.bits = _bits(bits)
     if ignore_mask is not None:
         from edgeseg.data.reading.ignore_mask import masked  # brings OpenCV
 
@@ -51,6 +56,12 @@ def open_dataset(argument: str) -> Dataset:
     if not dataset.splits:
         raise DataError(f"{argument}: no picture with labels in it; expected at least one, laid out as in docs/data.md")
     return dataset if rule is None else merged(dataset, rule)
+
+
+def _bits(text: str) -> int:
+    if text not in [str(each) for each in range(8, 17)]:
+        raise UsageError(f"data option bits={text}; expected 8 to 16, the bits of a 16-bit picture that count")
+    return int(text)
 
 
 def _open(name: str, kind: type[Dataset], text: str, options: dict[str, str]) -> Dataset:
@@ -133,7 +144,7 @@ def with_classes(argument: str, rule: str | None) -> str:
 
 def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise UsageError, naming `where` and the nearest known option, for an option that is not known."""
-    all_known = sorted({*known, MERGE, IGNORE_MASK})
+    all_known = sorted({*known, MERGE, IGNORE_MASK, BITS})
     for key in options:
         if key not in all_known:
             raise UsageError(

@@ -1,8 +1,9 @@
-"""Where the pixels of a TIFF file lie (TIFF 6.0, Adobe 1992). It has no checksums."""
+"""Where the pixels of a TIFF file lie (TIFF 6.0, Adobe 1992). It has no checksums, but those of zlib within it."""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 
 from edgeseg.core.pictures.error import DamagedPictureError
@@ -12,6 +13,9 @@ _STRIPS, _TILES = (273, 279), (324, 325)  # offsets, byte counts
 _FORMATS = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"}
 _SIZES = {**{kind: struct.calcsize(letter) for kind, letter in _FORMATS.items()}, 5: 8, 10: 8}
 _ENTRY = 12
+_WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
+_ZLIB = (8, 32946)  # of _COMPRESSION
+_PIECE = 2**20  # bytes that are decompressed at a time: only the checksum is wanted
 
 Fields = Mapping[int, tuple[float, ...]]
 
@@ -29,6 +33,28 @@ def check(content: bytes) -> None:
         raise DamagedPictureError(f"cut short: its pixels end at byte {end} of {len(content)}")
     if not any(counts):
         raise DamagedPictureError("it has no picture data")
+    if found.get(_COMPRESSION, (1,))[0] in _ZLIB:
+        for offset, count in zip(offsets, counts, strict=True):
+            _check_zlib(content[int(offset) : int(offset + count)], int(offset))
+
+
+def _check_zlib(data: bytes, at: int) -> None:
+    stream = zlib.decompressobj()
+    try:
+        while data and not stream.eof:
+            stream.decompress(data, _PIECE)
+            data = stream.unconsumed_tail
+    except zlib.error as error:
+        raise DamagedPictureError(f"the pixels from byte {at} on do not match their checksum") from error
+    if not stream.eof:
+        raise DamagedPictureError(f"the pixels from byte {at} on end early")
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    """Return height and width of a whole file's first picture once it is turned upright."""
+    found = fields(content)
+    width, height = (int(found[tag][0]) for tag in (_WIDTH, _HEIGHT))
+    return (width, height) if found.get(_ORIENTATION, (1,))[0] >= 5 else (height, width)
 
 
 def fields(content: bytes) -> Fields:

@@ -1,8 +1,13 @@
-"""The chunks of a WebP file (RFC 9649). It has no checksums: bytes that were overwritten are not seen here."""
+"""The chunks of a WebP file (RFC 9649), and whether a lossy picture ends where its data do. It has no checksums."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.core.pictures.error import DamagedPictureError
 
@@ -11,6 +16,8 @@ _HEAD = 12  # RIFF, length, WEBP
 _CHUNK_HEAD = 8
 _KEY_FRAME_START = b"\x9d\x01\x2a"  # RFC 6386, 9.1
 _LOSSLESS_SIGNATURE = 0x2F
+_TAIL = 16  # bytes; encoders fill up to 3 at the end
+_SMALLEST = 64  # bytes of a picture of which the tail is a part
 
 
 def check(content: bytes) -> None:
@@ -21,10 +28,9 @@ def check(content: bytes) -> None:
     end = length + _CHUNK_HEAD
     if end > len(content):
         raise DamagedPictureError(f"cut short: {len(content)} bytes of {end}")
-    has_data, at = False, _HEAD
-    while at + _CHUNK_HEAD <= end:
-        name, size = struct.unpack_from("<4sI", content, at)
-        data = at + _CHUNK_HEAD
+    has_data = False
+    for name, data, size in _chunks(content, end):
+        at = data - _CHUNK_HEAD
         if data + size > end:
             raise DamagedPictureError(f"chunk {name.decode('latin-1')!r} at byte {at} ends behind the file's end")
         if name == b"VP8 ":
@@ -32,7 +38,6 @@ def check(content: bytes) -> None:
         elif name == b"VP8L" and content[data] != _LOSSLESS_SIGNATURE:
             raise DamagedPictureError("its lossless picture does not begin as one")
         has_data |= name in (b"VP8 ", b"VP8L", b"ANMF")
-        at = data + size + size % 2
     if not has_data:
         raise DamagedPictureError("it has no picture data")
 
@@ -45,3 +50,43 @@ def _check_lossy(data: bytes) -> None:
         raise DamagedPictureError("its picture does not begin as a key frame")
     if 10 + first > len(data):
         raise DamagedPictureError("its first partition ends behind its chunk's end")
+
+
+def _chunks(content: bytes, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, place of the data and length of each chunk."""
+    at = _HEAD
+    while at + _CHUNK_HEAD <= end:
+        name, size = struct.unpack_from("<4sI", content, at)
+        yield name, at + _CHUNK_HEAD, size
+        at += _CHUNK_HEAD + size + size % 2
+
+
+def damage_behind(
+    content: bytes, pixels: NDArray[Any] | None, decode: Callable[[bytes], NDArray[Any] | None]
+) -> str | None:
+    """Return what shows that a WebP file of whole structure was overwritten inside; None if nothing does.
+
+    Every bit of a lossy picture depends on all before it: from a wrong one on the decoder reads another number of bits
+    than were written. It fails at the end of the data, or has all pixels before it: then no byte there changes any.
+
+    Args:
+        content: the file's; another kind of file passes.
+        pixels: what was decoded of it, None if it could not be.
+        decode: decodes such a file, to see what its last bytes change. Called once for a sound picture.
+    """
+    if not content.startswith(SIGNATURE) or content[8:12] != b"WEBP":
+        return None
+    if pixels is None:
+        return "its data cannot be decoded"
+    chunks = list(_chunks(content, len(content)))
+    found = next(((data, size) for name, data, size in chunks if name == b"VP8 "), None)
+    if found is None or found[1] < _SMALLEST:
+        return None
+    end = sum(found)
+    tail = content[end - _TAIL : end]
+    # Not one change alone: the decoder takes some bits as it expects them, whatever they are.
+    for other in (bytes(byte ^ 0xFF for byte in tail), b"\xff" * _TAIL, bytes(_TAIL)):
+        changed = decode(content[: end - _TAIL] + other + content[end:])
+        if changed is None or not np.array_equal(changed, pixels):
+            return None
+    return "its pixels end before its data"

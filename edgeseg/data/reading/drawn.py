@@ -54,7 +54,7 @@ class DrawnSample(Sample):
         self.labelled_in = name
 
     def _image(self) -> Image:
-        return read_image(self.image)
+        return read_image(self.image, self.bits)
 
     def _class_map(self) -> Mask:
         annotation = self._annotation()

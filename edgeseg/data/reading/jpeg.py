@@ -6,6 +6,7 @@ Without that library, and for what it cannot read, OpenCV reads them, and damage
 from __future__ import annotations
 
 import importlib
+import threading
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from edgeseg.core.pictures.jpeg import SIGNATURE, damage_in
 from edgeseg.data.base import Image
 
 _STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_unjudged = threading.Event()
 _TRIED_SIZE = (45, 67)  # neither side fills a block
 
 
@@ -24,10 +26,11 @@ def is_jpeg(content: bytes) -> bool:
     return content.startswith(SIGNATURE)
 
 
-def blindness() -> str | None:
-    """Return a warning where damage inside JPEG files is not seen, as simplejpeg is not installed."""
-    if _library() is not None:
+def take_blindness() -> str | None:
+    """Return a warning if JPEG files were read without simplejpeg since the last call: damage inside was not seen."""
+    if not _unjudged.is_set():
         return None
+    _unjudged.clear()
     return "simplejpeg is not installed: damage inside JPEG pictures is not seen; pip install 'edgeseg[train]'"
 
 
@@ -41,6 +44,7 @@ def decode(content: bytes) -> tuple[Image | None, str | None]:
     library = _library()
     try:
         if library is None:
+            _unjudged.set()
             return _by_opencv(content), None
         _, _, colours, sampling = library.decode_jpeg_header(content)
         if _is_equal(colours, sampling):

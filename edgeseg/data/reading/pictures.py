@@ -16,9 +16,10 @@ from PIL import Image as PillowImage
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
+from edgeseg.core.pictures import tiff
 from edgeseg.core.pictures.damage import damage_of
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
-from edgeseg.data.reading import jpeg
+from edgeseg.data.reading.decode import damaged, decode_picture, turned_upright
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
@@ -52,24 +53,22 @@ class Picture(NamedTuple):
         return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
-def read_image(path: PictureFile) -> Image:
+def read_image(path: PictureFile, bits: int | None = None) -> Image:
     """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+
+    Args:
+        path: the file.
+        bits: of a file of 16 bits, how many of them count; None: as it says itself, or its folder
+            (`edgeseg.core.pictures.depth`).
 
     Raises:
         DataError: it cannot be read, or is damaged as far as that can be seen (docs/data-check.md says how far).
     """
     encoded, header = read_whole(path)
     try:
-        if not jpeg.is_jpeg(encoded):
-            # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
-            decoded, problem = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR), None
-        else:
-            stored, problem = jpeg.decode(encoded)
-            decoded = None if stored is None else turned_upright(stored, header.orientation)
+        decoded = decode_picture(encoded, path, header.orientation, bits)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
-    if problem is not None:
-        raise damaged(path, problem)
     if decoded is None:
         raise unreadable(path, encoded)
     return decoded.astype(np.uint8, copy=False)
@@ -121,11 +120,6 @@ def unreadable(path: PictureFile, encoded: bytes) -> DataError:
     return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
 
 
-def damaged(path: PictureFile, problem: str) -> DataError:
-    """Return the error for a picture file that is not as it was written."""
-    return DataError(f"{path}: damaged ({problem}); write the file again or remove the pair")
-
-
 def _not_opened(path: Path, error: OSError) -> DataError:
     return DataError(f"{path}: cannot be read ({error.strerror or error}); expected an image or label file")
 
@@ -148,27 +142,26 @@ def _header_of(file: IO[bytes], path: PictureFile) -> Picture:
         raise DataError(f"{path}: {error}; expected at most {MAX_PIXELS}: scale the picture down") from error
     except Exception as error:  # Pillow's readers raise whatever a broken header leads them to
         file.seek(0)
-        raise unreadable(path, file.read()) from error
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: {width}x{height} pixels; expected at most {MAX_PIXELS} in all: scale it down")
+        return _header_without_pillow(file.read(), path, error)
+    _check_pixels(Size(height, width), path)
     return Picture(Size(height, width), orientation if orientation in range(1, 9) else 1)
 
 
-_UPRIGHT: dict[int, Callable[[Mask], Mask]] = {
-    2: lambda pixels: np.flip(pixels, 1),
-    3: lambda pixels: np.flip(pixels, (0, 1)),
-    4: lambda pixels: np.flip(pixels, 0),
-    5: lambda pixels: np.swapaxes(pixels, 0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: np.swapaxes(np.flip(pixels, (0, 1)), 0, 1),
-    8: lambda pixels: np.rot90(pixels),
-}
+def _header_without_pillow(content: bytes, path: PictureFile, error: Exception) -> Picture:
+    """Pillow knows no TIFF of 10 or 14 bits, nor of several floats. Raises DataError for all others."""
+    if damage_of(content) is not None or not content.startswith(tiff.SIGNATURES):
+        raise unreadable(path, content) from error
+    try:
+        size = Size(*tiff.size_of(content))
+    except LookupError:
+        raise unreadable(path, content) from error
+    _check_pixels(size, path)
+    return Picture(size, 1)
 
 
-def turned_upright(pixels: Mask, orientation: int) -> Mask:
-    """Turn and mirror (H, W, ...) as an EXIF orientation says (CIPA DC-008, tag 0x0112)."""
-    turn = _UPRIGHT.get(orientation)
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+def _check_pixels(size: Size, path: PictureFile) -> None:
+    if size.width * size.height > MAX_PIXELS:
+        raise DataError(f"{path}: {size} pixels; expected at most {MAX_PIXELS} in all: scale it down")
 
 
 def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
@@ -201,7 +194,7 @@ class FileSample(Sample):
         return Path(self.name)
 
     def _image(self) -> Image:
-        return read_image(self.image)
+        return read_image(self.image, self.bits)
 
     def _class_map(self) -> Mask:
         return align_mask_to_exif(self._decode(self.mask), self.image)

@@ -26,7 +26,7 @@ class Layout(ABC):
     """Finds picture and labels in a record. Both raise DataError."""
 
     @abstractmethod
-    def image(self, record: Example) -> Image: ...
+    def image(self, record: Example, bits: int | None) -> Image: ...
 
     @abstractmethod
     def class_map(self, record: Example) -> Mask: ...
@@ -45,8 +45,8 @@ class EncodedFiles(Layout):
     mask_key: str
     decode: MaskDecoder
 
-    def image(self, record: Example) -> Image:
-        return read_image(self._image_file(record))
+    def image(self, record: Example, bits: int | None) -> Image:
+        return read_image(self._image_file(record), bits)
 
     def class_map(self, record: Example) -> Mask:
         mask = Encoded(record.bytes_of(self.mask_key), f"{record.where}: mask")
@@ -86,7 +86,7 @@ def _encoded(suffix: str, pixels: Image, name: str, flags: tuple[int, ...] = ())
 class Packed(Layout):
     """What `packed_record` wrote."""
 
-    def image(self, record: Example) -> Image:
+    def image(self, record: Example, bits: int | None) -> Image:
         if record.bytes_of("encoding") != b"raw":
             return read_image(Encoded(record.bytes_of("image"), f"{record.where}: image"))
         height, width = self._size(record)
@@ -144,7 +144,7 @@ class _OpenedRecord(Sample):
         self._record, self._layout = record, layout
 
     def _image(self) -> Image:
-        return self._layout.image(self._record)
+        return self._layout.image(self._record, self.bits)
 
     def _class_map(self) -> Mask:
         return self._layout.class_map(self._record)

@@ -19,7 +19,7 @@ from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.reading import jpeg
+from edgeseg.data.reading.decode import take_remarks
 from edgeseg.data.splits import sequence_of
 from edgeseg.data.tools.check_report import Report, SplitCount, number
 
@@ -75,8 +75,7 @@ def check_dataset(
         if finding.pixels is not None and finding.size is not None:
             report.add(split, sample, finding.pixels, finding.size)
         on_sample()
-    report.warnings += [line for line in (jpeg.blindness(),) if line]
-    report.warnings += [*seen.repeated_within_splits(), *_class_warnings(report)]
+    report.warnings += [*take_remarks(), *seen.repeated_within_splits(), *_class_warnings(report)]
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from edgeseg.core.errors import SourceError
+from edgeseg.core.errors import DataError, SourceError
+from edgeseg.core.pictures import webp
 from edgeseg.core.pictures.damage import damage_of
+from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
 from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
 from edgeseg.runtime.sources.opencv import stated_fps
@@ -81,6 +84,7 @@ class ImageReader(Reader):
         return frame
 
     def remarks(self) -> Iterator[str]:
+        yield from take_notes()
         if self._damaged:
             named = [f"{name} ({damage})" for name, damage in islice(self._damaged.items(), _NAMED)]
             others = [f"and {len(self._damaged) - _NAMED} more"] if len(self._damaged) > _NAMED else []
@@ -96,15 +100,31 @@ def read_image(path: Path, log: JpegLog) -> tuple[Frame, str | None]:
     Raises:
         SourceError: nothing of it can be shown.
     """
-    content, image = b"", None
-    # The latter for an empty file, and for sizes over OpenCV's limit.
-    with suppress(OSError, cv2.error):
+    content, image, damage = b"", None, None
+    with suppress(OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
         content = path.read_bytes()
+        damage = damage_of(content)
         with log:
-            # Not cv2.imread: a name that is not UTF-8 ends the process.
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    damage = damage_of(content) or log.damage
+            image = _decoded(content, path, damage)
+        damage = damage or log.damage or webp.damage_behind(content, image, _flat)
     if image is None:
         reason = f"damaged ({damage})" if content and damage else "not a picture that can be read"
         raise SourceError(f"{path}: {reason}; expected a complete PNG, JPEG or the like")
     return np.asarray(image, np.uint8), damage
+
+
+def _decoded(content: bytes, path: Path, damage: str | None) -> Any:
+    try:
+        depth = None if damage else depth_of(content)
+        return _flat(content) if depth is None else eight_bits(content, depth, _deep, path, None)
+    except DataError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def _flat(content: bytes) -> Any:
+    # Not cv2.imread: a name that is not UTF-8 ends the process.
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _deep(content: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
