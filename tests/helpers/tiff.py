@@ -58,4 +58,4 @@ def png_with_chunk(content: bytes, kind: bytes, data: bytes) -> bytes:
 
 def grey_ramp(bits: int, height: int = 40, width: int = 64) -> NDArray[np.uint16]:
     """Return (H, W) uint16 from 0 to the highest value of so many bits."""
-    return np.linspace(0, 2**bits - 1, height * width).round().astype(np.uint16).reshape(height, width)
+    return np.linspace(0, 2**bits - 1, height * width).astype(np.uint16).reshape(height, width)

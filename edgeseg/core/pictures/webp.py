@@ -1,7 +1,8 @@
-"""The chunks of a WebP file (RFC 9649), and whether a lossy picture ends where its data do. It has no checksums."""
+"""The chunks of a WebP file (RFC 9649), and whether its pixels end where its data do. It has no checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,8 +17,9 @@ _HEAD = 12  # RIFF, length, WEBP
 _CHUNK_HEAD = 8
 _KEY_FRAME_START = b"\x9d\x01\x2a"  # RFC 6386, 9.1
 _LOSSLESS_SIGNATURE = 0x2F
-_TAIL = 16  # bytes; encoders fill up to 3 at the end
-_SMALLEST = 64  # bytes of a picture of which the tail is a part
+_TAIL = 32  # bytes; encoders fill up to 3 at the end
+_SMALLEST = 4 * _TAIL  # bytes of a picture of which the tail is a part
+_NOISE = hashlib.shake_128(b"other last bytes").digest(3 * _TAIL)
 
 
 def check(content: bytes) -> None:
@@ -66,8 +68,9 @@ def damage_behind(
 ) -> str | None:
     """Return what shows that a WebP file of whole structure was overwritten inside; None if nothing does.
 
-    Every bit of a lossy picture depends on all before it: from a wrong one on the decoder reads another number of bits
-    than were written. It fails at the end of the data, or has all pixels before it: then no byte there changes any.
+    Every bit depends on those before it: from a wrong one on the decoder reads another number of bits than were
+    written. It fails at the end of the data, or has all pixels before it: then no byte there changes any. A lossless
+    picture's decoder often falls into step again, and then nothing is seen.
 
     Args:
         content: the file's; another kind of file passes.
@@ -79,13 +82,14 @@ def damage_behind(
     if pixels is None:
         return "its data cannot be decoded"
     chunks = list(_chunks(content, len(content)))
-    found = next(((data, size) for name, data, size in chunks if name == b"VP8 "), None)
+    found = next(((data, size) for name, data, size in chunks if name in (b"VP8 ", b"VP8L")), None)
     if found is None or found[1] < _SMALLEST:
         return None
     end = sum(found)
     tail = content[end - _TAIL : end]
-    # Not one change alone: the decoder takes some bits as it expects them, whatever they are.
-    for other in (bytes(byte ^ 0xFF for byte in tail), b"\xff" * _TAIL, bytes(_TAIL)):
+    # Not one change alone: areas of one colour may look the same by other bits.
+    noise = (_NOISE[start : start + _TAIL] for start in range(0, len(_NOISE), _TAIL))
+    for other in (bytes(byte ^ 0xFF for byte in tail), *noise):
         changed = decode(content[: end - _TAIL] + other + content[end:])
         if changed is None or not np.array_equal(changed, pixels):
             return None
