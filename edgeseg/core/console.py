@@ -29,6 +29,7 @@ _EXTRA_OF = {
     "google_crc32c": "train",
     "keras": "train",
     "rich": "train",
+    "simplejpeg": "train",
     "tensorflow": "train",
     "tf2onnx": "export",
 }

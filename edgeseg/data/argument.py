@@ -2,8 +2,9 @@
 
 `FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, the path of data whose format is told by
 what is in it (`edgeseg.data.reading.recognition`), or a Python class `package.module:Class` (with
-`package.module:Class:TEXT`, its constructor gets the text). Two options work for all of them: `classes` merges classes,
-`ignore_mask` names a mask of what is never labelled rightly, such as the bonnet.
+`package.module:Class:TEXT`, its constructor gets the text). Three options work for all of them: `classes` merges
+classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet, `bits` says how many bits of
+16-bit pictures count.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ MERGE = "classes"
 """An option that every format has: a rule of `edgeseg.core.labels.merge_classes`."""
 IGNORE_MASK = "ignore_mask"
 """An option that every format has: the file of `edgeseg.data.reading.ignore_mask.masked`."""
+BITS = "bits"
+"""An option that every format has: of pictures stored in 16 bits, how many count (`edgeseg.core.pictures.depth`)."""
 FILE_SCHEME = "file://"
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 
@@ -44,7 +47,7 @@ def open_dataset(argument: str) -> Dataset:
     """
     location, options = split_argument(argument)
     name, colon, rest = _named_format(location)
-    rule, ignore_mask = options.pop(MERGE, None), options.pop(IGNORE_MASK, None)
+    rule, ignore_mask, bits = (options.pop(each, None) for each in (MERGE, IGNORE_MASK, BITS))
     if name in FORMATS and colon:
         dataset = _open(name, FORMATS[name].load(), rest, options)
     elif name == DECLARED:
@@ -53,6 +56,8 @@ def open_dataset(argument: str) -> Dataset:
         dataset = _open_class(name, rest, options)
     else:
         raise _unknown(location)
+    if bits is not None:
+        dataset.bits = _bits(bits)
     if ignore_mask is not None:
         from edgeseg.data.reading.ignore_mask import masked  # brings OpenCV
 
@@ -101,6 +106,12 @@ def _recognised(path: str) -> str:
 @cache
 def _say_once(text: str) -> None:
     note(text)
+
+
+def _bits(text: str) -> int:
+    if text not in [str(each) for each in range(8, 17)]:
+        raise UsageError(f"data option bits={text}; expected 8 to 16, the bits of a 16-bit picture that count")
+    return int(text)
 
 
 def _open(name: str, kind: type[Dataset], text: str, options: dict[str, str]) -> Dataset:
@@ -183,7 +194,7 @@ def with_classes(argument: str, rule: str | None) -> str:
 
 def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise UsageError, naming `where` and the nearest known option, for an option that is not known."""
-    all_known = sorted({*known, MERGE, IGNORE_MASK})
+    all_known = sorted({*known, MERGE, IGNORE_MASK, BITS})
     for key in options:
         if key not in all_known:
             raise UsageError(

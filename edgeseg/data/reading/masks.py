@@ -20,7 +20,7 @@ from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
 from edgeseg.data.reading.lossy import lossy_kind
-from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_picture, unreadable
+from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_whole, unreadable
 
 GREY_STEP = {"L;2": 0x55, "L;4": 0x11}
 """Pillow stretches grey levels of 2 and 4 bits to 8 by these factors."""
@@ -81,8 +81,7 @@ def grey_levels(path: PictureFile) -> NDArray[np.int64] | None:
 
 def mask_mode(path: PictureFile) -> tuple[bool, str]:
     """Return whether a mask file has one channel (grey or palette: ids), and what made it lossy. Raises DataError."""
-    read_picture(path)
-    encoded = read_bytes(path)
+    encoded, _ = read_whole(path)
     with PillowImage.open(io.BytesIO(encoded)) as opened:
         return opened.mode in ID_MODES, lossy_kind(encoded, opened)
 
@@ -95,8 +94,7 @@ def _grey_of(pixels: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any], str]:
-    read_picture(path)  # refuses what is no picture and what is too large to decode
-    encoded = read_bytes(path)
+    encoded, _ = read_whole(path)  # refuses what is damaged, no picture, or too large to decode
     try:
         with PillowImage.open(io.BytesIO(encoded)) as opened:
             raw_mode = str(opened.tile[0][3]) if opened.tile else ""

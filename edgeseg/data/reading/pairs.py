@@ -31,7 +31,7 @@ class FileSample(Sample):
         return Path(self.name)
 
     def _image(self) -> Image:
-        return read_image(self.image)
+        return read_image(self.image, self.bits)
 
     def _class_map(self) -> Mask:
         return align_mask_to_exif(self._decode(self.mask), self.image)

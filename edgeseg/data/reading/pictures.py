@@ -14,7 +14,10 @@ from PIL import Image as PillowImage
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
+from edgeseg.core.pictures import tiff
+from edgeseg.core.pictures.damage import damage_of
 from edgeseg.data.base import Image, Mask
+from edgeseg.data.reading.decode import damaged, decode_picture, turned_upright
 from edgeseg.data.reading.text_encoding import not_utf8
 
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
@@ -48,18 +51,34 @@ class Picture(NamedTuple):
         return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
-def read_image(path: PictureFile) -> Image:
-    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag. Raises DataError."""
-    encoded = read_bytes(path)
-    _header(encoded, path)
+def read_image(path: PictureFile, bits: int | None = None) -> Image:
+    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+
+    Args:
+        path: the file.
+        bits: of a file of 16 bits, how many of them count; None: as it says itself, or its folder
+            (`edgeseg.core.pictures.depth`).
+
+    Raises:
+        DataError: it cannot be read, or is damaged as far as that can be seen (docs/data-check.md says how far).
+    """
+    encoded, header = read_whole(path)
     try:
-        # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+        decoded = decode_picture(encoded, path, header.orientation, bits)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
     if decoded is None:
         raise unreadable(path, encoded)
     return decoded.astype(np.uint8, copy=False)
+
+
+def read_whole(path: PictureFile) -> tuple[bytes, Picture]:
+    """Return a picture file's content and its header. Raises DataError if its structure shows that it is damaged."""
+    encoded = read_bytes(path)
+    problem = damage_of(encoded)
+    if problem is not None:
+        raise damaged(path, problem)
+    return encoded, _header(encoded, path)
 
 
 def read_picture(path: PictureFile) -> Picture:
@@ -94,6 +113,9 @@ def read_text(path: Path) -> str:
 
 def unreadable(path: PictureFile, encoded: bytes) -> DataError:
     """Return the error for a file that is no whole picture."""
+    problem = damage_of(encoded)
+    if problem is not None:
+        return damaged(path, problem)
     return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
 
 
@@ -118,21 +140,27 @@ def _header_of(file: IO[bytes], path: PictureFile) -> Picture:
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise DataError(f"{path}: {error}; expected at most {MAX_PIXELS}: scale the picture down") from error
     except Exception as error:  # Pillow's readers raise whatever a broken header leads them to
-        file.seek(0, io.SEEK_END)
-        raise DataError(
-            f"{path}: no readable image ({file.tell()} bytes); write the file again or remove the pair"
-        ) from error
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: {width}x{height} pixels; expected at most {MAX_PIXELS} in all: scale it down")
+        file.seek(0)
+        return _header_without_pillow(file.read(), path, error)
+    _check_pixels(Size(height, width), path)
     return Picture(Size(height, width), orientation if orientation in range(1, 9) else 1)
 
 
-_TURNS: dict[int, Callable[[Mask], Mask]] = {
-    5: lambda mask: mask.T,
-    6: lambda mask: np.rot90(mask, -1),
-    7: lambda mask: np.rot90(mask, 2).T,
-    8: lambda mask: np.rot90(mask),
-}
+def _header_without_pillow(content: bytes, path: PictureFile, error: Exception) -> Picture:
+    """Pillow knows no TIFF of 10 or 14 bits, nor of several floats. Raises DataError for all others."""
+    if damage_of(content) is not None or not content.startswith(tiff.SIGNATURES):
+        raise unreadable(path, content) from error
+    try:
+        size = Size(*tiff.size_of(content))
+    except LookupError:
+        raise unreadable(path, content) from error
+    _check_pixels(size, path)
+    return Picture(size, 1)
+
+
+def _check_pixels(size: Size, path: PictureFile) -> None:
+    if size.width * size.height > MAX_PIXELS:
+        raise DataError(f"{path}: {size} pixels; expected at most {MAX_PIXELS} in all: scale it down")
 
 
 def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
@@ -141,6 +169,5 @@ def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
     A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.
     """
     picture = read_picture(image)
-    if mask.shape == picture.stored != picture.upright:
-        return np.ascontiguousarray(_TURNS[picture.orientation](mask))
-    return mask
+    is_lying = mask.shape == picture.stored != picture.upright
+    return turned_upright(mask, picture.orientation) if is_lying else mask
