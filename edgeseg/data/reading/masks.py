@@ -19,6 +19,7 @@ from PIL import ImageOps
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
+from edgeseg.data.reading.decode import decode_picture
 from edgeseg.data.reading.lossy import lossy_kind
 from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_whole, unreadable
 
@@ -28,6 +29,7 @@ ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 REPEATED_MODES = ("RGB", "RGBA", "LA")
 """In which a grey level may stand in each colour."""
 OPAQUE = 255
+WITHOUT_CHECKSUMS = ("JPEG", "MPO", "WEBP")
 
 
 def read_file_ids(path: PictureFile) -> NDArray[np.uint16]:
@@ -101,6 +103,10 @@ def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any], str]
             upright = ImageOps.exif_transpose(opened)
             pixels = np.array(upright.convert(mode) if mode else upright)
             lossy = lossy_kind(encoded, opened)
+            if opened.format in WITHOUT_CHECKSUMS:
+                decode_picture(encoded, path, 1, None)  # refuses damage inside, over which Pillow goes on
+    except DataError:
+        raise
     except Exception as error:  # a half-written file: Pillow's readers raise many kinds
         raise unreadable(path, encoded) from error
     step = next((step for name, step in GREY_STEP.items() if name in raw_mode), 1)

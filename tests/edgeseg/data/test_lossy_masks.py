@@ -109,6 +109,20 @@ def test_colours_in_jpeg_need_a_tolerance_and_the_share_that_it_matched_is_told(
     assert share < 100
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "lossless webp"])
+def test_damage_inside_a_mask_is_named(tmp_path: Path, kind: str) -> None:
+    """Pillow decodes what follows as other colours: labels that nobody drew, or ignored pixels that nobody sees."""
+    argument = folder(tmp_path, COLOURS[ids()], ".webp", WITH_COLOURS)
+    pixels = COLOURS[np.random.default_rng(1).integers(0, 3, (80, 120))]
+    content = written(kind, pixels)
+    middle = len(content) // 2
+    (tmp_path / "masks" / "b1.webp").write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+    report = check_dataset(open_dataset(f"{argument}&tolerance=20"))
+    assert len(report.errors) == 1
+    assert "b1" in report.errors[0]
+    assert "damaged (" in report.errors[0]
+
+
 def test_the_tolerance_takes_the_nearest_colour_and_ignores_what_is_near_none(tmp_path: Path) -> None:
     dice = np.random.default_rng(5)
     colours = tuple((tuple(int(each) for each in dice.integers(0, 256, 3)), index) for index in range(9))
