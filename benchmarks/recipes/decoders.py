@@ -1,6 +1,6 @@
 """What networks cost before anyone trains them: encoders, decoders, last steps, and input sizes, beside one another.
 
-    python benchmarks/decoders.py [--rounds 20] [--only lite0] [--json FILE]
+    python benchmarks/recipes/decoders.py [--rounds 20] [--only lite0] [--json FILE]
 
 Untrained, exported as `edgeseg export` does, in fp32, fp16 and int8's `cpu` form, frames of the network's own size, one
 ONNX Runtime thread, all files in turns. Each time is a share of the first row's in the same round, so that a machine

@@ -1,6 +1,6 @@
 """Folds of CamVid's train split for choosing recipes, and parts of it for asking how much a label is worth.
 
-    python benchmarks/folds.py CamVid FOLDER
+    python benchmarks/recipes/folds.py CamVid FOLDER
 
 Writes folders of links that `camvid:` reads:
 

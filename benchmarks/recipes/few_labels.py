@@ -1,7 +1,7 @@
 """What a label is worth: mean IoU against the number of labelled pictures, with ImageNet weights and without.
 
-    python benchmarks/folds.py CamVid FOLDS
-    python benchmarks/few_labels.py CamVid FOLDS --runs RUNS [--picture docs/few-labels.png]
+    python benchmarks/recipes/folds.py CamVid FOLDS
+    python benchmarks/recipes/few_labels.py CamVid FOLDS --runs RUNS [--picture docs/few-labels.png]
 
 `balanced`, 500 steps each, on 25, 50, 100, 200 and all 367 pictures of CamVid's train, drawn anew for each seed; 50 and
 100 with three. Trains what is not yet in RUNS; a run that was stopped goes on. Scores are the last step's on CamVid's
@@ -15,7 +15,7 @@ import statistics
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from recipe_study import last_score, train
+from study import last_score, train
 
 from edgeseg.core.files import replace_whole
 

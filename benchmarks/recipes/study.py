@@ -1,7 +1,7 @@
 """Which options make a recipe better: variants of `balanced` on held-out folds of CamVid's train, in pairs.
 
-    python benchmarks/folds.py CamVid FOLDS
-    python benchmarks/recipe_study.py FOLDS --runs RUNS [--variants base dense ...] [--seeds 0 1 2] [--steps 1000]
+    python benchmarks/recipes/folds.py CamVid FOLDS
+    python benchmarks/recipes/study.py FOLDS --runs RUNS [--variants base dense ...] [--seeds 0 1 2] [--steps 1000]
 
 Trains what is not yet in RUNS, one after the other, and prints, for all that is, the mean difference to `base` with the
 same seed on the same fold, in points of mean IoU after the last step, and how far the pairs differ. Stop it and start

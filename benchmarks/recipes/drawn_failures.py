@@ -1,6 +1,6 @@
 """What a model makes of drawn streets, one picture for each thing that goes wrong on real ones.
 
-    python benchmarks/drawn_failures.py RUN --picture docs/recipes-failures.jpg
+    python benchmarks/recipes/drawn_failures.py RUN --picture docs/recipes-failures.jpg
 
 The streets are `scenes:`, by seed, some of them with a change drawn in (a night, an own bonnet, a deep blue sky): a
 place to show failures that may be shown to anybody. `edgeseg predict` writes masks and overlays; printed is what each

@@ -1,6 +1,6 @@
 """Road, sky and vehicles on roads that no training has seen: IoU against masks that were drawn by hand.
 
-    python benchmarks/other_roads.py NAME=RUN... --videos FOLDER [--overlays FOLDER] [--json FILE]
+    python benchmarks/recipes/other_roads.py NAME=RUN... --videos FOLDER [--overlays FOLDER] [--json FILE]
 
 Twelve frames of four dashcam videos, American highways by day and a country road at night, each drawn by two hands that
 did not see each other's work (`other_roads/a`, `other_roads/b`: 0 road, 1 sky, 2 vehicle, 3 surely none of these, 255

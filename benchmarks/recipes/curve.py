@@ -1,7 +1,7 @@
 """The curve of mean IoU against ms/frame: trained runs, and their exported files in three precisions.
 
-    python benchmarks/recipes.py fast=RUN balanced=RUN balanced=RUN accurate=RUN --data camvid:CamVid [--split val] \\
-        [--work FOLDER] [--json FILE] [--picture docs/recipes.png]
+    python benchmarks/recipes/curve.py fast=RUN balanced=RUN balanced=RUN accurate=RUN --data camvid:CamVid \\
+        [--split val] [--work FOLDER] [--json FILE] [--picture docs/recipes.png]
 
 Each run is exported as a user would, in fp32, fp16 and int8 through the export's gate, and the run and each file are
 evaluated on the split. Further runs of the same name are other seeds: their scores are measured, without files.
