@@ -164,7 +164,7 @@ def damaged_files() -> dict[str, tuple[bytes, str]]:
     return {
         "hole.jpg": (jpeg[:half] + jpeg[half + 4096 :], "premature end of data segment"),
         "end.jpg": (jpeg[:half] + jpeg[-2:], "premature end of data segment"),
-        "overwritten.webp": (over(webp, bytes(range(256)) * 2), "its pixels end before its data"),
+        "overwritten.webp": (over(webp, bytes(range(256)) * 2), "damaged (its "),
         "lossy.webp": (over(lossy, bytes(range(256)) * 2), "its pixels end before its data"),
         "cut.webp": (webp[:-700], "cut short"),
         "crc.png": (over(png, b"damage"), "does not match its CRC"),
