@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.geometry import Box, Crop, Placement, Size, place
 from edgeseg.core.labels import ClassMap
+from edgeseg.core.pictures.damage import damage_of
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.road_settings import RoadSettings
 
@@ -155,8 +156,9 @@ def _box(region: str, camera: Size) -> Box:
 def _without_bonnet(path: Path, camera: Size) -> ClassIds:
     """Return (H, W) uint8, 1 where the bonnet is not."""
     try:
+        content = path.read_bytes()
         # Not cv2.imread: a name that is not UTF-8 ends the process.
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        picture = None if damage_of(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except (OSError, cv2.error):
         picture = None
     if picture is None:

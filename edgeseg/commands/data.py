@@ -56,12 +56,12 @@ def formats() -> None:
 
 @data.command()
 @data_argument
-@click.option("--out", type=PATH, default=".", help="Folder for check.json and check.png.")
-def check(data: str, out: Path) -> int:
+@click.option("--out", type=PATH, help="Folder for check.json and check.png, which are not written without it.")
+def check(data: str, out: Path | None) -> int:
     """Prove that every picture and every label of a data set is right; exit code 3 if not.
 
-    All errors are listed, one line each. check.json has all that was found, check.png shows the labels over their
-    pictures, the rarest classes first.
+    All errors are listed, one line each. With --out, check.json has all that was found, and check.png shows the labels
+    over their pictures, the rarest classes first.
     """
     from edgeseg.core.files import check_writable, replace_whole, write_whole
     from edgeseg.core.quiet import suppress_stderr
@@ -69,8 +69,8 @@ def check(data: str, out: Path) -> int:
     from edgeseg.data.tools.check_report import number
     from edgeseg.training.progress import SampleProgress
 
-    document, picture = out / "check.json", out / "check.png"
-    for path in (document, picture):
+    written = [out / "check.json", out / "check.png"] if out else []
+    for path in written:
         check_writable(path)
     dataset = open_dataset(data)
     started = time.perf_counter()
@@ -78,14 +78,16 @@ def check(data: str, out: Path) -> int:
         report = check_dataset(dataset, progress.start, progress.step, progress.say)
     seconds = time.perf_counter() - started
 
-    from edgeseg.figures.data import draw_check
+    if written:
+        from edgeseg.figures.data import draw_check
 
-    write_whole(document, json.dumps(report.document(data), indent=1) + "\n")
-    replace_whole(picture, lambda partial: draw_check(report, partial))
+        write_whole(written[0], json.dumps(report.document(data), indent=1) + "\n")
+        replace_whole(written[1], lambda partial: draw_check(report, partial))
     samples = report.total.samples
     say("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
     speed = f"{number(samples, 'sample')} in {seconds:.1f} s, {samples / seconds:.0f} a second"
-    say(f"{speed}; see {document} and {picture}")
+    where = f"see {written[0]} and {written[1]}" if written else "--out DIR writes check.json and check.png"
+    say(f"{speed}; {where}")
     say(report.verdict)
     return NOT_GOOD if report.errors else 0
 

@@ -13,6 +13,7 @@ import click
 
 from edgeseg.core.console import PATH, say
 from edgeseg.core.errors import EdgesegError, UsageError
+from edgeseg.core.files import file_url
 
 DATA = "scenes:train=900,val=60,test=100,size=256x128"
 # Tuned for two CPU cores and three minutes: a narrow network, small batches, a high learning rate, mild augmentation.
@@ -53,7 +54,7 @@ def run_demo(out: Path) -> None:
     _call("edgeseg", "evaluate", str(model), "--data", DATA, "--split", "test", "--json", str(scores))
     _call(
         "edgeseg-camera", f"scenes://?size={CAMERA_SIZE}", "--model", str(model), "--seconds", STREAM_SECONDS,
-        "--output", f"file://{video}", "--stats", str(out / "frames.jsonl"), "--summary", str(streamed),
+        "--output", file_url(video), "--stats", str(out / "frames.jsonl"), "--summary", str(streamed),
     )  # fmt: skip
     _call("edgeseg", "benchmark", str(model), "--seconds", BENCHMARK_SECONDS, "--json", str(measured))
     say(_report(out, _read(scores), _read(streamed), _read(measured)["summary"], time.monotonic() - started))

@@ -59,6 +59,7 @@ def evaluate(
 
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.data.argument import open_dataset, with_classes
+    from edgeseg.data.reading.decode import take_remarks
     from edgeseg.evaluation.against import compare, read_earlier
     from edgeseg.evaluation.evaluate import evaluate as measure
     from edgeseg.evaluation.evaluate import load_predictor
@@ -89,7 +90,7 @@ def evaluate(
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
         units = units_of(scores, samples, over)
         scores = with_intervals(scores, units)
-        say("\n".join(_lines(scores)))
+        say("\n".join([*_lines(scores), *(f"warning: {line}" for line in take_remarks())]))
         for path in documents:
             write_whole(path, json.dumps(asdict(scores), indent=1) + "\n")
         if out:

@@ -46,6 +46,7 @@ def predict(
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.core.quiet import suppress_stderr
     from edgeseg.core.signals import StopRequest
+    from edgeseg.data.reading.decode import take_remarks
     from edgeseg.data.tools.write_coco import CocoDocument
     from edgeseg.data.tools.write_masks import check_free
     from edgeseg.evaluation.predict import find_pictures
@@ -67,6 +68,8 @@ def predict(
             )
         if coco and document:
             write_whole(coco, json.dumps(document.document()) + "\n")
+    for line in take_remarks():
+        click.echo(f"warning: {line}", err=True)
     say(f"{done.written} of {len(pictures)} pictures: {out}")
     if stop.requested and done.written + len(done.failed) < len(pictures):
         click.echo("stopped before the last picture; what is written is whole", err=True)

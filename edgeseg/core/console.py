@@ -29,6 +29,7 @@ _EXTRA_OF = {
     "google_crc32c": "train",
     "keras": "train",
     "rich": "train",
+    "simplejpeg": "train",
     "tensorflow": "train",
     "tf2onnx": "export",
 }
@@ -150,6 +151,12 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not fail again at its exit
         if not isinstance(error, BrokenPipeError):
             raise UsageError(f"standard output cannot be written ({error.strerror}); redirect it elsewhere") from error
+
+
+def note(text: str) -> None:
+    """Print to standard error what a user should know but no program reads."""
+    with contextlib.suppress(OSError):
+        _print(text, sys.stderr)
 
 
 def _print(text: str, file: TextIO) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote, unquote
 
 from edgeseg.core.errors import UsageError
 
@@ -20,6 +21,23 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 def printable(name: str) -> str:
     """Return a file name as text that can be drawn and written: bytes that are no UTF-8 become U+FFFD."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def path_of_file_url(rest: str) -> str:
+    """Return the path that stands behind `file://`: `%20` is a blank (RFC 8089), unless a file has it in its name."""
+    decoded = unquote(rest, errors="surrogateescape")
+    return rest if os.path.lexists(os.path.expanduser(rest)) and not os.path.lexists(decoded) else decoded
+
+
+def file_url(path: Path) -> str:
+    """Return the address `file://` of a path, relative or absolute, which `path_of_file_url` makes a path again."""
+    return f"file://{quote(os.fsencode(path))}"
+
+
+def lower_scheme(address: str) -> str:
+    """Return an address with its scheme in lower case: `RTSP://Camera/` is `rtsp://Camera/` (RFC 3986, 3.1)."""
+    scheme, separator, rest = address.partition("://")
+    return f"{scheme.lower()}{separator}{rest}" if separator else address
 
 
 def write_whole(path: Path, data: str | bytes) -> None:

@@ -1,8 +1,10 @@
 """The data argument: what it names, and the data set that it opens.
 
-`FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, or a Python class
-`package.module:Class` (with `package.module:Class:TEXT`, its constructor gets the text). Two options work for all of
-them: `classes` merges classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet.
+`FORMAT:PATH`, `FORMAT:PATH?key=value&key=value`, the path of a `dataset.toml`, the path of data whose format is told by
+what is in it (`edgeseg.data.reading.recognition`), or a Python class `package.module:Class` (with
+`package.module:Class:TEXT`, its constructor gets the text). Three options work for all of them: `classes` merges
+classes, `ignore_mask` names a mask of what is never labelled rightly, such as the bonnet, `bits` says how many bits of
+16-bit pictures count.
 """
 
 from __future__ import annotations
@@ -11,10 +13,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from urllib.parse import quote, unquote
 
+from edgeseg.core.console import note
 from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest, with_type
+from edgeseg.core.files import path_of_file_url
 from edgeseg.data.base import Dataset
 from edgeseg.data.registry import DECLARED, DECLARED_FORMAT, FORMATS
 from edgeseg.data.wrappers import merged
@@ -23,27 +29,35 @@ MERGE = "classes"
 """An option that every format has: a rule of `edgeseg.core.labels.merge_classes`."""
 IGNORE_MASK = "ignore_mask"
 """An option that every format has: the file of `edgeseg.data.reading.ignore_mask.masked`."""
+BITS = "bits"
+"""An option that every format has: of pictures stored in 16 bits, how many count (`edgeseg.core.pictures.depth`)."""
+FILE_SCHEME = "file://"
 PYTHON_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 
 
 def open_dataset(argument: str) -> Dataset:
     """Open a data argument, for example `camvid:../data/camvid`, `scenes:train=200` or `roads/dataset.toml`.
 
+    PATH may be an address `file:///`; the case of FORMAT does not matter. Where it is not said, what the path is taken
+    for is said on standard error.
+
     Raises:
         UsageError: the format or an option is unknown, or a value is out of range.
         DataError: the data is not as the format lays it out.
     """
     location, options = split_argument(argument)
-    name, colon, rest = location.partition(":")
-    rule, ignore_mask = options.pop(MERGE, None), options.pop(IGNORE_MASK, None)
+    name, colon, rest = _named_format(location)
+    rule, ignore_mask, bits = (options.pop(each, None) for each in (MERGE, IGNORE_MASK, BITS))
     if name in FORMATS and colon:
         dataset = _open(name, FORMATS[name].load(), rest, options)
+    elif name == DECLARED:
+        dataset = _open(DECLARED, DECLARED_FORMAT.load(), rest, options)
     elif colon and PYTHON_CLASS.match(name):
         dataset = _open_class(name, rest, options)
-    elif location.endswith(".toml"):
-        dataset = _open(DECLARED, DECLARED_FORMAT.load(), location, options)
     else:
         raise _unknown(location)
+    if bits is not None:
+        dataset.bits = _bits(bits)
     if ignore_mask is not None:
         from edgeseg.data.reading.ignore_mask import masked  # brings OpenCV
 
@@ -51,6 +65,53 @@ def open_dataset(argument: str) -> Dataset:
     if not dataset.splits:
         raise DataError(f"{argument}: no picture with labels in it; expected at least one, laid out as in docs/data.md")
     return dataset if rule is None else merged(dataset, rule)
+
+
+def _named_format(location: str) -> tuple[str, str, str]:
+    """Return the format, a colon, and its path; as they stand for what is no format, without colon for a lone path."""
+    name, colon, rest = location.partition(":")
+    if colon and name.lower() in FORMATS:
+        return name.lower(), colon, _path(rest)
+    path = _path(location)
+    if colon and PYTHON_CLASS.match(name):
+        return name, colon, rest
+    if path.lower().endswith(".toml"):
+        return DECLARED, "", path
+    if not path or not os.path.exists(os.path.expanduser(path)):
+        return name, colon, rest
+    found = _recognised(os.path.expanduser(path))
+    return found, ":", os.path.join(path, DECLARED) if found == DECLARED else path
+
+
+def _path(text: str) -> str:
+    return path_of_file_url(text[len(FILE_SCHEME) :]) if text.lower().startswith(FILE_SCHEME) else text
+
+
+def _recognised(path: str) -> str:
+    """Return the format that a path has, and say why. Raises UsageError unless it is one."""
+    from edgeseg.data.reading.recognition import recognised
+
+    found = recognised(Path(path))
+    said = " and ".join(f"{each.format}: {each.evidence}" for each in found)
+    if len(found) != 1:
+        what = f"looks like {said}; expected one" if found else "no format is recognised in it; expected FORMAT:PATH"
+        ways = ", ".join(f"{each.format}:{path}" for each in found) or ", ".join(f"{each}:" for each in FORMATS)
+        raise UsageError(f"{path}: {what}: say which, of {ways}")
+    if found[0].format not in (*FORMATS, DECLARED):
+        raise UsageError(f"{path}: looks like {said}, which is not read; expected a format of {', '.join(FORMATS)}")
+    _say_once(f"{path}: looks like {said}")
+    return found[0].format
+
+
+@cache
+def _say_once(text: str) -> None:
+    note(text)
+
+
+def _bits(text: str) -> int:
+    if text not in [str(each) for each in range(8, 17)]:
+        raise UsageError(f"data option bits={text}; expected 8 to 16, the bits of a 16-bit picture that count")
+    return int(text)
 
 
 def _open(name: str, kind: type[Dataset], text: str, options: dict[str, str]) -> Dataset:
@@ -133,7 +194,7 @@ def with_classes(argument: str, rule: str | None) -> str:
 
 def check_options(options: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise UsageError, naming `where` and the nearest known option, for an option that is not known."""
-    all_known = sorted({*known, MERGE, IGNORE_MASK})
+    all_known = sorted({*known, MERGE, IGNORE_MASK, BITS})
     for key in options:
         if key not in all_known:
             raise UsageError(

@@ -29,7 +29,10 @@ class Sample(ABC):
         problem: why it can never be read (its image or its labels are missing), or None.
         drive: what its neighbours in time have in common; None where only the name tells it
             (`edgeseg.data.splits.drive_of`).
+        bits: of pictures stored in 16 bits, how many count (`edgeseg.core.pictures.depth`); None if nobody said.
     """
+
+    bits: int | None = None
 
     def __init__(self, name: str, classes: ClassMap) -> None:
         self.name = name
@@ -103,13 +106,18 @@ class EncodedSample(Sample):
     """A sample that is opened as a whole: picture and labels lie in one record or document."""
 
     def read(self) -> tuple[Image, Mask]:
-        return self._opened().read()
+        return self._open().read()
 
     def _image(self) -> Image:
-        return self._opened().read_image()
+        return self._open().read_image()
 
     def _class_map(self) -> Mask:
-        return self._opened().read_class_map()
+        return self._open().read_class_map()
+
+    def _open(self) -> Sample:
+        opened = self._opened()
+        opened.bits = self.bits
+        return opened
 
     @abstractmethod
     def _opened(self) -> Sample:
@@ -127,6 +135,7 @@ class Dataset(ABC):
         split_hint: what to do when a split that is asked for is not there.
         crop: the part that was cut out of the original pictures, if these are what is left: it is not cut again.
         edges: the rule that its polygons are filled by (`edgeseg.data.reading.polygons`); None where none are drawn.
+        bits: what its samples are told (`Sample.bits`).
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {}
@@ -135,6 +144,7 @@ class Dataset(ABC):
     split_hint: str = ""
     crop: Crop | None = None
     edges: str | None = None
+    bits: int | None = None
 
     def check_crop(self, crop: Crop | None) -> None:
         """Raise UsageError if a crop is asked for and the pictures are cropped already."""
@@ -146,6 +156,10 @@ class Dataset(ABC):
 
     @abstractmethod
     def __init__(self, argument: str, **options: str) -> None: ...
+
+    def remarks(self) -> list[str]:
+        """Return what reading samples has found so far that is no error but may be wrong, a line each."""
+        return []
 
     def split(self, name: str, complete: bool = True) -> list[Sample]:
         """Return the samples of a split in a fixed order; at least one.
@@ -164,6 +178,9 @@ class Dataset(ABC):
             raise DataError(f"{error.filename}: cannot be read ({error.strerror}); mend it, or --data") from error
         if not samples:
             raise DataError(f"split {name!r} is empty; expected at least one image with a mask")
+        if self.bits is not None:
+            for sample in samples:
+                sample.bits = self.bits
         problem = next((sample.problem for sample in samples if sample.problem), None)
         if complete and problem:
             raise problem

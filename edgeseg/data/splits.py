@@ -145,6 +145,11 @@ class ListedDataset(Dataset):
     """A data set whose samples are listed when it is opened."""
 
     _listed: Mapping[str, Sequence[Sample]]
+    _counted_by: object = None
+    """What made class ids of the mask files, where it counts something that is worth a remark."""
+
+    def remarks(self) -> list[str]:
+        return list(getattr(self._counted_by, "remarks", list)())
 
     def _list(self, listed: Mapping[str, Sequence[Sample]]) -> None:
         """Set the splits."""
@@ -169,11 +174,21 @@ class ListedDataset(Dataset):
         parts = split_by_drive(names, rule)
         self._list({split: [samples[index] for index in part] for split, part in parts.items()})
         if len(parts) == 1 and samples:
-            drive = rule.drive(names[0])
-            self.split_hint = (
-                f"; all its {len(samples)} pictures seem to be of one drive ({drive!r}), which is never cut: name "
-                f"drives with group=PATTERN, or make each picture its own with group=.*"
-            )
+            self.split_hint = _hint(len(samples), rule, rule.drive(names[0]))
 
     def _samples(self, split: str) -> Sequence[Sample]:
         return self._listed[split]
+
+
+def _hint(pictures: int, rule: SplitRule, drive: str) -> str:
+    """Return what to do where all pictures are of one drive, as the end of a message."""
+    if pictures == 1:
+        return "; it holds one picture with labels, which is train: label a second one, of another drive"
+    if rule.group is not None:
+        way = f"its pattern group={rule.group.pattern} finds {drive!r} in all: make it tell them apart"
+    else:
+        way = "name drives with group=PATTERN"
+    return (
+        f"; all its {pictures} pictures seem to be of one drive ({drive!r}), which is never cut: {way}, or make each "
+        f"picture its own with group=.*"
+    )

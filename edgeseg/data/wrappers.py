@@ -80,6 +80,9 @@ class MergedDataset(Dataset):
         self.split_hint, self.crop, self.edges = dataset.split_hint, dataset.crop, dataset.edges
         self._dataset = dataset
 
+    def remarks(self) -> list[str]:
+        return self._dataset.remarks()
+
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)
         return [MergedSample(sample, self.classes, self._table) for sample in samples]

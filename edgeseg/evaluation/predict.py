@@ -26,7 +26,8 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import IGNORE_INDEX
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.reading.pictures import IMAGE_SUFFIXES, pictures_in, read_image
+from edgeseg.data.reading.listing import IMAGE_SUFFIXES, pictures_in
+from edgeseg.data.reading.pictures import read_image
 from edgeseg.data.tools.write_coco import CocoDocument
 from edgeseg.data.tools.write_masks import (
     CLASSES_FILE,

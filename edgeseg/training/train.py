@@ -29,6 +29,7 @@ from edgeseg.data.feeding.class_balance import class_weights
 from edgeseg.data.feeding.fit import PixelColour
 from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 from edgeseg.data.parallel import OnProgress
+from edgeseg.data.reading.decode import take_remarks
 from edgeseg.data.wrappers import MIB, remembered
 from edgeseg.evaluation.predictors import load_predictor
 from edgeseg.models.inputs import padding_colour
@@ -143,6 +144,8 @@ def train(
         try:
             weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch)
             check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
+            for line in (*dataset.remarks(), *take_remarks()):
+                progress.say(f"warning: {line}")
             distribution.check_same(_marks(settings, mark, state.step, len(history)))
             if distribution.is_chief:
                 run.begin(settings, spec)

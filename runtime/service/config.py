@@ -17,11 +17,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from edgeseg.core.console import PATH
 from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.files import lower_scheme
 from edgeseg.core.toml import parse_toml
 
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
@@ -133,9 +135,10 @@ def _state_folder() -> Path | None:
 
 
 def _placed_uri(folder: str, uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
+    scheme, separator, rest = lower_scheme(uri).partition("://")
     if not separator:
         return _joined(folder, uri)
+    folder = quote(folder) if scheme == "file" else folder  # an address is decoded, %20 to a blank
     return f"{scheme}://{_joined(folder, rest)}" if scheme in _FILE_SCHEMES else uri
 
 

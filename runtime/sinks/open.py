@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import unquote
 
 from edgeseg.core.errors import UsageError, nearest
-from edgeseg.core.files import check_writable, is_taken
+from edgeseg.core.files import check_writable, file_url, is_taken, lower_scheme
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.settings import SinkSettings
@@ -67,7 +68,8 @@ def check_distinct(uris: Sequence[str]) -> None:
 
 def parse_sink(uri: str) -> tuple[str, Path]:
     """Return an output URI's kind, a key of the table, and its absolute path. Raises UsageError for no kind of sink."""
-    scheme, separator, rest = uri.partition("://")
+    scheme, separator, rest = lower_scheme(uri).partition("://")
+    rest = unquote(rest, errors="surrogateescape") if scheme == "file" else rest
     if separator and scheme not in ("file", "unix", "display", "record"):
         close = nearest(scheme, ["file", "unix", "display", "record"])
         raise UsageError(f"output {uri!r}: {scheme}:// is not supported{close}; expected {_EXPECTED}")
@@ -120,7 +122,7 @@ def _fresh_path(uri: str, has_quota: bool) -> str:
     if kind == "record" and is_taken(path):
         return f"record://{_free(lambda date: path / date)}"
     if kind == "video" and not has_quota and _holds_video(path):
-        return f"file://{_free(lambda date: path.with_name(f'{path.stem}-{date}{path.suffix}'))}"
+        return file_url(_free(lambda date: path.with_name(f"{path.stem}-{date}{path.suffix}")))
     return uri
 
 

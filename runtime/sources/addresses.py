@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from edgeseg.core.errors import SourceError, UsageError, nearest
+from edgeseg.core.files import lower_scheme, path_of_file_url
 from edgeseg.core.geometry import Size
 from edgeseg.core.settings import check_settings
 from edgeseg.runtime.sources.source import Source, SourceOptions, hide_secrets, with_credentials
@@ -64,6 +65,7 @@ def parse_source(
             f"source {uri!r} is a bare number, which means a CSI camera to some tools and a USB one to others; "
             f"write csi://{uri} or v4l2:///dev/video{uri}"
         )
+    uri = lower_scheme(uri)
     scheme, separator, rest = uri.partition("://")
     if separator and scheme in SCHEMES:
         source = replace(SCHEMES[scheme](uri, rest, options), fps=fps, size=size, loop=loop)
@@ -78,7 +80,7 @@ def parse_source(
         raise UsageError(
             f"source {hide_secrets(uri)!r}: {scheme}:// is not supported{nearest(scheme, known)}; expected {_EXPECTED}"
         )
-    return replace(_files(uri, rest if separator else uri, fps), loop=loop)
+    return replace(_files(uri, path_of_file_url(rest) if separator else uri, fps), loop=loop)
 
 
 def _check_camera(source: Source) -> None:

@@ -1,4 +1,4 @@
-"""Whether a frame was decoded from sound data: FFmpeg gives a picture in any case, and only logs what is wrong."""
+"""Whether a frame was decoded from sound data: FFmpeg and libjpeg only log what is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import re
 
 import cv2
+
+from edgeseg.core.pictures.jpeg import damage_in
 
 LEVEL_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 _WARNINGS = 24  # AV_LOG_WARNING: lost RTP packets are no more than that
@@ -50,6 +52,35 @@ class DecoderLog:
             os.write(self._shown, said)
         complaint = _COMPLAINT.search(said.decode(errors="replace"))
         return complaint[1] or complaint[2] if complaint else ""
+
+
+class JpegLog:
+    """Takes what libjpeg says of one picture, on standard error alone. A context manager, used again and again.
+
+    A picture whose data are wrong inside decodes all the same: a damaged one would pass for good. Standard error is the
+    process's: not for a process in which other threads write there.
+
+    Attributes:
+        damage: what libjpeg found wrong in the last picture; None if it found nothing.
+    """
+
+    def __init__(self) -> None:
+        self._log = os.memfd_create("edgeseg-jpeg", os.MFD_CLOEXEC)
+        self.damage: str | None = None
+
+    def __enter__(self) -> JpegLog:
+        self._stderr = os.dup(2)
+        os.dup2(self._log, 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        said = os.pread(self._log, os.fstat(self._log).st_size, 0)
+        self.damage = damage_in(said.decode(errors="replace")) if said else None
+        if said:
+            os.ftruncate(self._log, 0)
+            os.lseek(self._log, 0, os.SEEK_SET)
 
 
 class CorruptionWatch:

@@ -19,9 +19,9 @@ class KeptReader(Reader):
     def __init__(self, reader: Reader, count: int, is_alive: Callable[[], object] = lambda: None) -> None:
         """`is_alive` is called after each frame: all of them may take longer than a first frame is waited for."""
         self.fps = reader.fps
-        self._frames: list[Frame] = []
+        self._frames: list[tuple[Frame, bool]] = []
         while len(self._frames) < count and (frame := reader.read(None)) is not None:
-            self._frames.append(frame)
+            self._frames.append((frame, reader.is_corrupt))
             is_alive()
         reader.close()
         self._next = 0
@@ -29,8 +29,9 @@ class KeptReader(Reader):
     def read(self, buffer: Frame | None) -> Frame | None:
         if self._next >= len(self._frames):
             return None
+        frame, self.is_corrupt = self._frames[self._next]
         self._next += 1
-        return self._frames[self._next - 1]
+        return frame
 
     def rewind(self) -> None:
         self._next = 0

@@ -13,7 +13,7 @@ from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.reading.masks import IdMask
-from edgeseg.data.reading.pictures import pair_samples
+from edgeseg.data.reading.pairs import pair_samples
 
 CLASSES = ClassMap(
     names=(

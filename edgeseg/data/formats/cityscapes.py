@@ -12,7 +12,9 @@ from typing import ClassVar
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.reading.cityscapes_labels import LABELS_HELP, classes_of, decode_colours, decode_ids, decode_train_ids
-from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, mask_without_image, pictures_in, sample_of
+from edgeseg.data.reading.listing import data_folder, files_in, pictures_in
+from edgeseg.data.reading.pairs import mask_without_image, sample_of
+from edgeseg.data.reading.pictures import MaskDecoder
 
 ENCODINGS: dict[str, Callable[[str], MaskDecoder]] = {
     "labelIds": decode_ids,

@@ -230,7 +230,8 @@ def _json_files(path: Path, argument: str) -> Sequence[Path]:
     """Return the files, those of train first, so that its order of the categories is that of the classes."""
     if path.is_file():
         return [path]
-    found = sorted({*path.glob("annotations/*.json"), *path.glob("*/_annotations.coco.json"), *path.glob("*.json")})
+    listed = {*path.glob("annotations/*"), *path.glob("*/_annotations.coco.*"), *path.glob("*")}
+    found = sorted(each for each in listed if each.suffix.lower() == ".json")
     # COCO's own folder has captions and keypoints of the same pictures beside them.
     found = [each for each in found if each.name.startswith("instances_")] or found
     if not found:

@@ -35,9 +35,12 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap, Colour
 from edgeseg.core.toml import parse_toml
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.data.reading.colour_masks import ColourMask
 from edgeseg.data.reading.image_sets import read_list
-from edgeseg.data.reading.masks import ColourMask, IdMask
-from edgeseg.data.reading.pictures import FileSample, MaskDecoder, pictures_in, read_picture, read_text, sample_of
+from edgeseg.data.reading.listing import pictures_in
+from edgeseg.data.reading.masks import IdMask
+from edgeseg.data.reading.pairs import FileSample, sample_of
+from edgeseg.data.reading.pictures import MaskDecoder, read_picture, read_text
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 KEYS = ("name", "image_size", "images", "labels", "encoding", "ignore", "classes", "splits", "choose")

@@ -14,8 +14,9 @@ from typing import ClassVar
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
-from edgeseg.data.reading.masks import ColourMask
-from edgeseg.data.reading.pictures import data_folder, files_in, mask_without_image, pictures_in, sample_of
+from edgeseg.data.reading.colour_masks import ColourMask
+from edgeseg.data.reading.listing import data_folder, files_in, pictures_in
+from edgeseg.data.reading.pairs import mask_without_image, sample_of
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 CLASSES = ClassMap(("not road", "road"), ((255, 0, 0), (255, 0, 255)))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgeseg.data.reading.cityscapes_labels import LABELS_HELP, classes_of, decode_ids
-from edgeseg.data.reading.pictures import data_folder, pair_samples
+from edgeseg.data.reading.listing import data_folder
+from edgeseg.data.reading.pairs import pair_samples
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 

@@ -25,12 +25,14 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
+from edgeseg.data.reading.causes import why_no_class
 from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
 from edgeseg.data.reading.json_fields import field, read_json, whole
+from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile, data_folder, files_in
+from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, LINE, PILLOW, POLYGON, Points
-from edgeseg.data.reading.shapes import Annotation, Shape, points_from
+from edgeseg.data.reading.shapes import Annotation, NoClassError, Shape, points_from
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 POINTS = ("point", "points")
@@ -185,6 +187,8 @@ class LabelMe(ListedDataset):
         self._line_width = _line_width(line_width)
         try:
             self.classes, background = drawn_classes(_names(paths, self._line_width), names, unlabelled)
+        except NoClassError as error:
+            raise DataError(f"{self.root}: {_why_no_class(paths, self._line_width)}") from error
         except DataError as error:
             raise DataError(f"{self.root}: {error}") from error
         self._rule = DrawRule(background, sizes, edges, PILLOW)
@@ -230,3 +234,15 @@ def _names(paths: Sequence[Path], line_width: int) -> Iterator[str]:
             yield from (shape.label or "" for shape in read_labelme(path, line_width).shapes)
         except DataError:
             continue
+
+
+def _why_no_class(paths: Sequence[Path], line_width: int) -> str:
+    """Return why no file names a class; lines are among what is left out if they have no width."""
+    drawn_with = {} if line_width else dict.fromkeys(LINES, "line_width=3")
+
+    def left_out(path: Path) -> Iterator[str]:
+        for each in _document(path)["shapes"]:
+            if each.get("shape_type") in (*POINTS, *drawn_with):
+                yield str(each["shape_type"])
+
+    return why_no_class(paths, lambda path: read_labelme(path, line_width), left_out, drawn_with)

@@ -11,16 +11,19 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.class_lists.encoding import check_encoding, mask_decoder
+from edgeseg.data.class_lists.palette import Palette, read_palette
+from edgeseg.data.reading.colour_masks import TOLERANCE_OPTION, parse_tolerance
 from edgeseg.data.reading.drawn import drawn_classes
-from edgeseg.data.reading.masks import has_ids
-from edgeseg.data.reading.palette import Palette, read_palette
-from edgeseg.data.reading.pictures import Encoded, MaskDecoder
+from edgeseg.data.reading.listing import files_in
+from edgeseg.data.reading.pictures import Encoded
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 from edgeseg.data.tfrecord.example import Example
 from edgeseg.data.tfrecord.file import read_record, record_offsets
@@ -28,7 +31,6 @@ from edgeseg.data.tfrecord.sample import EncodedFiles, Packed, RecordSample
 from edgeseg.data.tfrecord.spec import Shard, is_pack, read_pack_spec
 
 SUFFIXES = (".tfrecord", ".tfrecords", ".tfrec", ".record", ".records")
-ENCODINGS = ("ids", "colours")
 EXPECTED = "a folder, a file or a pattern of TFRecords"
 SPLIT_WORD = re.compile(r"([A-Za-z]+)(?![A-Za-z])")
 OTHERS = {
@@ -37,6 +39,7 @@ OTHERS = {
     "encoding": "ids or colours (as the first mask is)",
     "image": "the key of the pictures (image)",
     "mask": "the key of the masks (mask)",
+    **TOLERANCE_OPTION,
 }
 
 
@@ -85,17 +88,16 @@ class TFRecords(ListedDataset):
         encoding: str = "",
         image: str = "image",
         mask: str = "mask",
+        tolerance: str = "",
         **split: str,
     ) -> None:
-        if encoding not in ("", *ENCODINGS):
-            known = " or ".join(ENCODINGS)
-            raise UsageError(f"option encoding={encoding}{nearest(encoding, ENCODINGS)}; expected {known}")
+        check_encoding(encoding)
+        near = parse_tolerance(tolerance)
         rule = SplitRule.parse(split)
         listed, where = _class_list(root, palette, names)
         self.classes = listed.classes
         offsets, broken = _scan(files)
-        by_id = encoding == "ids" if encoding else _first_has_ids(offsets, mask)
-        decode: MaskDecoder = listed.decode_ids(trusted=encoding == "ids") if by_id else listed.decode_colours(where)
+        self._counted_by = decode = mask_decoder(listed, where, encoding, _masks(offsets, mask), near)
         layout = EncodedFiles(image, mask, decode)
         samples: list[Sample] = []
         keys: list[str] = []
@@ -117,7 +119,7 @@ def record_files(argument: str) -> list[Path]:
     """Return the TFRecord files that a path or a pattern names, in order. Raises DataError if there is none."""
     path = Path(os.path.expanduser(argument))
     if path.is_dir():
-        files = [each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()]
+        files = files_in(path, *SUFFIXES)
     elif path.is_file():
         return [path]
     else:
@@ -157,7 +159,9 @@ def _class_list(root: Path, palette: str, names: str) -> tuple[Palette, Path]:
 def _named(names: str) -> Palette:
     """Return a class list of names, `ignore` among them, with colours to show them in."""
     classes = drawn_classes((), names, "")[0]
-    listed = [name.strip() for name in names.split(",") if name.strip()]
+    listed = [name.strip() for name in names.split(",")]
+    if not all(listed):
+        raise UsageError(f"option names={names}: a name is empty, and ids are counted; expected names joined by commas")
     indices = [classes.index(name) for name in listed]
     return Palette(
         tuple(
@@ -180,14 +184,12 @@ def _scan(files: Sequence[Path]) -> tuple[dict[Path, list[int]], dict[Path, Data
     return offsets, broken
 
 
-def _first_has_ids(offsets: Mapping[Path, Sequence[int]], key: str) -> bool:
+def _masks(offsets: Mapping[Path, Sequence[int]], key: str) -> Iterator[Encoded]:
+    """Yield the first mask of each file; a record that cannot be read says so when its sample is read."""
     for path, offset in ((path, offset) for path, listed in offsets.items() for offset in listed[:1]):
-        try:
+        with suppress(DataError):
             record = Example(read_record(path, offset), f"{path}: byte {offset}")
-            return has_ids(Encoded(record.bytes_of(key), record.where))
-        except DataError:  # it is named when it is read
-            continue
-    return True
+            yield Encoded(record.bytes_of(key), record.where)
 
 
 def _key(path: Path) -> str:

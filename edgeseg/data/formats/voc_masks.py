@@ -12,10 +12,13 @@ from typing import ClassVar
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
+from edgeseg.data.class_lists.palette import Palette, read_palette
+from edgeseg.data.reading.colour_masks import TOLERANCE_OPTION, parse_tolerance
 from edgeseg.data.reading.image_sets import read_image_sets
+from edgeseg.data.reading.listing import data_folder
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.palette import Palette, read_palette
-from edgeseg.data.reading.pictures import MaskDecoder, data_folder, files_in, mask_without_image, sample_of
+from edgeseg.data.reading.pairs import mask_without_image, masks_in, sample_of
+from edgeseg.data.reading.pictures import MaskDecoder
 from edgeseg.data.reading.shapes import distinct_colours
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
@@ -32,27 +35,29 @@ class VocMasks(ListedDataset):
     OPTIONS: ClassVar = {
         "images": "the folder of the pictures, if it is none of JPEGImages and images",
         "ignore": "a class that is none but ignored, such as background",
+        **TOLERANCE_OPTION,
         **SPLIT_OPTIONS,
     }
 
-    def __init__(self, argument: str, *, images: str = "", ignore: str = "", **split: str) -> None:
+    def __init__(self, argument: str, *, images: str = "", ignore: str = "", tolerance: str = "", **split: str) -> None:
         root = data_folder(argument, "a folder with SegmentationClass/*.png and JPEGImages/ in it")
-        masks = files_in(root / "SegmentationClass", ".png")
+        near = parse_tolerance(tolerance)
+        masks = masks_in(root / "SegmentationClass")
         if not masks:
             raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
         labelmap = root / "labelmap.txt"
         if labelmap.is_file():
             palette = read_palette(labelmap).with_ignored(ignore, labelmap)
             self.classes = palette.classes
-            decode: MaskDecoder = palette.decode_colours(labelmap)
+            decode: MaskDecoder = palette.decode_colours(labelmap, near)
         else:
             palette = Palette(tuple(zip(VOC_NAMES, VOC_CLASSES.colours, strict=True)), has_colours=True)
             palette = palette.with_ignored(ignore, root)
             self.classes, decode = palette.classes, palette.decode_ids(trusted=True)
         folders = [root / images] if images else [root / name for name in ("JPEGImages", "images", ".")]
+        self._counted_by = decode
         samples: dict[str, Sample] = {}
-        for mask in masks:
-            stem = mask.relative_to(root / "SegmentationClass").with_suffix("").as_posix()
+        for stem, mask in masks.items():
             try:
                 image = find_image(root, folders, (), [stem])
             except DataError as error:

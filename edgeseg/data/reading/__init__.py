@@ -1,1 +1,1 @@
-"""What the formats share: pictures, masks, drawn labels, class lists."""
+"""What the formats share: files of a folder, pictures, masks, drawn labels."""

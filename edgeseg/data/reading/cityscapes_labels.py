@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
-from edgeseg.data.reading.masks import ColourMask, IdMask
+from edgeseg.data.reading.colour_masks import ColourMask
+from edgeseg.data.reading.masks import IdMask
 
 LICENSE_PLATE = 255  # its id is -1, which is 255 in an 8-bit file
 

@@ -70,7 +70,7 @@ class DrawnSample(Sample):
         self.labelled_in = name
 
     def _image(self) -> Image:
-        return read_image(self.image)
+        return read_image(self.image, self.bits)
 
     def _class_map(self) -> Mask:
         shapes, size = self._placed()

@@ -59,7 +59,12 @@ class MaskedDataset(Dataset):
         self.classes, self.splits, self.split_hint = dataset.classes, dataset.splits, dataset.split_hint
         self.crop, self.edges = dataset.crop, dataset.edges
         self._dataset, self._path = dataset, path
-        self._mask = read_colours(Path(os.path.expanduser(path)))[:, :, :3].max(axis=2)
+        self._mask = read_colours(Path(os.path.expanduser(path)), remedy="draw it again and save it as PNG")[
+            :, :, :3
+        ].max(axis=2)
+
+    def remarks(self) -> list[str]:
+        return self._dataset.remarks()
 
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,11 @@ from edgeseg.data.reading.pictures import read_text
 
 T = TypeVar("T")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")  # 007 is a text: it may stand beside 7
+JSON_KINDS = {
+    "COCO": ("coco", ("images", "annotations", "categories")),
+    "LabelMe": ("labelme", ("shapes", "imagePath")),
+}
+"""The format that reads each, and the keys that its files have."""
 
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -24,7 +30,15 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
         raise DataError(f"{path}: {error}; expected {expected}") from error
     if not isinstance(document, dict):
         raise DataError(f"{path}: a {type(document).__name__} is outermost; expected {expected}")
+    kind = json_kind(document)
+    if kind and expected.split()[0] in JSON_KINDS and not expected.startswith(kind):
+        raise DataError(f"{path}: {kind} JSON; expected {expected}: read it as {JSON_KINDS[kind][0]}:PATH")
     return document
+
+
+def json_kind(document: Mapping[str, Any]) -> str:
+    """Return whose labels a JSON object holds, a key of JSON_KINDS, by the names of its keys, or an empty text."""
+    return next((kind for kind, (_, keys) in JSON_KINDS.items() if all(key in document for key in keys)), "")
 
 
 def whole(value: Any) -> int | None:

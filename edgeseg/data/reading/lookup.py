@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgeseg.core.errors import DataError
-from edgeseg.data.reading.pictures import IMAGE_SUFFIXES
+from edgeseg.data.reading.listing import IMAGE_SUFFIXES
 
 SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 

@@ -6,11 +6,11 @@ Pillow reads them: OpenCV turns palette indices into colours and grey levels of 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -19,51 +19,98 @@ from PIL import ImageOps
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
-from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_picture, unreadable
+from edgeseg.data.reading.decode import decode_picture
+from edgeseg.data.reading.lossy import lossy_kind
+from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_whole, unreadable
 
 GREY_STEP = {"L;2": 0x55, "L;4": 0x11}
 """Pillow stretches grey levels of 2 and 4 bits to 8 by these factors."""
 ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-NO_CLASS = 0
+REPEATED_MODES = ("RGB", "RGBA", "LA")
+"""In which a grey level may stand in each colour."""
+OPAQUE = 255
+WITHOUT_CHECKSUMS = ("JPEG", "MPO", "WEBP")
 
 
 def read_file_ids(path: PictureFile) -> NDArray[np.uint16]:
-    """Return the ids of a mask file as (H, W) uint16: grey of 1 to 16 bits, or palette indices. Raises DataError."""
-    opened, pixels = _decoded(path)
-    if opened.mode not in ID_MODES:
+    """Return the ids of a mask file as (H, W) uint16. Raises DataError.
+
+    Ids are grey levels of 1 to 16 bits or palette indices, or stand alike in red, green and blue, all opaque. A lossy
+    file holds none: at every edge it has others than were drawn.
+    """
+    opened, pixels, lossy = _decoded(path)
+    if lossy:
         raise DataError(
-            f"{path}: a mask of {len(opened.getbands())} channel(s) ({opened.mode}); expected one of class ids: "
-            f"write the ids as a greyscale or palette PNG, or read colours with a format that has them"
+            f"{path}: a lossy file ({lossy}) holds no class ids, as compression changes them; expected PNG: write the "
+            f"masks again from the labels (to convert this file mends nothing)"
         )
+    if opened.mode not in ID_MODES:
+        grey = _grey_of(pixels) if opened.mode in REPEATED_MODES else None
+        if grey is None:
+            raise DataError(
+                f"{path}: a mask of {len(opened.getbands())} channel(s) ({opened.mode}); expected one of class ids: "
+                f"write the ids as a greyscale or palette PNG, or read colours with a format that has them"
+            )
+        pixels = grey
     if pixels.min() < 0 or pixels.max() > 0xFFFF:
         raise DataError(f"{path}: class ids of {pixels.min()} to {pixels.max()}; expected 0 to 65535")
     return pixels.astype(np.uint16)
 
 
-def read_colours(path: PictureFile) -> NDArray[np.uint8]:
-    """Return the colours of a mask file as (H, W, 4) uint8, RGB and opacity. Raises DataError."""
-    return _decoded(path, "RGBA")[1].astype(np.uint8)
+def read_colours(path: PictureFile, lossy_too: bool = False, remedy: str = "write it as PNG") -> NDArray[np.uint8]:
+    """Return the colours of a mask file as (H, W, 4) uint8, RGB and opacity. Raises DataError.
+
+    Args:
+        path: the file.
+        lossy_too: a lossy file is read; else it is an error, which ends with the `remedy`.
+        remedy: what to do about a lossy file.
+    """
+    _, pixels, lossy = _decoded(path, "RGBA")
+    if lossy and not lossy_too:
+        raise DataError(f"{path}: a lossy file ({lossy}) has other colours than were drawn; expected PNG: {remedy}")
+    return pixels.astype(np.uint8)
 
 
-def has_ids(path: PictureFile) -> bool:
-    """Return whether a mask file holds ids (grey or palette) rather than colours. Raises DataError."""
-    read_picture(path)
-    with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
-        return opened.mode in ID_MODES
+def grey_levels(path: PictureFile) -> NDArray[np.int64] | None:
+    """Return the grey levels that occur in a mask file of colours, if it has nothing but opaque grey; else None.
+
+    Raises DataError.
+    """
+    opened, pixels, _ = _decoded(path)
+    grey = _grey_of(pixels) if opened.mode in REPEATED_MODES else None
+    return None if grey is None else np.flatnonzero(np.bincount(grey.ravel()))
 
 
-def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any]]:
-    read_picture(path)  # refuses what is no picture and what is too large to decode
-    encoded = read_bytes(path)
+def mask_mode(path: PictureFile) -> tuple[bool, str]:
+    """Return whether a mask file has one channel (grey or palette: ids), and what made it lossy. Raises DataError."""
+    encoded, _ = read_whole(path)
+    with PillowImage.open(io.BytesIO(encoded)) as opened:
+        return opened.mode in ID_MODES, lossy_kind(encoded, opened)
+
+
+def _grey_of(pixels: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the one level (H, W) of pixels (H, W, channels) that are alike in all colours and opaque, else None."""
+    colours, opacity = (pixels, None) if pixels.shape[2] % 2 else (pixels[..., :-1], pixels[..., -1])
+    alike = (colours == colours[..., :1]).all() and (opacity is None or (opacity == OPAQUE).all())
+    return colours[..., 0] if alike else None
+
+
+def _decoded(path: PictureFile, mode: str = "") -> tuple[Any, NDArray[Any], str]:
+    encoded, _ = read_whole(path)  # refuses what is damaged, no picture, or too large to decode
     try:
         with PillowImage.open(io.BytesIO(encoded)) as opened:
             raw_mode = str(opened.tile[0][3]) if opened.tile else ""
             upright = ImageOps.exif_transpose(opened)
             pixels = np.array(upright.convert(mode) if mode else upright)
+            lossy = lossy_kind(encoded, opened)
+            if opened.format in WITHOUT_CHECKSUMS:
+                decode_picture(encoded, path, 1, None)  # refuses damage inside, over which Pillow goes on
+    except DataError:
+        raise
     except Exception as error:  # a half-written file: Pillow's readers raise many kinds
         raise unreadable(path, encoded) from error
     step = next((step for name, step in GREY_STEP.items() if name in raw_mode), 1)
-    return opened, pixels // step if step > 1 and not mode else pixels
+    return opened, pixels // step if step > 1 and not mode else pixels, lossy
 
 
 @dataclass(frozen=True)
@@ -73,19 +120,19 @@ class IdMask:
     Attributes:
         ids: pairs of an id in the file and its class id or the ignore index.
         other: the class id of every other id in the file; None if that is an error.
-        colours: RGB of the ids from 0 on, if a palette file that has them in another order is an error: programs that
-            save colours as a palette give them indices as they come.
+        colours: pairs of an id in the file and its RGB, if a palette file that has them in another order is an error:
+            programs that save colours as a palette give them indices as they come.
     """
 
     ids: tuple[tuple[int, int], ...]
     other: int | None = None
-    colours: tuple[Colour, ...] = ()
+    colours: tuple[tuple[int, Colour], ...] = ()
 
     def __call__(self, path: PictureFile) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
         if self.colours:
-            _check_palette(path, ids, self.colours)
+            _check_palette(path, ids, dict(self.colours))
         unknown = np.flatnonzero(~known[ids])
         if unknown.size:
             y, x = divmod(int(unknown[0]), ids.shape[1])
@@ -103,19 +150,21 @@ class IdMask:
         return cls(tuple({**{index: index for index in range(len(classes))}, **ignored}.items()))
 
 
-def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: tuple[Colour, ...]) -> None:
+def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: Mapping[int, Colour]) -> None:
     """Raise DataError if the ids that occur in a palette file have the classes' colours, but not each its own."""
     with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
         palette = opened.getpalette("RGB") if opened.mode == "P" else None
     if not palette:
         return
-    present = np.flatnonzero(np.bincount(ids.ravel())[: len(colours)])  # 255, ignored, may have any colour
-    shown = {int(index): tuple(palette[3 * index : 3 * index + 3]) for index in present}
+    occurring = np.flatnonzero(np.bincount(ids.ravel()))
+    present = [int(index) for index in occurring if int(index) in colours]  # 255, ignored, may have any colour
+    shown = {index: tuple(palette[3 * index : 3 * index + 3]) for index in present}
     moved = [index for index, colour in shown.items() if colours[index] != colour]
-    if moved and set(shown.values()) <= set(colours):
+    if moved and set(shown.values()) <= set(colours.values()):
+        own = next(index for index, colour in colours.items() if colour == shown[moved[0]])
         raise DataError(
             f"{path}: palette index {moved[0]} has colour {shown[moved[0]]}, which the class list gives to id "
-            f"{colours.index(shown[moved[0]])}; say encoding=colours or encoding=ids, whichever is right"
+            f"{own}; say encoding=colours or encoding=ids, whichever is right"
         )
 
 
@@ -127,58 +176,3 @@ def _id_table(ids: tuple[tuple[int, int], ...], other: int | None) -> tuple[NDAr
         table[file_id] = class_id
         known[file_id] = True
     return table, known
-
-
-@dataclass(frozen=True)
-class ColourMask:
-    """Makes class ids of a mask file of colours; fully transparent pixels are ignored.
-
-    Attributes:
-        colours: pairs of an RGB colour and its class id or the ignore index.
-    """
-
-    colours: tuple[tuple[Colour, int], ...]
-
-    def __call__(self, path: PictureFile) -> Mask:
-        colours = read_colours(path)
-        codes = _codes(colours[..., :3])
-        found = _colour_table(self.colours)[codes]
-        found[colours[..., 3] == 0] = IGNORE_INDEX + 1
-        unknown = np.flatnonzero(found == NO_CLASS)
-        if unknown.size:
-            y, x = divmod(int(unknown[0]), codes.shape[1])
-            colour = tuple(int(channel) for channel in colours[y, x, :3])
-            raise DataError(
-                f"{path}: colour {colour} at x {x}, y {y}, in {unknown.size} pixels, is no class; the nearest class "
-                f"colour is {self._nearest(colour)}: correct the mask (no smoothing, no JPEG) or the palette"
-            )
-        return (found - 1).astype(np.uint8)
-
-    def _nearest(self, colour: tuple[int, ...]) -> Colour:
-        return min(
-            (each for each, _ in self.colours),
-            key=lambda each: sum(abs(a - b) for a, b in zip(each, colour, strict=True)),
-        )
-
-    @classmethod
-    def of(cls, classes: ClassMap, void: tuple[Colour, ...] = ()) -> ColourMask:
-        """The colours of the classes, and others that mean ignore. Raises DataError for a colour of two classes."""
-        pairs = dict.fromkeys(void, classes.ignore_index)
-        for index, colour in enumerate(classes.colours):
-            if colour in pairs:
-                raise DataError(f"colour {colour} of class {classes.names[index]!r} has two meanings; give it one")
-            pairs[colour] = index
-        return cls(tuple(pairs.items()))
-
-
-def _codes(colours: NDArray[np.uint8]) -> NDArray[np.int32]:
-    return np.asarray(cv2.transform(colours.astype(np.float32), np.array([[0x10000, 0x100, 1]], np.float32)), np.int32)
-
-
-@lru_cache(maxsize=16)
-def _colour_table(colours: tuple[tuple[Colour, int], ...]) -> NDArray[np.uint16]:
-    """Return class id + 1 of every colour code. 32 MiB of zeros, of which only the pages with a class are ever real."""
-    table = np.zeros(0x1000000, np.uint16)
-    for (red, green, blue), class_id in colours:
-        table[red << 16 | green << 8 | blue] = class_id + 1
-    return table

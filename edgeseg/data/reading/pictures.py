@@ -1,9 +1,8 @@
-"""Pictures from files, and pairs of picture and mask, with errors that name the file."""
+"""Pictures from files, with errors that name the file."""
 
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,12 @@ from PIL import Image as PillowImage
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
-from edgeseg.core.labels import ClassMap
-from edgeseg.data.base import BrokenSample, Image, Mask, Sample
+from edgeseg.core.pictures import tiff
+from edgeseg.core.pictures.damage import damage_of
+from edgeseg.data.base import Image, Mask
+from edgeseg.data.reading.decode import damaged, decode_picture, turned_upright
+from edgeseg.data.reading.text_encoding import not_utf8
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
 EXIF_ORIENTATION = 274
 
@@ -50,18 +51,34 @@ class Picture(NamedTuple):
         return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
-def read_image(path: PictureFile) -> Image:
-    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag. Raises DataError."""
-    encoded = read_bytes(path)
-    _header(encoded, path)
+def read_image(path: PictureFile, bits: int | None = None) -> Image:
+    """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
+
+    Args:
+        path: the file.
+        bits: of a file of 16 bits, how many of them count; None: as it says itself, or its folder
+            (`edgeseg.core.pictures.depth`).
+
+    Raises:
+        DataError: it cannot be read, or is damaged as far as that can be seen (docs/data-check.md says how far).
+    """
+    encoded, header = read_whole(path)
     try:
-        # Not cv2.imread: it writes its own warnings to the terminal and fails on some non-ASCII paths.
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+        decoded = decode_picture(encoded, path, header.orientation, bits)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
     if decoded is None:
         raise unreadable(path, encoded)
     return decoded.astype(np.uint8, copy=False)
+
+
+def read_whole(path: PictureFile) -> tuple[bytes, Picture]:
+    """Return a picture file's content and its header. Raises DataError if its structure shows that it is damaged."""
+    encoded = read_bytes(path)
+    problem = damage_of(encoded)
+    if problem is not None:
+        raise damaged(path, problem)
+    return encoded, _header(encoded, path)
 
 
 def read_picture(path: PictureFile) -> Picture:
@@ -87,14 +104,18 @@ def read_bytes(path: PictureFile) -> bytes:
 
 def read_text(path: Path) -> str:
     """Return a UTF-8 text file's content. Raises DataError."""
+    content = read_bytes(path)
     try:
-        return read_bytes(path).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8; expected a text file in UTF-8") from error
+        raise DataError(f"{path}: {not_utf8(content)}") from error
 
 
 def unreadable(path: PictureFile, encoded: bytes) -> DataError:
     """Return the error for a file that is no whole picture."""
+    problem = damage_of(encoded)
+    if problem is not None:
+        return damaged(path, problem)
     return DataError(f"{path}: no readable image ({len(encoded)} bytes); write the file again or remove the pair")
 
 
@@ -119,21 +140,27 @@ def _header_of(file: IO[bytes], path: PictureFile) -> Picture:
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise DataError(f"{path}: {error}; expected at most {MAX_PIXELS}: scale the picture down") from error
     except Exception as error:  # Pillow's readers raise whatever a broken header leads them to
-        file.seek(0, io.SEEK_END)
-        raise DataError(
-            f"{path}: no readable image ({file.tell()} bytes); write the file again or remove the pair"
-        ) from error
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: {width}x{height} pixels; expected at most {MAX_PIXELS} in all: scale it down")
+        file.seek(0)
+        return _header_without_pillow(file.read(), path, error)
+    _check_pixels(Size(height, width), path)
     return Picture(Size(height, width), orientation if orientation in range(1, 9) else 1)
 
 
-_TURNS: dict[int, Callable[[Mask], Mask]] = {
-    5: lambda mask: mask.T,
-    6: lambda mask: np.rot90(mask, -1),
-    7: lambda mask: np.rot90(mask, 2).T,
-    8: lambda mask: np.rot90(mask),
-}
+def _header_without_pillow(content: bytes, path: PictureFile, error: Exception) -> Picture:
+    """Pillow knows no TIFF of 10 or 14 bits, nor of several floats. Raises DataError for all others."""
+    if damage_of(content) is not None or not content.startswith(tiff.SIGNATURES):
+        raise unreadable(path, content) from error
+    try:
+        size = Size(*tiff.size_of(content))
+    except LookupError:
+        raise unreadable(path, content) from error
+    _check_pixels(size, path)
+    return Picture(size, 1)
+
+
+def _check_pixels(size: Size, path: PictureFile) -> None:
+    if size.width * size.height > MAX_PIXELS:
+        raise DataError(f"{path}: {size} pixels; expected at most {MAX_PIXELS} in all: scale it down")
 
 
 def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
@@ -142,114 +169,5 @@ def align_mask_to_exif(mask: Mask, image: PictureFile) -> Mask:
     A tool that ignores the tag labels the picture lying on its side: its mask has the stored size, not the upright one.
     """
     picture = read_picture(image)
-    if mask.shape == picture.stored != picture.upright:
-        return np.ascontiguousarray(_TURNS[picture.orientation](mask))
-    return mask
-
-
-class FileSample(Sample):
-    """A picture file and a mask file; `decode` makes class ids of the mask file.
-
-    Both are kept as text: a Path that was once listed holds ten times as much, and a data set has many.
-    """
-
-    def __init__(self, image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> None:
-        super().__init__(str(mask), classes)
-        self._image_name = str(image)
-        self._decode = decode
-
-    @property
-    def image(self) -> Path:
-        return Path(self._image_name)
-
-    @property
-    def mask(self) -> Path:
-        return Path(self.name)
-
-    def _image(self) -> Image:
-        return read_image(self.image)
-
-    def _class_map(self) -> Mask:
-        return align_mask_to_exif(self._decode(self.mask), self.image)
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Return the picture files of a folder and the folders in it, in a fixed order. Raises DataError."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected images in it")
-    return [path for path in files_in(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def files_in(folder: Path, ending: str = "") -> list[Path]:
-    """Return the files whose names end so, in a folder and the folders in it, in a fixed order.
-
-    What is hidden is left out: a Mac's `._a.png` and `__MACOSX/`, a notebook's `.ipynb_checkpoints/`.
-    """
-    found = (path for path in folder.rglob("*") if path.name.endswith(ending))
-    return sorted(path for path in found if _is_visible(path.relative_to(folder)) and path.is_file())
-
-
-def _is_visible(path: Path) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-
-
-def pair_samples(
-    images: Path, masks: Path, classes: ClassMap, decode: MaskDecoder, suffix: str = ".png"
-) -> dict[str, Sample]:
-    """Pair the pictures of one folder with the equally named masks of another; one without the other is broken.
-
-    Args:
-        suffix: what a mask's name has behind the picture's stem.
-
-    Returns:
-        The samples by their name within the folders, without suffix.
-
-    Raises:
-        DataError: a folder is not there.
-    """
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; expected images in {images.name}/ and masks in {masks.name}/")
-    samples: dict[str, Sample] = {}
-    wanted = set()
-    for image in pictures_in(images):
-        name = image.relative_to(images).with_suffix("").as_posix()
-        mask = masks / f"{name}{suffix}"
-        wanted.add(mask)
-        if name in samples:
-            samples[image.relative_to(images).as_posix()] = _twin(image, mask, classes)
-        else:
-            samples[name] = sample_of(image, mask, classes, decode)
-    for mask in sorted(set(files_in(masks, suffix)) - wanted):
-        name = mask.relative_to(masks).as_posix().removesuffix(suffix)
-        samples[name] = mask_without_image(mask, classes, images)
-    return samples
-
-
-def sample_of(image: Path, mask: Path, classes: ClassMap, decode: MaskDecoder) -> Sample:
-    """Return the pair as a sample, broken if its mask is missing."""
-    if mask.is_file():
-        return FileSample(image, mask, classes, decode)
-    problem = DataError(f"{image}: no mask; expected {mask}: add the mask or remove the image")
-    return BrokenSample(str(image), classes, problem)
-
-
-def _twin(image: Path, mask: Path, classes: ClassMap) -> Sample:
-    problem = DataError(
-        f"{image}: another picture of this name has {mask} too; expected one: remove or rename the other"
-    )
-    return BrokenSample(str(image), classes, problem)
-
-
-def mask_without_image(mask: Path, classes: ClassMap, images: Path) -> Sample:
-    """Return the broken sample of a mask whose picture is missing."""
-    problem = DataError(f"{mask}: no image; expected one of this name in {images}: add it or remove the mask")
-    return BrokenSample(str(mask), classes, problem)
-
-
-def data_folder(argument: str, example: str) -> Path:
-    """Return the folder that a data argument names. Raises DataError, with `example` as what was expected."""
-    folder = Path(os.path.expanduser(argument))
-    if not argument or not folder.is_dir():
-        raise DataError(f"{argument or 'no path'}: no such folder; expected {example}")
-    return folder
+    is_lying = mask.shape == picture.stored != picture.upright
+    return turned_upright(mask, picture.orientation) if is_lying else mask

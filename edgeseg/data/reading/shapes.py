@@ -38,6 +38,10 @@ class Shape:
     width: int = 1
 
 
+class NoClassError(DataError):
+    """Labels name no class."""
+
+
 class Annotation(NamedTuple):
     """What an annotation file says of one picture.
 
@@ -107,7 +111,7 @@ def classes_from_names(names: Iterable[str], in_order: bool = False) -> ClassMap
         if folded(name) not in ("", IGNORED):
             found.setdefault(folded(name), " ".join(name.split()))
     if not found:
-        raise DataError("no class found; expected at least one labelled object with a class name")
+        raise NoClassError("no class found; expected at least one labelled object with a class name")
     founding = {folded(name): index for index, name in enumerate(FOUNDING.names)}
     order = list(found) if in_order else sorted(found, key=lambda key: (founding.get(key, len(founding)), key))
     colours = distinct_colours(len(order), avoid=FOUNDING.colours)

@@ -14,7 +14,10 @@ from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.data.reading.polygons import BOX, Points
 from edgeseg.data.reading.shapes import Annotation, Shape, points_from
+from edgeseg.data.reading.text_encoding import not_utf8
 
+INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+TURNED = ("robndbox", "rotated_box", "rbndbox")  # roLabelImg and its offspring
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")
 
@@ -38,6 +41,11 @@ def parse_voc(text: bytes, where: str, first_pixel: int = 0) -> VocAnnotation:
     The picture's first pixel is number `first_pixel` of a `<bndbox>`. Polygons are from other tools and begin with 0.
     """
     root = _parsed(text, where)
+    if root.tag == "annotations" and (root.find("image") is not None or root.find("track") is not None):
+        raise DataError(
+            f"{where}: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH, or export the "
+            f"task as 'Segmentation mask' or 'COCO'"
+        )
     if root.tag != "annotation":
         raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
     shapes = [
@@ -73,10 +81,19 @@ def _parsed(text: bytes, where: str) -> Element:
         parser.Parse(text, True)
         return builder.close()
     except expat.ExpatError as error:
+        if error.code == INVALID_TOKEN and not _is_utf8(text) and b"encoding" not in text[:100]:
+            raise DataError(f"{where}: {not_utf8(text)}, or name its encoding in the first line") from error
         problem = f"line {error.lineno}: {expat.ErrorString(error.code)}"
         raise DataError(f"{where}: {problem}; expected whole PASCAL VOC XML: export the file again") from error
     except (LookupError, ValueError) as error:  # encodings that expat does not know
         raise DataError(f"{where}: {error}; expected PASCAL VOC XML in UTF-8") from error
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return bool(text.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _text(element: Element, tag: str) -> str:
@@ -100,6 +117,11 @@ def _shapes(element: Element, place: str, first_pixel: int) -> list[Shape]:
     if polygons:
         return [Shape(name, place, points) for points in polygons]
     box = element.find("bndbox")
+    turned = next((tag for tag in TURNED if element.find(tag) is not None), None)
+    if box is None and turned:
+        raise DataError(
+            f"{place} is a turned box <{turned}>; expected <polygon> or <bndbox>: export its corners as a polygon"
+        )
     if box is None:
         raise DataError(f"{place} has neither <polygon> nor <bndbox>; expected one of them: label it or remove it")
     return [Shape(name, place, points_from((_text(box, tag) for tag in CORNERS), place) - first_pixel, kind=BOX)]

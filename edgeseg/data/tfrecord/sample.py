@@ -12,7 +12,7 @@ import numpy as np
 from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
-from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_picture
+from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_whole
 from edgeseg.data.splits import sequence_of
 from edgeseg.data.tfrecord.example import Example, example_from
 from edgeseg.data.tfrecord.file import read_record
@@ -26,7 +26,7 @@ class Layout(ABC):
     """Finds picture and labels in a record. Both raise DataError."""
 
     @abstractmethod
-    def image(self, record: Example) -> Image: ...
+    def image(self, record: Example, bits: int | None) -> Image: ...
 
     @abstractmethod
     def class_map(self, record: Example) -> Mask: ...
@@ -45,8 +45,8 @@ class EncodedFiles(Layout):
     mask_key: str
     decode: MaskDecoder
 
-    def image(self, record: Example) -> Image:
-        return read_image(self._image_file(record))
+    def image(self, record: Example, bits: int | None) -> Image:
+        return read_image(self._image_file(record), bits)
 
     def class_map(self, record: Example) -> Mask:
         mask = Encoded(record.bytes_of(self.mask_key), f"{record.where}: mask")
@@ -86,7 +86,7 @@ def _encoded(suffix: str, pixels: Image, name: str, flags: tuple[int, ...] = ())
 class Packed(Layout):
     """What `packed_record` wrote."""
 
-    def image(self, record: Example) -> Image:
+    def image(self, record: Example, bits: int | None) -> Image:
         if record.bytes_of("encoding") != b"raw":
             return read_image(Encoded(record.bytes_of("image"), f"{record.where}: image"))
         height, width = self._size(record)
@@ -98,7 +98,7 @@ class Packed(Layout):
             height, width = self._size(record)
             return np.array(self._raw(record, "mask", height * width).reshape(height, width))
         mask = Encoded(record.bytes_of("mask"), f"{record.where}: mask")
-        read_picture(mask)
+        read_whole(mask)
         decoded = cv2.imdecode(np.frombuffer(mask.content, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None or decoded.ndim != 2 or decoded.dtype != np.uint8:
             raise DataError(f"{mask}: no PNG of class ids in 8 bits; expected what edgeseg packed: pack it again")
@@ -144,7 +144,7 @@ class _OpenedRecord(Sample):
         self._record, self._layout = record, layout
 
     def _image(self) -> Image:
-        return self._layout.image(self._record)
+        return self._layout.image(self._record, self.bits)
 
     def _class_map(self) -> Mask:
         return self._layout.class_map(self._record)

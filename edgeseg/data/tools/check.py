@@ -19,6 +19,7 @@ from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
 from edgeseg.data.parallel import map_in_order
+from edgeseg.data.reading.decode import take_remarks
 from edgeseg.data.splits import sequence_of
 from edgeseg.data.tools.check_report import Report, SplitCount, number
 
@@ -76,7 +77,8 @@ def check_dataset(
             report.add(split, sample, finding.pixels, finding.size)
         doubts.add(finding.doubts)
         on_sample()
-    report.warnings += [*seen.repeated_within_splits(), *doubts.lines(), *_class_warnings(report)]
+    report.warnings += [*dataset.remarks(), *take_remarks(), *seen.repeated_within_splits()]
+    report.warnings += [*doubts.lines(), *_class_warnings(report)]
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 

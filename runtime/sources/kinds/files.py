@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from edgeseg.core.errors import SourceError
+from edgeseg.core.errors import DataError, SourceError
+from edgeseg.core.pictures import webp
+from edgeseg.core.pictures.damage import damage_of
+from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
-from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
+from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
 from edgeseg.runtime.sources.opencv import stated_fps
 from edgeseg.runtime.sources.reader import Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
+_NAMED = 5  # damaged pictures in a remark, which is one message
 _MISSING_SHARE = 0.05  # of the frames that a file states; counts of whole files are off by a few
 
 
@@ -62,23 +69,62 @@ class ImageReader(Reader):
     def __init__(self, source: Source) -> None:
         self._source = source
         self._paths = iter(image_paths(source))
+        self._log = JpegLog()
+        self._damaged: dict[str, str] = {}
         self.fps = source.fps or DEFAULT_FOLDER_FPS
 
     def read(self, buffer: Frame | None) -> Frame | None:
         path = next(self._paths, None)
-        return None if path is None else read_image(path)
+        if path is None:
+            return None
+        frame, damage = read_image(path, self._log)
+        self.is_corrupt = damage is not None
+        if damage is not None:
+            self._damaged[path.name] = damage
+        return frame
+
+    def remarks(self) -> Iterator[str]:
+        yield from take_notes()
+        if self._damaged:
+            named = [f"{name} ({damage})" for name, damage in islice(self._damaged.items(), _NAMED)]
+            others = [f"and {len(self._damaged) - _NAMED} more"] if len(self._damaged) > _NAMED else []
+            yield f"damaged pictures, whose masks are stale (corrupt): {', '.join([*named, *others])}"
 
     def rewind(self) -> None:
         self._paths = iter(image_paths(self._source))
 
 
-def read_image(path: Path) -> Frame:
-    """Read a picture as (H, W, 3) uint8 BGR. Raises SourceError."""
-    try:
-        # Not cv2.imread: a name that is not UTF-8 ends the process.
-        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
-        image = None
+def read_image(path: Path, log: JpegLog) -> tuple[Frame, str | None]:
+    """Read a picture as (H, W, 3) uint8 BGR, turned upright, and tell what is damaged in it; None for a sound one.
+
+    Raises:
+        SourceError: nothing of it can be shown.
+    """
+    content, image, damage = b"", None, None
+    with suppress(OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
+        content = path.read_bytes()
+        damage = damage_of(content)
+        with log:
+            image = _decoded(content, path, damage)
+        damage = damage or log.damage or webp.damage_behind(content, image, _flat)
     if image is None:
-        raise SourceError(f"{path}: not a picture that can be read; expected a complete PNG, JPEG or the like")
-    return np.asarray(image, np.uint8)
+        reason = f"damaged ({damage})" if content and damage else "not a picture that can be read"
+        raise SourceError(f"{path}: {reason}; expected a complete PNG, JPEG or the like")
+    return np.asarray(image, np.uint8), damage
+
+
+def _decoded(content: bytes, path: Path, damage: str | None) -> Any:
+    try:
+        depth = None if damage else depth_of(content)
+        return _flat(content) if depth is None else eight_bits(content, depth, _deep, path, None)
+    except DataError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def _flat(content: bytes) -> Any:
+    # Not cv2.imread: a name that is not UTF-8 ends the process.
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _deep(content: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import urllib.error
@@ -17,6 +16,7 @@ import numpy as np
 
 from edgeseg.core.errors import SourceError
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
+from edgeseg.runtime.sources.corruption import JpegLog
 from edgeseg.runtime.sources.opencv import FALLBACK_FPS
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
@@ -43,7 +43,7 @@ class MjpegReader(Reader):
         self._response.fp.raw._sock.settimeout(None)
         self._boundary = b"--" + boundary.strip('"').removeprefix("--").encode()
         self._clock = StreamClock()
-        self._damage = DamageLog()
+        self._damage = JpegLog()
         self.fps = FALLBACK_FPS
 
     def read(self, buffer: Frame | None) -> Frame | None:
@@ -57,7 +57,7 @@ class MjpegReader(Reader):
         self.stamp = self._stamp(headers)
         with self._damage:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if picture is None or self._damage.seen:
+        if picture is None or self._damage.damage:
             raise DamagedFrameError(f"source {self._uri}: a picture cannot be decoded")
         return np.asarray(picture, np.uint8)
 
@@ -103,29 +103,6 @@ class MjpegReader(Reader):
 
     def close(self) -> None:
         self._response.close()
-
-
-class DamageLog:
-    """Sees whether libjpeg complains, which it does on standard error alone. A context manager, used for one picture.
-
-    A picture whose data are wrong inside decodes all the same: a damaged one would pass for good.
-    """
-
-    def __init__(self) -> None:
-        self._log = os.memfd_create("edgeseg-jpeg", os.MFD_CLOEXEC)
-        self.seen = False
-
-    def __enter__(self) -> DamageLog:
-        self._stderr = os.dup(2)
-        os.dup2(self._log, 2)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.dup2(self._stderr, 2)
-        os.close(self._stderr)
-        self.seen = os.fstat(self._log).st_size > 0
-        os.ftruncate(self._log, 0)
-        os.lseek(self._log, 0, os.SEEK_SET)
 
 
 def _get(source: Source) -> Any:

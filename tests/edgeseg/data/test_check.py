@@ -105,9 +105,9 @@ def test_everything_that_is_wrong_is_listed_and_the_rest_is_counted(camvid: Path
     assert result.return_value == 3
     assert result.output.strip().splitlines()[-1].startswith("NOT GOOD: train 5, val 5: 7 errors")
     expected = (
-        r"train/000\.png: no readable image",
-        r"trainannot/000\.png: no readable image \(0 bytes\)",
-        r"train/001\.png: no readable image \(0 bytes\)",
+        r"train/000\.png: damaged \(cut short in chunk IDAT",
+        r"trainannot/000\.png: damaged \(empty\)",
+        r"train/001\.png: damaged \(empty\)",
         r"trainannot/002\.png: the image is 96x72, its mask 96x70",
         r"trainannot/003\.png: class id 77 .*x 7, y 5",
         r"valannot/copy\.png: the picture is in val and, pixel for pixel, in train \(.*trainannot/004\.png\)",
@@ -382,7 +382,7 @@ def test_a_user_sees_one_line_an_error_and_waits_for_no_tensorflow(camvid: Path,
     )  # fmt: skip
     assert done.returncode == 3
     assert done.stderr == ""  # libpng writes about half a file there, past Python
-    assert sum("no readable image" in line for line in done.stdout.splitlines()) == 1
+    assert sum("damaged (cut short" in line for line in done.stdout.splitlines()) == 1
 
 
 class Drawn(ArraySample):
@@ -452,3 +452,15 @@ def test_every_picture_without_mask_and_every_mask_without_picture_is_listed(cam
         ("valannot/002.png", "no image"),
     ]
     assert (document["splits"]["train"]["readable"], document["splits"]["val"]["readable"]) == (3, 2)
+
+
+def test_nothing_is_written_without_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check.json in the current folder may be that of other data."""
+    write_camvid(tmp_path / "camvid", train=2, val=1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "check.json").write_text("of other data")
+    result = CliRunner().invoke(cli, ["data", "check", "camvid:camvid"], standalone_mode=False)
+    assert result.return_value == 0
+    assert "--out DIR writes check.json and check.png" in result.output
+    assert (tmp_path / "check.json").read_text() == "of other data"
+    assert not (tmp_path / "check.png").exists()

@@ -53,7 +53,7 @@ def other_size(camvid: Path) -> None:
 
 
 def coloured(camvid: Path) -> None:
-    cv2.imwrite(str(mask(camvid)), np.zeros((72, 96, 3), np.uint8))
+    cv2.imwrite(str(mask(camvid)), np.full((72, 96, 3), (1, 2, 3), np.uint8))
 
 
 def sixteen_bit(camvid: Path) -> None:
@@ -79,8 +79,8 @@ def no_image_at_all(camvid: Path) -> None:
         (other_size, "96x70"),
         (coloured, "3 channel"),
         (sixteen_bit, "class id 300 found at x 0, y 0"),
-        (zero_bytes, "0 bytes"),
-        (half_written, "no readable image"),
+        (zero_bytes, r"damaged \(empty\)"),
+        (half_written, r"damaged \(cut short in chunk IDAT"),
         (no_image_at_all, "no readable image"),
     ],
 )

@@ -354,7 +354,7 @@ def test_a_picture_inside_the_labelme_file_is_used_where_there_is_no_other(tmp_p
     (tmp_path / "gone.png").unlink()
     for broken, expected in (
         (text[:-7] + "!", "imageData: "),
-        (text[:200], "imageData: no readable image"),
+        (text[:200], r"imageData: damaged \(cut short"),
         (7, "int"),
     ):
         labelme(tmp_path, imageData=broken)

@@ -16,8 +16,8 @@ from PIL import Image
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.argument import open_dataset
-from edgeseg.data.reading.masks import ColourMask, IdMask, read_file_ids
-from edgeseg.data.reading.palette import read_palette
+from edgeseg.data.reading.colour_masks import ColourMask
+from edgeseg.data.reading.masks import IdMask, read_file_ids
 from edgeseg.data.reading.pictures import read_image
 from edgeseg.scenes import CLASSES as FOUNDING
 from tests.helpers.data import real_data, write_mask, write_picture
@@ -170,59 +170,6 @@ def test_pairs_that_are_not_complete_are_listed(tmp_path: Path) -> None:
         open_dataset(argument).split("train")
     samples = open_dataset(argument).split("train", complete=False)
     assert [str(sample.problem).partition(";")[0].rpartition(" ")[2] for sample in samples] == ["mask", "image"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Road 1 2\n", None),
-        ("Road 1 2 300\n", "line 1: colour"),
-        ("Road 1 2 3\nroad 1 2 3\nRoad 4 5 6", "given twice"),
-        ("", "0 classes"),
-        (":1,2,3::", "line 1"),
-        ("Road,128,64\n", "line 1: 'Road,128,64'"),
-        ("1 2 3 2 wheeler\n4 5 6 car", "line 1: '1 2 3 2 wheeler'"),
-        ("1 Road\n2 Sky\n", "line 1: id 1; expected 0"),
-    ],
-)
-def test_class_lists(tmp_path: Path, text: str, expected: str | None) -> None:
-    path = tmp_path / "classes.txt"
-    path.write_text(text)
-    if expected is None:
-        assert read_palette(path).lines[0][0] == "Road 1 2"
-        return
-    with pytest.raises(DataError, match=rf"classes\.txt: .*{expected}"):
-        read_palette(path)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "name,r,g,b\nRoad,128,64,128\n2 wheeler,1,2,3\n",
-        "0: Road 128 64 128\n1: 2 wheeler 1 2 3\n",
-        "Road 128 64 128\n2 wheeler 1 2 3",
-        "0 128 64 128 Road\n1 1 2 3 wheeler",
-        "128 64 128\tRoad\n1 2 3\twheeler\n",
-    ],
-)
-def test_other_programs_class_lists_move_no_id(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "classes.txt"
-    path.write_text(text)
-    (road, colour), (wheeler, other) = read_palette(path).lines
-    assert (road, colour, wheeler.removeprefix("2 "), other) == ("Road", (128, 64, 128), "wheeler", (1, 2, 3))
-
-
-@given(st.text(max_size=60) | st.text("Road0123456789,: \t\n#name", max_size=60))
-def test_any_class_list_is_read_or_one_line(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    path = tmp_path_factory.getbasetemp() / "any-classes.txt"
-    path.write_bytes(text.encode())
-    message = f"{path}: \n"
-    try:
-        assert read_palette(path).lines
-    except DataError as error:
-        message = str(error) + "\n"
-    assert message.startswith(f"{path}: ")
-    assert message.count("\n") == 1
 
 
 def test_a_palette_in_another_order_than_the_class_list_is_an_error(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_bad_picture_is_named_and_the_others_are_done(write_model: WriteModel,
     out = tmp_path / "out"
     result = predict(write_model(), large, "--out", out, "--coco", tmp_path / "labels.json")
     assert (result.exception, result.return_value) == (None, 3)
-    assert "broken.png: no readable image" in result.output
+    assert "broken.png: damaged (cut short in chunk IDAT" in result.output
     assert "2 of 3 pictures" in result.output
     assert [name for name in tree(out) if name.startswith("masks")] == ["masks/a/1.png", "masks/b/1.png"]
     assert len(json.loads((tmp_path / "labels.json").read_text())["images"]) == 2

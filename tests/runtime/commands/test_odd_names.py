@@ -112,9 +112,11 @@ def test_a_turned_picture_is_still_read_upright(tmp_path: Path) -> None:
     """As cv2.imread did: by its EXIF tag."""
     from PIL import Image
 
+    from edgeseg.runtime.sources.corruption import JpegLog
     from edgeseg.runtime.sources.kinds.files import read_image
 
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
-    assert read_image(tmp_path / "turned.jpg").shape == (40, 20, 3)
+    frame, damage = read_image(tmp_path / "turned.jpg", JpegLog())
+    assert (frame.shape, damage) == ((40, 20, 3), None)

@@ -15,8 +15,9 @@ import cv2
 import pytest
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.files import file_url
 from edgeseg.runtime.sinks.kinds.recording import Recording
-from edgeseg.runtime.sinks.open import fresh_recording_paths
+from edgeseg.runtime.sinks.open import fresh_recording_paths, sink_path
 
 WriteModel = Callable[..., Path]
 DATE = r"(\d{8}T\d{6}Z)(?:-\d+)?"
@@ -122,3 +123,20 @@ def test_what_nothing_is_lost_at_keeps_its_place(tmp_path: Path) -> None:
         assert fresh_recording_paths(uris, has_quota) == uris
     with pytest.raises(UsageError, match="Not a directory"):
         fresh_recording_paths([f"record://{tmp_path}/killed.mkv"], has_quota=False)
+
+
+def test_a_file_address_is_decoded_wherever_it_came_from(tmp_path: Path) -> None:
+    taken = tmp_path / "a 50% b.mkv"
+    taken.write_bytes(b"a drive")
+    for address in (
+        f"file://{tmp_path}/a%2050%25%20b.mkv",
+        f"FILE://{tmp_path}/a 50%25 b.mkv",
+        file_url(taken),
+        str(taken),
+    ):
+        assert sink_path(address) == taken
+    (fresh,) = fresh_recording_paths([file_url(taken)], has_quota=False)
+    place = sink_path(fresh)
+    assert place is not None
+    assert (place.parent, place.name[:9]) == (tmp_path, "a 50% b-2")
+    assert sink_path(f"UNIX://{tmp_path}/a%20b.sock") == tmp_path / "a%20b.sock"  # no address of a file

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.core.errors import SourceError, UsageError
+from edgeseg.core.files import file_url
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.sources.addresses import image_paths, parse_source
 from edgeseg.runtime.sources.source import Source
@@ -12,6 +13,18 @@ from edgeseg.runtime.sources.source import Source
 def test_a_plain_path_and_a_file_uri_name_the_same_video(video: Path) -> None:
     assert parse_source(str(video)).location == parse_source(f"file://{video}").location == str(video)
     assert parse_source(str(video)).kind == "video"
+
+
+def test_a_file_address_is_decoded_and_its_scheme_may_be_in_capitals(tmp_path: Path, video: Path) -> None:
+    spaced = tmp_path / "a b.MP4"
+    spaced.write_bytes(video.read_bytes())
+    for address in (f"file://{tmp_path}/a%20b.MP4", f"FILE://{tmp_path}/a b.MP4", file_url(spaced)):
+        assert parse_source(address).location == str(spaced)
+    literal = tmp_path / "a%20c.mp4"  # a name that was written so is found as well
+    literal.write_bytes(video.read_bytes())
+    assert parse_source(f"file://{literal}").location == parse_source(file_url(literal)).location == str(literal)
+    assert parse_source("RTSP://Camera/Stream").kind == "rtsp"
+    assert parse_source("Scenes://?seed=3").seed == 3
 
 
 def test_pictures_come_in_the_order_of_their_numbers(pictures: Path) -> None:

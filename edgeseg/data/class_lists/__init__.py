@@ -1,0 +1,1 @@
+"""Class lists in text files, and what they make of mask files."""
