@@ -66,8 +66,8 @@ def _depth_of_png(content: bytes) -> Depth:
 
 
 def _depth_of_tiff(fields: tiff.Fields) -> Depth | None:
-    bits = int(max(fields.get(_BITS_PER_SAMPLE, (1,))))
-    kind = int(max(fields.get(_SAMPLE_FORMAT, (_UNSIGNED,))))
+    bits = max(fields.get(_BITS_PER_SAMPLE, (1,)))
+    kind = max(fields.get(_SAMPLE_FORMAT, (_UNSIGNED,)))
     if kind == _UNSIGNED and bits <= 8:
         return None
     if kind != _UNSIGNED or bits > 16:
@@ -78,7 +78,7 @@ def _depth_of_tiff(fields: tiff.Fields) -> Depth | None:
         )
     if bits < 16:
         return Depth(16)  # packed; decoders move them to the top
-    highest = next((int(max(fields[tag])) for tag in _MAX_SAMPLE_VALUES if tag in fields), 0)
+    highest = next((max(fields[tag]) for tag in _MAX_SAMPLE_VALUES if tag in fields), 0)
     # The highest value that occurs is written there as well: only a whole range states bits.
     return Depth(next((each for each in BITS if highest == 2**each - 1), None))
 

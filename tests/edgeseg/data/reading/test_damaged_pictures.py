@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from edgeseg.commands.main import cli
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.data.argument import open_dataset
-from edgeseg.data.reading.pictures import Encoded, read_image
+from edgeseg.data.reading.masks import read_colours, read_file_ids
+from edgeseg.data.reading.pictures import Encoded, read_image, read_picture
 from edgeseg.data.tools.check import check_dataset
 from edgeseg.training.train import train
 from tests.helpers.damage import (
@@ -31,6 +33,7 @@ from tests.helpers.damage import (
     street,
     zeros_to_the_end,
 )
+from tests.helpers.tiff import grey_ramp, png_with_chunk, tiff_of_bits
 from tests.helpers.training import tiny_settings
 
 SEED = 18
@@ -90,6 +93,24 @@ def test_mutated_pictures_end_in_one_line_and_nearly_all_that_differ_are_named(k
         missed, seen = (sum(count for (_, value), count in counts.items() if value is each) for each in (False, True))
         assert seen / (missed + seen) >= LEAST[kind], counts
         assert of_one_bit[True] >= of_one_bit[False]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow
+def test_any_bytes_of_small_files_may_be_wrong() -> None:
+    """Headers are most of these; reading as picture, as ids and as colours all end in pixels or in one line."""
+    draw = np.random.default_rng(SEED)
+    sound = [encode(street(24, 16)) for encode in ENCODERS.values()]
+    sound += [tiff_of_bits(grey_ramp(12, 16, 24), bits, {281: 4095}) for bits in (12, 16)]
+    sound += [png_with_chunk(by_opencv(".png", grey_ramp(12, 16, 24)), b"sBIT", bytes([12]))]
+    readers: tuple[Callable[[Encoded], Any], ...] = (read_image, read_picture, read_file_ids, read_colours)
+    for index in range(1500):
+        content = bytearray(sound[index % len(sound)])
+        for _ in range(draw.integers(1, 4)):
+            at = int(draw.integers(len(content) if index % 2 else min(len(content), 80)))
+            content[at : at + int(draw.integers(0, 5))] = draw.bytes(int(draw.integers(0, 5)))
+        for reader in readers:
+            with suppress(DataError):
+                reader(Encoded(bytes(content), "small"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WebP", "WebP, lossless", "TIFF, deflate", "TIFF, LZW"])
