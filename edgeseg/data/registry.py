@@ -29,6 +29,7 @@ FORMATS = {
         "edgeseg.data.formats.voc_masks:VocMasks", "SegmentationClass/ with labelmap.txt, as CVAT exports it"
     ),
     "coco": Format("edgeseg.data.formats.coco:Coco", "COCO JSON with polygons and run lengths"),
+    "cvat": Format("edgeseg.data.formats.cvat:Cvat", "CVAT's own XML, for images or for video, in a ZIP or a folder"),
     "labelme": Format("edgeseg.data.formats.labelme:LabelMe", "LabelMe JSON beside each picture"),
     "folder": Format("edgeseg.data.formats.folder:Folder", "images/ and masks/ of ids or colours, with classes.txt"),
     "kitti-road": Format("edgeseg.data.formats.kitti_road:KittiRoad", "KITTI's road benchmark: road and not road"),

@@ -21,12 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from edgeseg.core.errors import DataError, UsageError, nearest
+from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
 from edgeseg.data.reading.causes import why_no_class
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
+from edgeseg.data.reading.drawn import (
+    DRAWN_OPTIONS,
+    DrawnSample,
+    DrawRule,
+    drawn_classes,
+    parse_line_width,
+    reject_duplicate_images,
+)
 from edgeseg.data.reading.json_fields import field, read_json, whole
 from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
@@ -184,7 +191,7 @@ class LabelMe(ListedDataset):
         paths = files_in(self.root, ".json")
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
-        self._line_width = _line_width(line_width)
+        self._line_width = parse_line_width(line_width)
         try:
             self.classes, background = drawn_classes(_names(paths, self._line_width), names, unlabelled)
         except NoClassError as error:
@@ -219,12 +226,6 @@ class LabelMe(ListedDataset):
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
         return LabelMeSample(path, image, self.classes, self._rule, self._line_width)
-
-
-def _line_width(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise UsageError(f"option line_width={text}; expected pixels from 0 to 999")
-    return int(text)
 
 
 def _names(paths: Sequence[Path], line_width: int) -> Iterator[str]:

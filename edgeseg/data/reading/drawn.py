@@ -125,22 +125,29 @@ def _scaled(shape: Shape, stated: Size, size: Size) -> Shape:
     return replace(shape, region=region, origin=(left, top))
 
 
+def parse_line_width(text: str) -> int:
+    """Return the pixels of the option `line_width`. Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 4):
+        raise UsageError(f"option line_width={text}; expected pixels from 0 to 999")
+    return int(text)
+
+
 def reject_duplicate_images(samples: Iterable[Sample]) -> list[Sample]:
     """Return the samples, broken where they label a picture that an earlier one labels: each lacks the other's."""
     first: dict[str, str] = {}
     kept: list[Sample] = []
     for sample in samples:
-        drawn = sample if isinstance(sample, DrawnSample) else None
-        picture = str(drawn.image) if drawn and isinstance(drawn.image, Path) else ""
-        if drawn and picture in first:
+        image, labelled_in = getattr(sample, "image", None), getattr(sample, "labelled_in", sample.name)
+        picture = str(image) if isinstance(image, Path) else ""
+        if picture in first:
             problem = DataError(
-                f"{drawn.labelled_in}: {picture} is labelled in {first[picture]} already; expected all labels of a "
+                f"{labelled_in}: {picture} is labelled in {first[picture]} already; expected all labels of a "
                 f"picture in one place: join them"
             )
             kept.append(BrokenSample(sample.name, sample.classes, problem))
             continue
-        if drawn and picture:
-            first[picture] = drawn.labelled_in
+        if picture:
+            first[picture] = labelled_in
         kept.append(sample)
     return kept
 

@@ -1,4 +1,4 @@
-"""COCO's run-length encoding of masks: runs of 0 and 1 by turns, down the columns (pycocotools, maskApi.c)."""
+"""Run lengths of masks, 0 and 1 by turns: COCO's down the columns (pycocotools, maskApi.c), CVAT's along the rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ def mask_from_rle(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:
     """
     if isinstance(counts, str):
         counts = _decompressed(counts, where)
+    return np.ascontiguousarray(_values(counts, size, where).reshape(size.width, size.height).T)
+
+
+def mask_from_row_rle(counts: list[int], size: Size, where: str) -> NDArray[np.bool_]:
+    """Return the (H, W) mask of run lengths along the rows. Raises DataError, naming `where`, as `mask_from_rle`."""
+    return _values(counts, size, where).reshape(size)
+
+
+def _values(counts: Any, size: Size, where: str) -> NDArray[np.bool_]:
     runs = [whole(run) for run in counts] if isinstance(counts, list) else [None]
     if not all(run is not None and run >= 0 for run in runs):
         raise DataError(f"{where}: RLE counts are no run lengths; expected whole numbers from 0 or a compressed text")
     covered = sum(run or 0 for run in runs)
     if covered != size.height * size.width:
         raise DataError(f"{where}: RLE covers {covered} pixels; expected {size.height * size.width}, {size}")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, np.array(runs, np.int64)).reshape(size.width, size.height).T)
+    return np.repeat(np.arange(len(runs)) % 2 == 1, np.array(runs, np.int64))
 
 
 def _decompressed(text: str, where: str) -> list[int]:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.geometry import Size
 from edgeseg.data.reading.polygons import BOX, Points
 from edgeseg.data.reading.shapes import Annotation, Shape, points_from
-from edgeseg.data.reading.text_encoding import not_utf8
+from edgeseg.data.reading.xml_file import parse_xml
 
-INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 TURNED = ("robndbox", "rotated_box", "rbndbox")  # roLabelImg and its offspring
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")
@@ -40,12 +38,9 @@ def parse_voc(text: bytes, where: str, first_pixel: int = 0) -> VocAnnotation:
 
     The picture's first pixel is number `first_pixel` of a `<bndbox>`. Polygons are from other tools and begin with 0.
     """
-    root = _parsed(text, where)
+    root = parse_xml(text, where, "PASCAL VOC XML")
     if root.tag == "annotations" and (root.find("image") is not None or root.find("track") is not None):
-        raise DataError(
-            f"{where}: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH, or export the "
-            f"task as 'Segmentation mask' or 'COCO'"
-        )
+        raise DataError(f"{where}: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH")
     if root.tag != "annotation":
         raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
     shapes = [
@@ -56,44 +51,6 @@ def parse_voc(text: bytes, where: str, first_pixel: int = 0) -> VocAnnotation:
     ]
     paths = tuple(filter(None, (_text(root, "filename"), _text(root, "path"))))
     return VocAnnotation(paths, Annotation(_size(root), shapes, exact=False))
-
-
-def _parsed(text: bytes, where: str) -> Element:
-    """Parse XML with the standard library's expat and refuse any DTD.
-
-    Entity bombs and external entities need a DTD, and no exporter writes one; so nothing is ever expanded or fetched,
-    and no further package is needed.
-    """
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-
-    def refuse(*_: object) -> None:
-        raise DataError(
-            f"{where}: line {parser.CurrentLineNumber}: a document type (DTD); expected plain PASCAL VOC XML: remove it"
-        )
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(text, True)
-        return builder.close()
-    except expat.ExpatError as error:
-        if error.code == INVALID_TOKEN and not _is_utf8(text) and b"encoding" not in text[:100]:
-            raise DataError(f"{where}: {not_utf8(text)}, or name its encoding in the first line") from error
-        problem = f"line {error.lineno}: {expat.ErrorString(error.code)}"
-        raise DataError(f"{where}: {problem}; expected whole PASCAL VOC XML: export the file again") from error
-    except (LookupError, ValueError) as error:  # encodings that expat does not know
-        raise DataError(f"{where}: {error}; expected PASCAL VOC XML in UTF-8") from error
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        return bool(text.decode("utf-8"))
-    except UnicodeDecodeError:
-        return False
 
 
 def _text(element: Element, tag: str) -> str:

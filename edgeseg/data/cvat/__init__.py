@@ -1,0 +1,1 @@
+"""CVAT's own XML and its archives: shapes, tracks, and where the pictures lie."""
