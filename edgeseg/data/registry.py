@@ -37,7 +37,10 @@ FORMATS = {
         "edgeseg.data.formats.kitti_semantic:KittiSemantic", "KITTI's semantic benchmark, Cityscapes' ids"
     ),
     "cityscapes": Format(
-        "edgeseg.data.formats.cityscapes:Cityscapes", "Cityscapes, fine annotations: 19, 20 or 34 classes"
+        "edgeseg.data.formats.cityscapes:Cityscapes", "Cityscapes, fine annotations: 19, 20, 29 or 34 classes"
+    ),
+    "comma10k": Format(
+        "edgeseg.data.formats.comma10k:Comma10k", "comma.ai's drives: imgs/ with masks/ of five colours"
     ),
     "tfrecord": Format(
         "edgeseg.data.formats.tfrecord:TFRecords", "what `edgeseg data pack` wrote, and others' image and mask"

@@ -1,7 +1,8 @@
 """`cityscapes:PATH`: Cityscapes (Cordts et al. 2016), fine annotations.
 
-Layout: `leftImg8bit/<split>/<city>/*_leftImg8bit.png` with `gtFine/<split>/<city>/*_gtFine_labelIds.png`; the option
-`encoding` takes the files `labelTrainIds` or `color` instead. The folders are the splits.
+Layout: `leftImg8bit/<split>/<city>/*_leftImg8bit.png` with `gtFine/<split>/<city>/*_gtFine_labelIds.png`. Where these
+are missing, the files `labelTrainIds` are read, or else `color`; the option `encoding` says which to take. The folders
+are the splits. Of files `color` the classes are the 29 that differ in colour, unless `labels` says otherwise.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ IMAGE = "_leftImg8bit"
 class Cityscapes(Dataset):
     """The splits that have pictures and annotations."""
 
-    OPTIONS: ClassVar = {"labels": LABELS_HELP, "encoding": "labelIds, labelTrainIds or color (labelIds)"}
+    OPTIONS: ClassVar = {
+        "labels": LABELS_HELP.replace("(train)", "(train; where there are only files color: colours)"),
+        "encoding": "labelIds, labelTrainIds or color (the first of them that is there)",
+    }
 
-    def __init__(self, argument: str, *, labels: str = "train", encoding: str = "labelIds") -> None:
-        self.classes = classes_of(labels)
-        if encoding not in ENCODINGS:
+    def __init__(self, argument: str, *, labels: str = "", encoding: str = "") -> None:
+        classes_of(labels or "train")
+        if encoding not in ("", *ENCODINGS):
             raise UsageError(
                 f"option encoding={encoding}{nearest(encoding, ENCODINGS)}; expected {', '.join(ENCODINGS)}"
             )
-        self._decode = ENCODINGS[encoding](labels)
-        self._suffix = f"_gtFine_{encoding}.png"
         self.root = data_folder(argument, "a folder with leftImg8bit/ and gtFine/ in it")
         self.splits = tuple(
             split
@@ -45,6 +47,17 @@ class Cityscapes(Dataset):
         )
         if not self.splits:
             raise DataError(f"{self.root}: no split found; expected leftImg8bit/train/ and gtFine/train/, and so on")
+        found = encoding or self._found()
+        labels = labels or ("colours" if found == "color" and not encoding else "train")
+        self.classes = classes_of(labels)
+        self._decode = ENCODINGS[found](labels)
+        self._suffix = f"_gtFine_{found}.png"
+
+    def _found(self) -> str:
+        """Return the first encoding of which there is any file; labelIds if there is none."""
+        folders = [self.root / "gtFine" / split for split in self.splits]
+        there = (each for each in ENCODINGS for folder in folders if any(folder.rglob(f"*_gtFine_{each}.png")))
+        return next(there, "labelIds")
 
     def _samples(self, split: str) -> Sequence[Sample]:
         images, masks = self.root / "leftImg8bit" / split, self.root / "gtFine" / split

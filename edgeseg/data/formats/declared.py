@@ -4,7 +4,8 @@ name = "my roads"
 image_size = "1280x720"           # optional: every picture must have it
 images = "frames/*/*.png"         # pattern of the pictures, within the file's folder
 labels = "masks/{path}.png"       # {path}: the picture's path below the pattern's fixed part, without suffix;
-                                  # {name}: its file name without suffix; {folder}: the folder it lies in
+                                  # {name}: its file name without suffix; {folder}: the folder it lies in;
+                                  # {parent}: the folder above that
 encoding = "ids"                  # or "colours"
 ignore = [255]                    # ids, or colours as [0, 0, 0], that mean: not labelled
 
@@ -145,12 +146,14 @@ class Declared(ListedDataset):
         return pictures
 
     def _mask(self, key: str, image: Path) -> Path:
-        parts = {"path": key, "name": image.stem, "folder": image.parent.name}
+        parts = {"path": key, "name": image.stem, "folder": image.parent.name, "parent": image.parent.parent.name}
         text = self._labels
         for part, value in parts.items():
             text = text.replace(f"{{{part}}}", value)
         if "{" in text:
-            raise DataError(f"{self.path}: labels = {self._labels!r}; expected only {{path}}, {{name}} and {{folder}}")
+            raise DataError(
+                f"{self.path}: labels = {self._labels!r}; expected only {{path}}, {{name}}, {{folder}} and {{parent}}"
+            )
         return self.root / text
 
     def _check_masks(self, masks: Mapping[str, Path]) -> None:

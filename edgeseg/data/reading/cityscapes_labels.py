@@ -3,6 +3,9 @@
 The option `labels` of the formats `cityscapes:` and `kitti-semantic:` chooses what of it is used:
 - `train`: the 19 classes that are evaluated; everything else is ignored. The default.
 - `founding`: 20 classes, for the founding KITTI post: the 19, and `other` for everything else, so nothing is ignored.
+- `colours`: the 29 classes that a colour file tells apart, as a founding post has them. Of labels that share a colour,
+  `unlabeled` stands for ego vehicle, rectification border, out of roi and static too (black), `pole` for polegroup;
+  a license plate is `car`. Nothing is ignored.
 - `all`: the 34 labels with ids 0 to 33, `unlabeled` among them; a pixel of no id (license plate, -1) is ignored.
 """
 
@@ -66,8 +69,17 @@ _EVALUATED = sorted((label for label in TABLE if label.train_id != 255), key=lam
 TRAIN = ClassMap(tuple(label.name for label in _EVALUATED), tuple(label.colour for label in _EVALUATED))
 FOUNDING = ClassMap((*TRAIN.names, "other"), (*TRAIN.colours, (0, 0, 0)))
 ALL = ClassMap(tuple(label.name for label in TABLE), tuple(label.colour for label in TABLE))
-LABELS = {"train": TRAIN, "founding": FOUNDING, "all": ALL}
-LABELS_HELP = "train: the 19 evaluated classes; founding: those and 'other'; all: the 34 labels (train)"
+_OF_COLOUR = {label.colour: label.name for label in reversed(TABLE)}  # of several, the first in the table
+COLOURS = ClassMap(
+    tuple(label.name for label in TABLE if _OF_COLOUR[label.colour] == label.name),
+    tuple(label.colour for label in TABLE if _OF_COLOUR[label.colour] == label.name),
+)
+PLATE_COLOUR = (0, 0, 142)  # of a license plate, and of a car
+LABELS = {"train": TRAIN, "founding": FOUNDING, "colours": COLOURS, "all": ALL}
+LABELS_HELP = (
+    "train: the 19 evaluated classes; founding: those and 'other'; colours: the 29 that differ in colour; all: the 34 "
+    "labels (train)"
+)
 
 
 def classes_of(labels: str) -> ClassMap:
@@ -85,15 +97,19 @@ def decode_ids(labels: str) -> IdMask:
     """Return what makes classes of a file of label ids."""
     if labels == "all":
         return IdMask((*((index, index) for index in range(len(TABLE))), (LICENSE_PLATE, IGNORE_INDEX)))
+    if labels == "colours":
+        of_colour = {colour: index for index, colour in enumerate(COLOURS.colours)}
+        known = ((index, of_colour[label.colour]) for index, label in enumerate(TABLE))
+        return IdMask((*known, (LICENSE_PLATE, of_colour[PLATE_COLOUR])))
     pairs = [(index, label.train_id if label.train_id != 255 else _rest(labels)) for index, label in enumerate(TABLE)]
     return IdMask((*pairs, (LICENSE_PLATE, _rest(labels))))
 
 
 def decode_train_ids(labels: str) -> IdMask:
     """Return what makes classes of a file of train ids. Raises UsageError for labels that it does not hold."""
-    if labels == "all":
+    if labels in ("all", "colours"):
         raise UsageError(
-            "option labels=all with encoding=labelTrainIds; expected encoding=labelIds: train ids lack them"
+            f"option labels={labels} with encoding=labelTrainIds; expected encoding=labelIds: train ids lack them"
         )
     return IdMask((*((index, index) for index in range(len(TRAIN))), (255, _rest(labels))))
 
@@ -102,8 +118,11 @@ def decode_colours(labels: str) -> ColourMask:
     """Return what makes classes of a file of colours. Raises UsageError for labels that share a colour."""
     if labels == "all":
         raise UsageError(
-            "option labels=all with encoding=color; expected encoding=labelIds: some labels share a colour"
+            "option labels=all with encoding=color; expected encoding=labelIds, or labels=colours: some labels share "
+            "a colour"
         )
+    if labels == "colours":
+        return ColourMask.of(COLOURS)
     pairs = {label.colour: _rest(labels) for label in TABLE}
     pairs.update({label.colour: label.train_id for label in _EVALUATED})  # pole and polegroup share one
     return ColourMask(tuple(pairs.items()))
