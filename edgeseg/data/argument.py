@@ -97,8 +97,6 @@ def _recognised(path: str) -> str:
         what = f"looks like {said}; expected one" if found else "no format is recognised in it; expected FORMAT:PATH"
         ways = ", ".join(f"{each.format}:{path}" for each in found) or ", ".join(f"{each}:" for each in FORMATS)
         raise UsageError(f"{path}: {what}: say which, of {ways}")
-    if found[0].format not in (*FORMATS, DECLARED):
-        raise UsageError(f"{path}: looks like {said}, which is not read; expected a format of {', '.join(FORMATS)}")
     _say_once(f"{path}: looks like {said}")
     return found[0].format
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +26,7 @@ from edgeseg.data.cvat.annotation import LINES, WITHOUT_AREA, CvatFile, CvatFram
 from edgeseg.data.cvat.shapes import CvatDrawing, annotation_of
 from edgeseg.data.cvat.sources import CvatSource, cvat_sources
 from edgeseg.data.cvat.zip_members import ZipMember
+from edgeseg.data.reading.causes import why_no_class
 from edgeseg.data.reading.drawn import (
     DRAWN_OPTIONS,
     DrawnSample,
@@ -35,7 +36,7 @@ from edgeseg.data.reading.drawn import (
     reject_duplicate_images,
 )
 from edgeseg.data.reading.pictures import Encoded, PictureFile
-from edgeseg.data.reading.shapes import Annotation, distinct_colours
+from edgeseg.data.reading.shapes import Annotation, NoClassError, distinct_colours
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 
 TRACKS = ("check", "listed")
@@ -113,6 +114,8 @@ class Cvat(ListedDataset):
         try:
             found = _class_names(files, bool(self._how.line_width))
             classes, background = drawn_classes(found, names, unlabelled, in_order=True)
+        except NoClassError as error:
+            raise DataError(f"{files[0].where}: {_why_no_class(files)}") from error
         except DataError as error:
             raise DataError(f"{files[0].where}: {error}") from error
         self.classes = _coloured(classes, files)
@@ -174,6 +177,13 @@ def _class_names(files: Iterable[CvatFile], with_lines: bool) -> list[str]:
         label.name for label in declared if (label.kind not in kinds and not label.parent) or folded(label.name) in used
     ]
     return kept if declared else drawn
+
+
+def _why_no_class(files: Sequence[CvatFile]) -> str:
+    def left_out(file: CvatFile) -> Iterator[str]:
+        return (kind for _, kind in file.left_out.elements())
+
+    return why_no_class(files, lambda file: file, left_out, {LINES: "line_width=3"})
 
 
 def _coloured(classes: ClassMap, files: Iterable[CvatFile]) -> ClassMap:

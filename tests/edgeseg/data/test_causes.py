@@ -10,6 +10,7 @@ import pytest
 
 from edgeseg.core.errors import DataError
 from edgeseg.data.argument import open_dataset
+from tests.helpers.cvat import cvat, image, shape, write_cvat
 from tests.helpers.data import voc, voc_polygon, write_picture
 
 ROAD = {"label": "road", "points": [[0, 10], [30, 10], [30, 20]], "shape_type": "polygon"}
@@ -67,6 +68,22 @@ def test_a_file_of_cvat_given_to_voc_xml(tmp_path: Path) -> None:
         DataError, match=r"a\.xml: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH"
     ):
         open_dataset(voc_files(tmp_path, CVAT))
+
+
+@pytest.mark.parametrize("kind", ["polyline", "points"])
+def test_a_task_of_cvat_with_lines_or_points_alone(tmp_path: Path, kind: str) -> None:
+    text = cvat(image("a.png", shape(kind, "lane", points="1,1;2,2")), labels=(("lane", "#ffffff", kind),))
+    draw = ", or have lines drawn: line_width=3" if kind == "polyline" else ""
+    with pytest.raises(DataError, match=rf"nothing but 1 {kind} is labelled, .*label areas{draw}$"):
+        open_dataset(f"cvat:{write_cvat(tmp_path, text)}")
+
+
+def test_cvat_in_another_encoding(tmp_path: Path) -> None:
+    write_cvat(tmp_path, "")
+    text = "<annotations><image name='道路.png' width='30' height='20'/></annotations>"
+    (tmp_path / "annotations.xml").write_bytes(text.encode("gbk"))
+    with pytest.raises(DataError, match=r"annotations\.xml: byte 26 .*as GBK it reads '道路'.*name its encoding"):
+        open_dataset(f"cvat:{tmp_path}")
 
 
 def test_turned_boxes_of_rolabelimg(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.argument import open_dataset
 from edgeseg.data.reading.listing import files_in
+from tests.helpers.cvat import cvat, image, packed, polygon, write_cvat
 from tests.helpers.data import voc, voc_polygon, write_mask, write_picture
 from tests.helpers.training import write_camvid
 
@@ -53,6 +55,10 @@ def coco(root: Path) -> Path:
     document = {"images": images, "annotations": [note], "categories": [{"id": 1, "name": "road"}]}
     (root / "annotations" / "instances_default.json").write_text(json.dumps(document))
     return root
+
+
+def cvat_task(root: Path) -> Path:
+    return write_cvat(root, cvat(image("a.png", polygon("road", "1,1;9,1;9,9")), image("b.png")), "a.png", "b.png")
 
 
 def voc_masks(root: Path) -> Path:
@@ -121,9 +127,34 @@ def test_what_says_more_goes_before(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_is_no_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no format is recognised in it; expected FORMAT:PATH"):
         open_dataset(str(tmp_path))
-    (tmp_path / "a.xml").write_text("<annotations><image/></annotations>")
-    with pytest.raises((UsageError, DataError), match="cvat"):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.xml", "<annotation/>")
+    (tmp_path / "b.zip").write_bytes(b"PK")
+    with pytest.raises(UsageError, match="no format is recognised in it"):
         open_dataset(str(tmp_path))
+
+
+def test_cvat_is_recognised_in_a_folder_and_in_an_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = cvat_task(tmp_path / "task")
+    (tmp_path / "exports").mkdir()
+    packed(task, tmp_path / "exports" / "roads.ZIP")
+    for path in (task, task / "annotations.xml"):
+        assert open_dataset(str(path)).classes.names == ("road", "car")
+        assert capsys.readouterr().err == f"{path}: looks like cvat: 1 XML file with <annotations>\n"
+    for path in (tmp_path / "exports", tmp_path / "exports" / "roads.ZIP"):
+        assert open_dataset(f"{path}?val=0").split("train")[0].read()[1].any()
+        assert capsys.readouterr().err == f"{path}: looks like cvat: 1 ZIP file with <annotations>\n"
+
+
+def test_folders_of_the_names_of_comma10k_may_be_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder(tmp_path, images="imgs")
+    assert open_dataset(str(tmp_path)).classes.names == ("sky", "road", "car")
+    name = "0000_0085e9e41513078a_2018-08-19--13-26-08_11_864.png"
+    write_picture(tmp_path / "imgs" / name)
+    write_mask(tmp_path / "masks" / name, np.full((20, 30, 3), (64, 32, 32), np.uint8))
+    capsys.readouterr()
+    assert "lane markings" in open_dataset(str(tmp_path)).classes.names
+    assert "looks like comma10k: imgs/ and masks/ with its names of drives" in capsys.readouterr().err
 
 
 def test_formats_and_addresses_in_any_case(tmp_path: Path) -> None:
