@@ -93,7 +93,7 @@ class CorruptionWatch:
 
     def __init__(self, capture: cv2.VideoCapture, log: DecoderLog, fps: float) -> None:
         self._capture, self._log, self._fps = capture, log, fps
-        # Decoders with several threads complain of a frame up to so many frames before it comes.
+        # Decoders with several threads complain of a frame up to so many frames before it comes: it may be a key frame.
         self._lead = int(capture.get(getattr(cv2, "CAP_PROP_N_THREADS", -1))) or os.cpu_count() or 1
         self._since: int | None = None  # frames since the complaint
 
@@ -110,4 +110,4 @@ class CorruptionWatch:
         kind = int(self._capture.get(_FRAME_TYPE)) if _FRAME_TYPE is not None else 0
         if not kind:
             return since > self._fps * _UNKNOWN_GROUP_S
-        return (kind == _KEY_FRAME and since >= self._lead) or since > self._fps * _LONGEST_GROUP_S
+        return (kind == _KEY_FRAME and since > self._lead) or since > self._fps * _LONGEST_GROUP_S
