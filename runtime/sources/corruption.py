@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import re
@@ -10,6 +11,7 @@ import cv2
 
 from edgeseg.core.pictures.jpeg import damage_in
 
+_LIBC = ctypes.CDLL(None)
 LEVEL_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 _WARNINGS = 24  # AV_LOG_WARNING: lost RTP packets are no more than that
 _COMPLAINT = re.compile(r"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\] *(.+)|(RTP: missed \d+ packets)")
@@ -43,6 +45,8 @@ class DecoderLog:
     def take(self) -> str:
         """Return its first complaint since the last call; an empty text if there is none."""
         assert DecoderLog._file is not None
+        # OpenCV prints it by C's stdio, which keeps some kilobytes back where standard output is no terminal.
+        _LIBC.fflush(None)
         size = os.fstat(DecoderLog._file).st_size
         if not size:
             return ""
@@ -93,7 +97,7 @@ class CorruptionWatch:
 
     def __init__(self, capture: cv2.VideoCapture, log: DecoderLog, fps: float) -> None:
         self._capture, self._log, self._fps = capture, log, fps
-        # Decoders with several threads complain of a frame up to so many frames before it comes: it may be a key frame.
+        # Decoders with several threads complain of a frame up to so many frames before it comes.
         self._lead = int(capture.get(getattr(cv2, "CAP_PROP_N_THREADS", -1))) or os.cpu_count() or 1
         self._since: int | None = None  # frames since the complaint
 
@@ -110,4 +114,4 @@ class CorruptionWatch:
         kind = int(self._capture.get(_FRAME_TYPE)) if _FRAME_TYPE is not None else 0
         if not kind:
             return since > self._fps * _UNKNOWN_GROUP_S
-        return (kind == _KEY_FRAME and since > self._lead) or since > self._fps * _LONGEST_GROUP_S
+        return (kind == _KEY_FRAME and since >= self._lead) or since > self._fps * _LONGEST_GROUP_S

@@ -476,9 +476,10 @@ def test_a_truncated_file_ends_with_a_warning(video: Path) -> None:
 
 
 def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_frame(
-    write_model: Callable[..., Path], tmp_path: Path
+    write_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FFmpeg gives a picture all the same, and draws the following ones on it."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it C's stdio holds nothing back either
     sound, corrupt = tmp_path / "sound.mp4", tmp_path / "corrupt.mp4"
     random = np.random.default_rng(0)
     scene = random.integers(0, 256, (90, 200, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
