@@ -24,7 +24,14 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
+from edgeseg.data.reading.drawn import (
+    DRAWN_OPTIONS,
+    DrawnSample,
+    DrawRule,
+    drawn_classes,
+    errors_name,
+    reject_duplicate_images,
+)
 from edgeseg.data.reading.json_fields import field, key, read_json, whole
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.polygons import BOX
@@ -170,10 +177,8 @@ class Coco(ListedDataset):
         self.root = path if path.is_dir() else path.parent
         files = [CocoFile(each) for each in _json_files(path, argument)]
         found = [name for file in files for name in file.categories.values()]
-        try:
+        with errors_name(files[0].path):
             self.classes, background = drawn_classes(found, names, unlabelled, in_order=True)
-        except DataError as error:
-            raise DataError(f"{files[0].path}: {error}") from error
         self._rule = DrawRule(background, sizes, edges)
         self.edges = self._rule.fill
         samples = [(_split_of(file.path, self.root), self._samples_of(file)) for file in files]

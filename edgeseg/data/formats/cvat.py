@@ -32,11 +32,12 @@ from edgeseg.data.reading.drawn import (
     DrawnSample,
     DrawRule,
     drawn_classes,
+    errors_name,
     parse_line_width,
     reject_duplicate_images,
 )
 from edgeseg.data.reading.pictures import Encoded, PictureFile
-from edgeseg.data.reading.shapes import Annotation, NoClassError, distinct_colours
+from edgeseg.data.reading.shapes import Annotation, distinct_colours
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 
 TRACKS = ("check", "listed")
@@ -111,13 +112,9 @@ class Cvat(ListedDataset):
                 f"tracks=listed if all is there"
             )
         files = [source.file for source in sources]
-        try:
+        with errors_name(files[0].where, lambda: _why_no_class(files)):
             found = _class_names(files, bool(self._how.line_width))
             classes, background = drawn_classes(found, names, unlabelled, in_order=True)
-        except NoClassError as error:
-            raise DataError(f"{files[0].where}: {_why_no_class(files)}") from error
-        except DataError as error:
-            raise DataError(f"{files[0].where}: {error}") from error
         self.classes = _coloured(classes, files)
         self._rule = DrawRule(background, sizes, edges or "pixel")
         self.edges = self._rule.fill

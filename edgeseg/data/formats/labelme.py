@@ -31,6 +31,7 @@ from edgeseg.data.reading.drawn import (
     DrawnSample,
     DrawRule,
     drawn_classes,
+    errors_name,
     parse_line_width,
     reject_duplicate_images,
 )
@@ -39,7 +40,7 @@ from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, LINE, PILLOW, POLYGON, Points
-from edgeseg.data.reading.shapes import Annotation, NoClassError, Shape, points_from
+from edgeseg.data.reading.shapes import Annotation, Shape, points_from
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
 POINTS = ("point", "points")
@@ -192,12 +193,8 @@ class LabelMe(ListedDataset):
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         self._line_width = parse_line_width(line_width)
-        try:
+        with errors_name(self.root, lambda: _why_no_class(paths, self._line_width)):
             self.classes, background = drawn_classes(_names(paths, self._line_width), names, unlabelled)
-        except NoClassError as error:
-            raise DataError(f"{self.root}: {_why_no_class(paths, self._line_width)}") from error
-        except DataError as error:
-            raise DataError(f"{self.root}: {error}") from error
         self._rule = DrawRule(background, sizes, edges, PILLOW)
         self.edges = self._rule.fill
         self._images = self.root / images if images else None

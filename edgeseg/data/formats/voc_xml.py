@@ -16,13 +16,20 @@ from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.reading.causes import why_no_class
-from edgeseg.data.reading.drawn import DRAWN_OPTIONS, DrawnSample, DrawRule, drawn_classes, reject_duplicate_images
+from edgeseg.data.reading.drawn import (
+    DRAWN_OPTIONS,
+    DrawnSample,
+    DrawRule,
+    drawn_classes,
+    errors_name,
+    reject_duplicate_images,
+)
 from edgeseg.data.reading.image_sets import read_image_sets
 from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import read_bytes
 from edgeseg.data.reading.polygons import BOX
-from edgeseg.data.reading.shapes import Annotation, NoClassError
+from edgeseg.data.reading.shapes import Annotation
 from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
@@ -88,12 +95,8 @@ class VocXml(ListedDataset):
         paths = files_in(annotations, ".xml")
         if not paths:
             raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
-        try:
+        with errors_name(annotations, lambda: why_no_class(paths, read_voc)):
             self.classes, background = drawn_classes(_names(paths), names, unlabelled)
-        except NoClassError as error:
-            raise DataError(f"{annotations}: {why_no_class(paths, read_voc)}") from error
-        except DataError as error:
-            raise DataError(f"{annotations}: {error}") from error
         self._rule = DrawRule(background, sizes, edges)
         self.edges = self._rule.fill
         self._first_pixel = _first_pixel(first_pixel)

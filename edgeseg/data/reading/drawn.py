@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edgeseg.core.labels import IGNORED, ClassMap, folded
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
 from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, align_mask_to_exif, read_image, read_picture
 from edgeseg.data.reading.polygons import OPENCV, PIXEL
-from edgeseg.data.reading.shapes import Annotation, Shape, classes_from_names, draw
+from edgeseg.data.reading.shapes import Annotation, NoClassError, Shape, classes_from_names, draw
 
 DRAWN_OPTIONS = {
     "names": "the class list, in order and joined by commas; without it, the names found in the data",
@@ -150,6 +151,17 @@ def reject_duplicate_images(samples: Iterable[Sample]) -> list[Sample]:
             first[picture] = labelled_in
         kept.append(sample)
     return kept
+
+
+@contextmanager
+def errors_name(where: object, why_no_class: Callable[[], str] | None = None) -> Iterator[None]:
+    """Begin what a DataError says with the place; where no class is found, go on with why, if that is known."""
+    try:
+        yield
+    except NoClassError as error:
+        raise DataError(f"{where}: {why_no_class() if why_no_class else error}") from error
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def drawn_classes(found: Iterable[str], names: str, unlabelled: str, in_order: bool = False) -> tuple[ClassMap, int]:

@@ -90,9 +90,17 @@ def test_ellipses_are_those_of_cvats_own_masks(
     assert not np.array_equal(by_edges, expected)
 
 
-@pytest.mark.parametrize("far", [("1e8", "5", "1e8", "3"), ("-500", "-500", "20", "20"), ("10", "10", "1e12", "1e12")])
-def test_ellipses_far_outside_or_huge(tmp_path: Path, far: tuple[str, ...]) -> None:
-    drawn(tmp_path, shape("ellipse", **dict(zip(("cx", "cy", "rx", "ry"), far, strict=True))))
+@pytest.mark.parametrize(
+    ("far", "covered"),
+    [
+        (("1e8", "5", "1e8", "3"), 0),  # its tip touches the picture's edge
+        (("-500", "-500", "20", "20"), 0),
+        (("10", "10", "1e12", "1e12"), 30 * 20),
+    ],
+)
+def test_ellipses_far_outside_or_huge(tmp_path: Path, far: tuple[str, ...], covered: int) -> None:
+    ids = drawn(tmp_path, shape("ellipse", **dict(zip(("cx", "cy", "rx", "ry"), far, strict=True))))
+    assert (ids == 0).sum() == covered
 
 
 def test_a_size_that_no_picture_has_takes_no_memory(tmp_path: Path) -> None:
