@@ -29,6 +29,7 @@ class CaptureProcess:
         opened_at, first_frame_at: seconds of the monotonic clock; None before.
         is_opening: whether it has begun to open the source.
         heard_at: when it last gave a frame, or got what it needs to give the next one.
+        damaged: pictures that it could not decode since its last frame.
     """
 
     def __enter__(self) -> CaptureProcess:
@@ -37,6 +38,7 @@ class CaptureProcess:
         self.first_frame_at: float | None = None
         self.heard_at = time.monotonic()
         self.is_opening = False
+        self.damaged = 0
         self._held = 0
         self._counting = threading.Lock()
         self._channel, theirs = wire.socket_pair()
@@ -90,6 +92,7 @@ class CaptureProcess:
         """Count a frame that came."""
         with self._counting:
             self._held += 1
+            self.damaged = 0
             self.heard_at = time.monotonic()
             self.first_frame_at = self.first_frame_at or self.heard_at
 

@@ -144,13 +144,13 @@ class Supervisor:
         is_camera, uri = self._source.is_camera, self._source.uri
         if process.ring is None:
             patience_s = patience_s if process.is_opening else OPEN_TIMEOUT_S
-            text = f"source {uri}: no first frame within {patience_s:g} s; check that it delivers"
+            text = f"source {uri}: no first frame within {patience_s:g} s{_damage_of(process)}; check that it delivers"
             return End("stall", text) if process.is_silent_for(patience_s) else None
         if not self._is_started:
             return None
         timeout_s = self._settings.stall_s if is_camera else FILE_STALL_TIMEOUT_S
         timeout_s = max(timeout_s, _SLOW_PERIODS / self._fps) if self._fps else timeout_s
-        text = f"source {uri}: no frame for {timeout_s:g} s; check the source"
+        text = f"source {uri}: no frame for {timeout_s:g} s{_damage_of(process)}; check the source"
         return End("stall", text) if process.is_silent_for(timeout_s) else None
 
     def _handle(self, process: CaptureProcess, data: bytes, descriptors: list[int]) -> End | None:
@@ -169,6 +169,7 @@ class Supervisor:
             self._consumer.opened(size, self._fps)
         elif kind == wire.DAMAGED:
             self._health.damaged += 1
+            process.damaged += 1
         elif kind == wire.WARNING:
             self._consumer.tell(body.decode(errors="replace"))
         else:
@@ -213,3 +214,7 @@ class Supervisor:
             self._gone_since = last_frame_at
         self._health.away.begin(self._gone_since)
         self._consumer.tell(f"{end.text}; it is opened again until it comes back")
+
+
+def _damage_of(process: CaptureProcess) -> str:
+    return f", but {process.damaged} damaged pictures, of which none can be decoded" if process.damaged else ""

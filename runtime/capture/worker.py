@@ -98,6 +98,11 @@ class Publisher:
         self._channel.send(wire.pack_frame(message))
         os.sched_yield()  # the kernel wakes the parent on this processor: it would wait for the next frame's decoding
 
+    @property
+    def has_format(self) -> bool:
+        """Whether there was a frame."""
+        return self._ring is not None
+
     def tell(self, kind: bytes, text: str = "") -> None:
         """Send a message other than a frame."""
         self._channel.send(_message(kind, text))
@@ -125,7 +130,7 @@ class Publisher:
 
 def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) -> None:
     """Publish frames until the source ends, at its own rate unless every frame is wanted."""
-    first = reader.read(None)
+    first = _sound_frame(reader, publisher)
     if first is None:
         raise EdgesegError("it holds no frame that can be decoded; expected at least one")
     publisher.offer(first)
@@ -138,12 +143,27 @@ def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: b
             time.sleep(max(0.0, start + index / reader.fps - time.monotonic()))
         publisher.publish(frame, Stamp(time.monotonic()), reader.is_corrupt)
         index += 1
-        frame = reader.read(publisher.buffer())
+        frame = _sound_frame(reader, publisher)
         if frame is None and loop:
             reader.rewind()
-            frame = reader.read(publisher.buffer())
+            frame = _sound_frame(reader, publisher)
             if frame is None:
                 raise EdgesegError("it has no frame any more; expected to begin again")
+
+
+def _sound_frame(reader: Reader, publisher: Publisher) -> NDArray[np.uint8] | None:
+    """Return the next frame that can be decoded, None at the end; where there is none at all, raise what is wrong."""
+    error = None
+    while True:
+        try:
+            frame = reader.read(publisher.buffer())
+        except DamagedFrameError as damage:
+            error = damage
+            publisher.tell(wire.DAMAGED)
+            continue
+        if frame is None and error and not publisher.has_format:
+            raise error
+        return frame
 
 
 def stream_camera(reader: Reader, publisher: Publisher) -> None:

@@ -19,7 +19,7 @@ class HopelessSourceError(SourceError):
 
 
 class DamagedFrameError(SourceError):
-    """A frame of a camera that cannot be decoded; the next one may be good."""
+    """A frame of a camera, or a picture of several, that cannot be decoded; the next one may be good."""
 
 
 class Reader(ABC):
@@ -42,7 +42,8 @@ class Reader(ABC):
         A reader that can do so writes into `buffer`, which has the size of the frame before, and returns it.
 
         Raises:
-            SourceError: this frame cannot be read.
+            DamagedFrameError: this frame cannot be read, which is no reason not to ask for the next one.
+            SourceError: nothing more can be read.
         """
 
     def rewind(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from edgeseg.runtime.sources.reader import Frame, Reader
+from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 
 
 class KeptReader(Reader):
@@ -19,8 +19,8 @@ class KeptReader(Reader):
     def __init__(self, reader: Reader, count: int, is_alive: Callable[[], object] = lambda: None) -> None:
         """`is_alive` is called after each frame: all of them may take longer than a first frame is waited for."""
         self.fps = reader.fps
-        self._frames: list[tuple[Frame, bool]] = []
-        while len(self._frames) < count and (frame := reader.read(None)) is not None:
+        self._frames: list[tuple[Frame | DamagedFrameError, bool]] = []
+        while len(self._frames) < count and (frame := _read(reader)) is not None:
             self._frames.append((frame, reader.is_corrupt))
             is_alive()
         reader.close()
@@ -31,10 +31,19 @@ class KeptReader(Reader):
             return None
         frame, self.is_corrupt = self._frames[self._next]
         self._next += 1
+        if isinstance(frame, DamagedFrameError):
+            raise frame
         return frame
 
     def rewind(self) -> None:
         self._next = 0
+
+
+def _read(reader: Reader) -> Frame | DamagedFrameError | None:
+    try:
+        return reader.read(None)
+    except DamagedFrameError as error:
+        return error
 
 
 class FlippedReader(Reader):

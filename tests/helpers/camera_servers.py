@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +24,10 @@ NO_RTSP_SERVER = (
 )
 
 
+def stated_part(data: bytes) -> bytes:
+    return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+
+
 class MjpegCamera:
     """An HTTP server that sends numbered frames, no two alike, until `mode` says otherwise.
 
@@ -31,11 +36,17 @@ class MjpegCamera:
             accepted and never answered), `hang up`, `truncated` or `garbage`.
         size: of the frames.
         connections: how many were accepted.
+        head: what it answers before its pictures.
+        part: makes a picture's JPEG what is sent of it.
+        refusal: what it answers to those who do not send `authorization`.
     """
 
     def __init__(self, fps: float = 30.0, size: Size = VIDEO_SIZE, authorization: str = "") -> None:
         self.mode, self.size, self.connections = "good", size, 0
         self._period_s = 1 / fps
+        self.head = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+        self.part: Callable[[bytes], bytes] = stated_part
+        self.refusal = b"HTTP/1.0 401 No\r\nWWW-Authenticate: Basic realm=camera\r\nContent-Length: 0\r\n\r\n"
         self._authorization = authorization
         self._listener: socket.socket | None = None
         self._open: list[socket.socket] = []
@@ -91,11 +102,9 @@ class MjpegCamera:
                     return
             request = connection.recv(65536).decode()
             if self._authorization and self._authorization not in request:
-                answer = b"HTTP/1.0 401 No\r\nWWW-Authenticate: Basic realm=camera\r\nContent-Length: 0\r\n\r\n"
-                connection.sendall(answer)
+                connection.sendall(self.refusal)
                 return
-            head = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
-            connection.sendall(head)
+            connection.sendall(self.head)
             if request.startswith("GET"):
                 self._send_frames(connection)
 
@@ -114,7 +123,7 @@ class MjpegCamera:
             data = data[: len(data) // 2]
         elif self.mode == "garbage":
             data = bytes(reversed(data))
-        return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+        return self.part(data)
 
 
 _RTSP_SERVER = """

@@ -18,7 +18,7 @@ from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
 from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
 from edgeseg.runtime.sources.opencv import stated_fps
-from edgeseg.runtime.sources.reader import Frame, Reader
+from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
 _NAMED = 5  # damaged pictures in a remark, which is one message
@@ -64,34 +64,47 @@ class VideoReader(Reader):
 
 
 class ImageReader(Reader):
-    """Picture files, in the order of their names."""
+    """Picture files, in the order of their names. Of several, one that cannot be read is passed over and named."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._paths = iter(image_paths(source))
         self._log = JpegLog()
         self._damaged: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
         self.fps = source.fps or DEFAULT_FOLDER_FPS
+        self.rewind()
 
     def read(self, buffer: Frame | None) -> Frame | None:
         path = next(self._paths, None)
         if path is None:
             return None
-        frame, damage = read_image(path, self._log)
+        try:
+            frame, damage = read_image(path, self._log)
+        except SourceError as error:
+            self._unreadable[path.name] = f"{path.name} ({str(error).partition(': ')[2].partition(';')[0]})"
+            if self._is_alone:
+                raise
+            raise DamagedFrameError(str(error)) from error
         self.is_corrupt = damage is not None
         if damage is not None:
-            self._damaged[path.name] = damage
+            self._damaged[path.name] = f"{path.name} ({damage})"
         return frame
 
     def remarks(self) -> Iterator[str]:
         yield from take_notes()
         if self._damaged:
-            named = [f"{name} ({damage})" for name, damage in islice(self._damaged.items(), _NAMED)]
-            others = [f"and {len(self._damaged) - _NAMED} more"] if len(self._damaged) > _NAMED else []
-            yield f"damaged pictures, whose masks are stale (corrupt): {', '.join([*named, *others])}"
+            yield f"damaged pictures, whose masks are stale (corrupt): {_first(self._damaged)}"
+        if self._unreadable:
+            yield f"pictures that cannot be read, passed over: {_first(self._unreadable)}"
 
     def rewind(self) -> None:
-        self._paths = iter(image_paths(self._source))
+        paths = image_paths(self._source)
+        self._is_alone, self._paths = len(paths) == 1, iter(paths)
+
+
+def _first(said: dict[str, str]) -> str:
+    others = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
+    return ", ".join([*islice(said.values(), _NAMED), *others])
 
 
 def read_image(path: Path, log: JpegLog) -> tuple[Frame, str | None]:

@@ -6,7 +6,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,15 +15,15 @@ import cv2
 import numpy as np
 
 from edgeseg.core.errors import SourceError
+from edgeseg.core.pictures.damage import damage_of
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
 from edgeseg.runtime.sources.corruption import JpegLog
+from edgeseg.runtime.sources.multipart import Multipart
 from edgeseg.runtime.sources.opencv import FALLBACK_FPS
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
 _CONNECT_TIMEOUT_S = 4.0  # ends a try with a reason, before the supervisor's own time-out ends it without
-_MOST_BYTES = 32 * 2**20  # of one picture
-_LONGEST_LINE = 8192
 
 
 class MjpegReader(Reader):
@@ -36,73 +36,46 @@ class MjpegReader(Reader):
         self._uri = source.uri
         self._response = _get(source)
         kind = self._response.headers.get_content_type()
-        boundary = self._response.headers.get_param("boundary")
-        if not kind.startswith("multipart/") or not isinstance(boundary, str):
+        boundary = self._response.headers.get_boundary()
+        if not kind.startswith("multipart/"):
             raise SourceError(f"source {source.uri}: sends {kind}; expected an MJPEG stream, multipart/x-mixed-replace")
         # How long a picture may take is --stall-seconds: the supervisor ends this process when it is over.
         self._response.fp.raw._sock.settimeout(None)
-        self._boundary = b"--" + boundary.strip('"').removeprefix("--").encode()
+        self._parts = Multipart(self._response.read1, boundary)
         self._clock = StreamClock()
         self._damage = JpegLog()
         self.fps = FALLBACK_FPS
 
     def read(self, buffer: Frame | None) -> Frame | None:
         try:
-            part = self._next_part()
+            part = self._parts.next_part()
         except (OSError, HTTPException, ValueError) as error:
             raise SourceError(f"source {self._uri}: the stream broke off ({_reason(error)})") from error
         if part is None:
             return None
         headers, data = part
         self.stamp = self._stamp(headers)
-        with self._damage:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if picture is None or self._damage.damage:
-            raise DamagedFrameError(f"source {self._uri}: a picture cannot be decoded")
-        return np.asarray(picture, np.uint8)
+        picture, damage = decode(data, self._damage)
+        if picture is None or damage:
+            raise DamagedFrameError(f"source {self._uri}: a picture cannot be decoded ({damage or 'no JPEG'})")
+        return picture
 
     def _stamp(self, headers: dict[bytes, bytes]) -> Stamp:
         """Take the time that mjpg-streamer and others send with a picture."""
         text = headers.get(b"x-timestamp", b"")
         return self._clock.stamp(float(text)) if re.fullmatch(rb"\d+(\.\d+)?", text) else Stamp(time.monotonic())
 
-    def _next_part(self) -> tuple[dict[bytes, bytes], bytes] | None:
-        """Return headers and body of the next picture; None at the end of the stream."""
-        while not (line := self._line()).startswith(self._boundary):
-            if not line:
-                return None
-        if line.rstrip() == self._boundary + b"--":
-            return None
-        headers = dict(self._headers())
-        length = headers.get(b"content-length", b"")
-        if not length.isdigit():
-            return headers, self._until_boundary()
-        if int(length) > _MOST_BYTES:
-            raise ValueError(f"a picture of {int(length)} bytes")
-        data = self._response.read(int(length))
-        return (headers, data) if len(data) == int(length) else None
-
-    def _line(self) -> bytes:
-        line: bytes = self._response.readline(_LONGEST_LINE)
-        return line
-
-    def _headers(self) -> Iterator[tuple[bytes, bytes]]:
-        while line := self._line().strip():
-            name, _, value = line.partition(b":")
-            yield name.strip().lower(), value.strip()
-
-    def _until_boundary(self) -> bytes:
-        """Read a picture of unstated length: to its end mark, which JPEG data hold nowhere else."""
-        data = bytearray()
-        while not data[-4:].rstrip(b"\r\n").endswith(b"\xff\xd9"):
-            line = self._line()
-            if not line or len(data) > _MOST_BYTES:
-                break
-            data += line
-        return bytes(data)
-
     def close(self) -> None:
         self._response.close()
+
+
+def decode(content: bytes, log: JpegLog) -> tuple[Frame | None, str | None]:
+    """Return a JPEG's picture, (H, W, 3) uint8 BGR, if there is one, and what is damaged in it, if anything is."""
+    damage = damage_of(content)
+    with log, suppress(cv2.error):  # of sizes over OpenCV's limit
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+        return None if picture is None else np.asarray(picture, np.uint8), damage or log.damage
+    return None, damage
 
 
 def _get(source: Source) -> Any:
@@ -114,12 +87,23 @@ def _get(source: Source) -> Any:
     handlers = [
         urllib.request.ProxyHandler({}),  # a camera is on this network
         urllib.request.HTTPBasicAuthHandler(passwords),
-        urllib.request.HTTPDigestAuthHandler(passwords),
+        _DigestAuthentication(passwords),
     ]
     try:
         return urllib.request.build_opener(*handlers).open(address, timeout=_CONNECT_TIMEOUT_S)
     except (OSError, HTTPException, ValueError) as error:
         raise SourceError(f"source {source.uri}: no answer that is of use ({_reason(error)}); check it") from error
+
+
+class _DigestAuthentication(urllib.request.HTTPDigestAuthHandler):
+    """urllib's, with words for a challenge that lacks what RFC 7616 demands of it."""
+
+    def retry_http_digest_auth(self, req: urllib.request.Request, auth: str) -> Any:
+        given = {each.partition("=")[0].strip() for each in urllib.request.parse_http_list(auth.partition(" ")[2])}
+        missing = [name for name in ("realm", "nonce") if name not in given]
+        if missing:
+            raise ValueError(f"it asks for digest authentication without {' and '.join(missing)}; set it to basic")
+        return super().retry_http_digest_auth(req, auth)
 
 
 def _reason(error: Exception) -> str:

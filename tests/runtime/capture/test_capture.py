@@ -180,14 +180,32 @@ def test_a_file_that_is_no_video_is_an_error_of_the_source(tmp_path: Path) -> No
         capture.wait_until_open(GO_ON)
 
 
-def test_a_broken_picture_in_mid_stream_is_named(pictures: Path) -> None:
-    data = (pictures / "frame3.png").read_bytes()
-    (pictures / "frame3.png").write_bytes(data[:20])
+@pytest.mark.parametrize("broken", [(3,), (0, 7, 11)])
+def test_pictures_that_cannot_be_read_are_passed_over_named_and_counted(
+    pictures: Path, broken: tuple[int, ...]
+) -> None:
+    for index in broken:
+        path = pictures / f"frame{index}.png"
+        path.write_bytes(path.read_bytes()[:20])
     with Capture(parse_source(str(pictures)), every_frame=True) as capture:
         capture.wait_until_open(GO_ON)
         capture.start()
-        with pytest.raises(SourceError, match=r"frame3\.png"):
-            drain(capture)
+        seen = []
+        while frame := capture.next_frame(GO_ON):
+            seen.append(frame.picture.copy())
+            capture.release(frame)
+        said = "\n".join(capture.take_news())
+    whole = [index for index in range(12) if index not in broken]
+    np.testing.assert_array_equal(seen, [numbered_frame(index) for index in whole])
+    assert capture.health.damaged == len(broken)
+    assert all(f"frame{index}.png (damaged (cut short" in said for index in broken), said
+
+
+def test_a_folder_of_nothing_but_broken_pictures_is_an_error(pictures: Path) -> None:
+    for path in pictures.iterdir():
+        path.write_bytes(path.read_bytes()[:20])
+    with Capture(parse_source(str(pictures))) as capture, pytest.raises(SourceError, match=r"frame11\.png: damaged"):
+        capture.wait_until_open(GO_ON)
 
 
 def test_a_capture_process_killed_in_mid_stream_is_an_error_not_a_hang(video: Path) -> None:
