@@ -15,6 +15,7 @@ from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
+from edgeseg.data.argument import data_of_model
 from edgeseg.export.camera_graph import camera_graph, raw_graph, with_camera
 from edgeseg.export.export_report import ExportReport, draw_worst
 from edgeseg.export.frames import Frames
@@ -54,7 +55,7 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
     path = _model_file(run)
     spec = _spec_of(path, settings)
     progress("reading frames for the proof")
-    data = settings.check or spec.trained_on
+    data = data_of_model(settings.check, spec.trained_on, "--check")
     frames = Frames(data, settings.check_split, settings.check_frames, spec, "prove the export with", "--check")
     progress(f"loading {path}")
     model = in_float32(load_model(path))
@@ -164,7 +165,7 @@ def _write_next(graphs: Iterator[onnx.ModelProto], path: Path) -> dict[str, list
 def _int8(
     network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings, progress: Say
 ) -> Iterator[onnx.ModelProto]:
-    data = settings.calibrate or spec.trained_on
+    data = data_of_model(settings.calibrate, spec.trained_on, "--calibrate")
     count = settings.calibrate_frames
     frames = Frames(data, settings.calibrate_split, count, spec, "calibrate with", "--calibrate")
     if len(frames) < FEW_FRAMES:

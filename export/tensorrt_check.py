@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import ModelError, one_line
 from edgeseg.runtime.engines.tensorrt_library import library_name
+from edgeseg.runtime.machine.child import run_child
 
 BUILD_TIMEOUT_S = 600.0
 _PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
@@ -63,8 +63,9 @@ def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int)
         ModelError: the library refuses the file, or makes something else of its transposed convolutions.
     """
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "edgeseg.export.tensorrt_child", str(path)],
+        done = run_child(
+            "edgeseg.export.tensorrt_child",
+            str(path),
             capture_output=True,
             text=True,
             timeout=BUILD_TIMEOUT_S,

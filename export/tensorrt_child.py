@@ -1,4 +1,4 @@
-"""Parse a file and build an engine with NVIDIA's library, in a process of its own: `python -m ... FILE` prints JSON.
+"""Parse a file and build an engine with NVIDIA's library, in a process of its own: the file's name in, JSON out.
 
 A crash in that library, or its hundreds of megabytes, stay here.
 """
@@ -33,5 +33,6 @@ def build(path: str) -> dict[str, Any]:
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print what the library says of the file that the command line names, as one line of JSON."""
     print("\n" + json.dumps(build(sys.argv[1])))

@@ -3,6 +3,7 @@
 # Power mode and clocks are noted; they are set only when asked, and put back whatever happens.
 set -euo pipefail
 export LC_ALL=C.UTF-8
+not_here='import sys; sys.path = [each for each in sys.path if each]' # python -c looks in the current folder first
 
 usage() {
   cat <<'END'
@@ -122,7 +123,7 @@ run_trtexec() {
 }
 
 write_result() {
-  "$python" - "$work" "$out" <<'PY'
+  "$python" -I - "$work" "$out" <<'PY'
 import json
 import re
 import sys
@@ -186,7 +187,7 @@ main() {
   out=${out:-benchmark-${board:-$(uname -m)}-$(date +%Y%m%d-%H%M).json}
   trtexec=$(PATH=$PATH:/usr/src/tensorrt/bin command -v trtexec || true)
   has_tensorrt=no
-  if "$python" -c 'import tensorrt, pycuda.driver' 2>/dev/null; then has_tensorrt=yes; fi
+  if "$python" -c "$not_here; import tensorrt, pycuda.driver" 2>/dev/null; then has_tensorrt=yes; fi
   out_can_be_written
   no_camera_runs
   work=$(mktemp -d)

@@ -8,6 +8,7 @@ set -euo pipefail
 shopt -s extglob nullglob
 umask 022
 export LC_ALL=C.UTF-8 PYTHONNOUSERSITE=1
+not_here='import sys; sys.path = [each for each in sys.path if each]' # python -c looks in the current folder first
 
 usage() {
   cat <<'END'
@@ -108,7 +109,7 @@ check_bundle() {
 # read_manifest FOLDER: sets id, target, needs_python, machine, model, backend, edgeseg and budgets.
 read_manifest() {
   local values
-  values=$("$python" - "$1/manifest.json" <<'PY'
+  values=$("$python" -I - "$1/manifest.json" <<'PY'
 import json
 import re
 import sys
@@ -171,13 +172,13 @@ check_system() {
 check_libraries() {
   local found packages="nvidia-jetpack"
   if [[ $target == debian12 ]]; then packages="python3-opencv"; fi
-  found=$("$python" -c 'import cv2
+  found=$("$python" -c "$not_here"'; import cv2
 gstreamer = any("GStreamer" in line and "YES" in line for line in cv2.getBuildInformation().splitlines())
 print(cv2.__version__, "with GStreamer" if gstreamer else "WITHOUT GStreamer: csi:// and gst:// will not open")' \
     2>/dev/null) || fail "$python has no cv2; sudo apt-get install $packages"
   say "  OpenCV $found"
   if [[ $backend == tensorrt ]]; then
-    found=$("$python" -c 'import tensorrt; print(tensorrt.__version__)' 2>/dev/null) ||
+    found=$("$python" -c "$not_here"'; import tensorrt; print(tensorrt.__version__)' 2>/dev/null) ||
       fail "$python has no tensorrt; sudo apt-get install nvidia-jetpack"
     [[ $found != [0-7].* && $found != 8.[0-5].* ]] || fail "TensorRT $found; expected 8.6 or newer: update JetPack"
     say "  TensorRT $found"
@@ -186,7 +187,7 @@ print(cv2.__version__, "with GStreamer" if gstreamer else "WITHOUT GStreamer: cs
     PATH=$cuda_path command -v nvcc >/dev/null ||
       fail "no nvcc, which compiles pycuda; sudo apt-get install nvidia-jetpack (or cuda-nvcc, libcurand-dev)"
     command -v g++ >/dev/null || fail "no g++, which compiles pycuda; sudo apt-get install g++"
-    found=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    found=$("$python" -c "$not_here"'; import sysconfig; print(sysconfig.get_path("include"))')
     [[ -f $found/Python.h ]] || fail "no $found/Python.h, with which pycuda compiles; sudo apt-get install python3-dev"
     say "  nvcc $(PATH=$cuda_path nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'), g++, Python.h"
   fi
@@ -222,7 +223,7 @@ make_version() {
   if [[ $model != model/model.onnx ]]; then
     ln -s "${model##*/}" "$version/model/model.onnx" # settings outlive a model's name
   fi
-  "$python" -m venv --system-site-packages --without-pip "$version/venv" # Ubuntu has no ensurepip without python3-venv
+  "$python" -I -m venv --system-site-packages --without-pip "$version/venv" # Ubuntu has no ensurepip without python3-venv
 }
 
 install_packages() {
@@ -270,7 +271,7 @@ self_test() {
   as_user "$version/venv/bin/edgeseg" replay "$version/golden" --model "$version/model/model.onnx" \
     --backend "$backend" --budgets "$folder/budgets.toml" --json "$folder/result.json" || status=$?
   if [[ $status -eq 0 ]]; then
-    "$python" - "$folder/result.json" <<'PY' || status=$?
+    "$python" -I - "$folder/result.json" <<'PY' || status=$?
 import json, sys
 with open(sys.argv[1]) as file:
     found = json.load(file)
@@ -474,7 +475,7 @@ install() {
   open_bundle
   look "check the bundle: no byte of it may have changed"
   check_bundle
-  has_python=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+  has_python=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
     fail "$python does not run; install Python 3"
   read_manifest "$bundle"
   look "check this machine for $name"

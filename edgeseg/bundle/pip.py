@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib import metadata
 
 from edgeseg.core.errors import UsageError
+from edgeseg.runtime.machine.child import run_child
 
 EPOCH = 315_532_800
 """1980, the earliest that a zip file can say: every file of a bundle has this date; equal input gives equal bytes."""
@@ -25,14 +25,12 @@ def build_isolation() -> list[str]:
 
 def run_pip(command: str, *arguments: str, remedy: str) -> None:
     """Run a pip command. Raises UsageError with the last thing that it complained of, and the remedy."""
-    program = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2"]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
-    done = subprocess.run(
-        [*program, command, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment
-    )
+    options = ("--disable-pip-version-check", "--no-input", "--retries", "2", command, *arguments)
+    date = {"SOURCE_DATE_EPOCH": str(EPOCH)}
+    done = run_child("pip", *options, variables=date, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode == 0:
         return
-    if "No module named pip" in done.stderr:
+    if "No module named 'pip'" in done.stderr:
         raise UsageError(f"{sys.executable} has no pip, which fetches packages: {sys.executable} -m ensurepip")
     lines = done.stderr.strip().splitlines() or ["no reason given"]
     errors = [line.partition(": ")[2] for line in lines if line.lower().startswith("error: ")]

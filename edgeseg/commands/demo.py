@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ CAMERA_SIZE = "1280x720"
 STREAM_SECONDS, BENCHMARK_SECONDS = "10", "10"
 
 _MARK = ".made-by-edgeseg-demo"
-_MODULES = {"edgeseg": "edgeseg", "edgeseg-camera": "edgeseg.runtime"}
+_MODULES = {"edgeseg": "edgeseg.__main__", "edgeseg-camera": "edgeseg.runtime.__main__"}
 
 
 @click.command()
@@ -87,10 +86,11 @@ def _prepare(out: Path) -> None:
 
 def _call(command: str, *arguments: str) -> None:
     import shlex  # here, since every command's --help imports this file
-    import subprocess
+
+    from edgeseg.runtime.machine.child import run_child
 
     say(f"\n$ {shlex.join([command, *arguments])}")
-    finished = subprocess.run([sys.executable, "-m", _MODULES[command], *arguments])
+    finished = run_child(_MODULES[command], *arguments)
     if finished.returncode:
         error = EdgesegError(f"the demo ended at `{command} {arguments[0]}`, which said why above")
         error.exit_code = max(finished.returncode, 1)

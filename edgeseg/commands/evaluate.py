@@ -58,7 +58,7 @@ def evaluate(
     from dataclasses import asdict
 
     from edgeseg.core.files import check_writable, write_whole
-    from edgeseg.data.argument import open_dataset, with_classes
+    from edgeseg.data.argument import data_of_model, open_dataset, with_classes
     from edgeseg.data.reading.decode import take_remarks
     from edgeseg.evaluation.against import compare, read_earlier
     from edgeseg.evaluation.evaluate import evaluate as measure
@@ -80,7 +80,7 @@ def evaluate(
     named = labelled(data) if data else None  # before the model, which takes seconds to load
     engine, size, flip = take_engine_settings(options), options["size"], options["flip"]
     with load_predictor(model, engine, size, flip) as predictor:
-        data = data or predictor.spec.trained_on
+        data = data_of_model(data, predictor.spec.trained_on, "--data")
         if not data:
             raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")
         dataset, samples = named or labelled(data)

@@ -67,6 +67,21 @@ def open_dataset(argument: str) -> Dataset:
     return dataset if rule is None else merged(dataset, rule)
 
 
+def data_of_model(given: str | None, trained_on: str, option: str) -> str:
+    """Return the data argument that the user has given, else the one that a model says it was trained on.
+
+    Raises:
+        UsageError: the model's is a Python class: no file that comes from elsewhere decides what code is loaded.
+    """
+    name, colon, _ = trained_on.partition(":")
+    if not given and colon and PYTHON_CLASS.match(name) and name not in FORMATS:
+        raise UsageError(
+            f"the model was trained on {trained_on}, a Python class; expected it from you, since loading it runs its "
+            f"code: {option} '{trained_on}'"
+        )
+    return given or trained_on
+
+
 def _named_format(location: str) -> tuple[str, str, str]:
     """Return the format, a colon, and its path; as they stand for what is no format, without colon for a lone path."""
     name, colon, rest = location.partition(":")

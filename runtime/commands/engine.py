@@ -94,5 +94,6 @@ class BuildProgress:
             click.echo("\r\x1b[2K", err=True, nl=False)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the group as a program, which needs no training side."""
     run_command(engine, "edgeseg engine")

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from edgeseg.runtime.machine.child import child_command
+from edgeseg.runtime.machine.child import run_child, run_program
 from edgeseg.runtime.machine.gpu import NoGpuError, find_gpu
 
 JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7", 39: "7"}
@@ -169,8 +169,9 @@ def probe(name: str) -> dict[str, object]:
         What it found; `{"error": reason}` if it could not be tried to the end.
     """
     try:
-        done = subprocess.run(
-            child_command("edgeseg.runtime.machine.probes", name),
+        done = run_child(
+            "edgeseg.runtime.machine.probes",
+            name,
             capture_output=True,
             text=True,
             timeout=PROBE_SECONDS,
@@ -191,9 +192,10 @@ def probe(name: str) -> dict[str, object]:
 
 def _output_of(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+        done = run_program(*command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return ""
+    return str(done.stdout)
 
 
 def in_container(root: Path = Path("/")) -> bool:

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from edgeseg.core.errors import UsageError
+from edgeseg.runtime.machine.child import child_environment
 
 
 def rollback_option(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -36,6 +37,6 @@ def roll_back(environment: Path) -> NoReturn:
             f"as in /opt/edgeseg: use the edgeseg-camera of that installation"
         )
     try:
-        os.execv(installer, [str(installer), "--rollback"])
+        os.execve(installer, [str(installer), "--rollback"], child_environment())
     except OSError as error:
         raise UsageError(f"{installer}: cannot be run ({error.strerror}); run it by sh as root") from error

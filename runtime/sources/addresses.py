@@ -14,9 +14,9 @@ from edgeseg.core.errors import SourceError, UsageError, nearest
 from edgeseg.core.files import lower_scheme, path_of_file_url
 from edgeseg.core.geometry import Size
 from edgeseg.core.settings import check_settings
+from edgeseg.runtime.machine.child import CREDENTIALS_VARIABLE
 from edgeseg.runtime.sources.source import Source, SourceOptions, hide_secrets, with_credentials
 
-CREDENTIALS_VARIABLE = "EDGESEG_SOURCE_CREDENTIALS"
 _PASSWORD_RULE = "write @, /, : and ? in a password as %40, %2F, %3A and %3F, or give --source-credentials FILE"
 DEFAULT_FOLDER_FPS = 10.0
 DEFAULT_SCENES_FPS = 30.0

@@ -110,7 +110,7 @@ def test_what_the_library_refuses_is_not_written(tmp_path: Path) -> None:
 
 def test_a_crash_of_the_library_takes_nothing_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tensorrt.py").write_text("import os\nos.abort()\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
     assert readiness.accepted is None
     assert readiness.verdict.startswith(

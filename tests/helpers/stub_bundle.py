@@ -94,7 +94,7 @@ esac
 """
 # An environment in a thousandth of the time; all else is the real interpreter.
 PYTHON = """#!/bin/sh
-if [ "$1 $2" = "-m venv" ]; then
+if [ "$1 $2 $3" = "-I -m venv" ]; then
   for folder in "$@"; do :; done
   mkdir -p "$folder/bin"
   cat >"$folder/bin/python" <<END

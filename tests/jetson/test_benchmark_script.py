@@ -15,6 +15,7 @@ import pytest
 
 from edgeseg.runtime.measure.benchmark_report import comparison, read_document
 from tests.helpers.stub_bundle import JETSON
+from tests.helpers.traps import Traps
 
 WriteModel = Callable[..., Path]
 
@@ -61,6 +62,7 @@ esac""",
 class Board:
     def __init__(self, place: Path) -> None:
         self.place, self.state = place, place / "state"
+        self.here = place  # the current folder
         programs, modules = place / "bin", place / "modules"
         for each in (self.state, programs, modules / "pycuda"):
             each.mkdir(parents=True)
@@ -77,7 +79,7 @@ class Board:
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            ["bash", str(JETSON / "benchmark.sh"), *map(str, arguments)], env=self.environment, cwd=self.place,
+            ["bash", str(JETSON / "benchmark.sh"), *map(str, arguments)], env=self.environment, cwd=self.here,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -194,3 +196,14 @@ def test_a_mode_that_wants_a_reboot_and_a_camera_that_runs_are_refused(board: Bo
     (board.state / "running").write_text("edgeseg-camera@front.service loaded active running\n")
     assert "sudo systemctl stop edgeseg-camera@front.service" in board.run(write_model(), code=1)
     assert "expected a whole number" in board.run("--seconds", "long", code=2)
+
+
+def test_it_runs_nothing_from_the_folder_that_it_is_started_in(
+    board: Board, write_model: WriteModel, tmp_path: Path
+) -> None:
+    (board.state / "quick").touch()
+    traps = Traps(tmp_path / "traps")
+    board.here = traps.folder
+    assert "result: " in board.run(write_model())
+    assert [call for call in board.calls if call.startswith("edgeseg engine")]  # TensorRT was looked for, elsewhere
+    assert traps.sprung == ""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.stub_bundle import INSTALL, UNIT, Device, archive, make_bundle, sha256sums
+from tests.helpers.traps import Traps
 
 CAMERA = "edgeseg-camera@camera.service"
 
@@ -555,3 +556,12 @@ def linter(name: str) -> str:
     if not found:
         pytest.skip(f"{name} is not installed (pip install 'edgeseg[dev]', on x86-64)")
     return found
+
+
+def test_it_runs_nothing_from_the_folder_that_it_is_started_in(
+    device: Device, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traps = Traps(memory_path / "traps")
+    monkeypatch.chdir(traps.folder)
+    assert "TensorRT 10.3.0" in device.install("--dry-run", make_bundle(memory_path))
+    assert traps.sprung == ""

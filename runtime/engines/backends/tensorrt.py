@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import BuildSettings, EngineSettings
 from edgeseg.runtime.engines.tensorrt_builder import engine_key
 from edgeseg.runtime.engines.tensorrt_library import library, library_name, make_logger, make_profiler, tensor
+from edgeseg.runtime.machine.child import run_child
 from edgeseg.runtime.machine.gpu import Gpu, find_gpu
 
 _COMMAND = "edgeseg.runtime.commands.engine"
@@ -173,13 +173,13 @@ def _built_if_stale(model: ModelFile, settings: EngineSettings, trt: Any, gpu: G
     path = engine_path(model.path, key)
     if why_stale(path, key) is None:
         return path
-    command = [sys.executable, "-m", _COMMAND, "build", str(model.path), "--out", str(path)]
-    command += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
-    command += ["--spec", str(settings.spec)] if settings.spec else []
+    arguments = [str(model.path), "--out", str(path)]
+    arguments += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
+    arguments += ["--spec", str(settings.spec)] if settings.spec else []
     with build_lock(path):
         if why_stale(path, key) is None:  # another process has built it meanwhile
             return path
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=None)
+        done = run_child(_COMMAND, "build", *arguments, stdout=subprocess.DEVNULL, stderr=None)
     if done.returncode:
         raise EngineError(f"{model.path}: no engine was built (exit code {done.returncode}, the reason is above)")
     EngineManifest.read(path)

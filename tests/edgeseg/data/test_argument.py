@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from edgeseg.commands.main import cli
 from edgeseg.core.errors import UsageError
 from edgeseg.core.labels import ClassMap, merge_classes
-from edgeseg.data.argument import open_dataset, split_argument, with_classes
+from edgeseg.data.argument import data_of_model, open_dataset, split_argument, with_classes
 from edgeseg.data.wrappers import merged
 from edgeseg.scenes import CLASSES
+from tests.helpers.colour_model import VIDEO_SIZE, write_colour_model
 
 STREET = ClassMap(("Road", "Parking", "Tree", "Sky"), ((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)))
 
@@ -138,3 +139,17 @@ def test_options_are_taken_apart() -> None:
         {"unlabelled": "ignore", "classes": "a=b;c=*", "group": "x&y+"},
     )
     assert split_argument("camvid:a/b") == ("camvid:a/b", {})
+
+
+def test_a_model_does_not_decide_what_code_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "roads.py").write_text("open('ran', 'w')\nclass Roads: pass\n")
+    monkeypatch.chdir(tmp_path)
+    model = write_colour_model(tmp_path / "m.onnx", VIDEO_SIZE, False, trained_on="elsewhere.roads:Roads:x")
+    with pytest.raises(UsageError, match=r"a Python class.*--data 'elsewhere\.roads:Roads:x'"):
+        cli.main(["evaluate", str(model)], standalone_mode=False)
+    with pytest.raises(UsageError, match="--calibrate"):
+        data_of_model(None, "elsewhere.roads:Roads", "--calibrate")
+    assert not (tmp_path / "ran").exists()
+    assert data_of_model(None, "camvid:CamVid", "--data") == "camvid:CamVid"
+    assert data_of_model("elsewhere.roads:Roads", "camvid:CamVid", "--data") == "elsewhere.roads:Roads"
