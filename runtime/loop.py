@@ -84,7 +84,7 @@ def run(
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
         road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
         chosen = settings.for_sinks()
-        opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen) for uri in settings.outputs]
+        opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen, notice) for uri in settings.outputs]
         every = [*sinks, *opened]
         with SinkFanOut(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
             start = time.monotonic()

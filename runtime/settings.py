@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeseg.core.geometry import SIZE_8K
 from edgeseg.core.settings import same_setting, setting
 from edgeseg.runtime.road_settings import RoadSettings
 
 STALL_TIMEOUT_S = 2.0  # between two frames of a camera
+MAX_PIXELS = SIZE_8K.height * SIZE_8K.width
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class CaptureSettings:
         "has given a frame, and at once at the start",
         kind=float,
     )
+    max_pixels: int = setting(MAX_PIXELS, "a source of larger pictures is an error, before they take memory")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class LoopSettings:
     give_up_seconds: float | None = setting(
         None, "end with code 3 when a camera is away for so long; inf: never", kind=float
     )
+    max_pixels: int = setting(
+        MAX_PIXELS, "refuse a source whose pictures are larger, before they take memory; the default is 8K"
+    )
     outputs: tuple[str, ...] = setting(
         (),
         "file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
@@ -82,7 +88,7 @@ class LoopSettings:
 
     def for_capture(self) -> CaptureSettings:
         frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3
-        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds)
+        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds, self.max_pixels)
 
     def for_sinks(self) -> SinkSettings:
         return SinkSettings(self.opacity, self.legend, self.quota)

@@ -40,13 +40,13 @@ def lower_scheme(address: str) -> str:
     return f"{scheme.lower()}{separator}{rest}" if separator else address
 
 
-def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file in one step. Raises UsageError."""
+def write_whole(path: Path, data: str | bytes, lasting: bool = True) -> None:
+    """Write a file in one step; `lasting` waits until it would outlast a power cut. Raises UsageError."""
     content = data.encode() if isinstance(data, str) else data
-    replace_whole(path, lambda partial: partial.write_bytes(content))
+    replace_whole(path, lambda partial: partial.write_bytes(content), lasting)
 
 
-def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
+def replace_whole(path: Path, write: Callable[[Path], T], lasting: bool = True) -> T:
     """Let `write` make a file of the same suffix beside `path`; only when it is complete does it take its place.
 
     Returns:
@@ -63,8 +63,8 @@ def replace_whole(path: Path, write: Callable[[Path], T]) -> T:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         result = write(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            put_on_disk(partial)
         partial.replace(path)
         return result
     except OSError as error:

@@ -30,6 +30,9 @@ class Size(NamedTuple):
         return cls(height=int(match[2]), width=int(match[1]))
 
 
+SIZE_8K = Size(4320, 7680)
+
+
 class Box(NamedTuple):
     """A rectangle in pixels: left, top, width, height."""
 

@@ -16,6 +16,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.wire import SLOTS, Ring
 from edgeseg.runtime.machine.child import start_child
+from edgeseg.runtime.sources.picture_limit import limited
 
 
 class CaptureProcess:
@@ -31,6 +32,10 @@ class CaptureProcess:
         heard_at: when it last gave a frame, or got what it needs to give the next one.
         damaged: pictures that it could not decode since its last frame.
     """
+
+    def __init__(self, max_pixels: int) -> None:
+        """`max_pixels`: of the largest picture that it decodes."""
+        self._max_pixels = max_pixels
 
     def __enter__(self) -> CaptureProcess:
         self.ring: Ring | None = None
@@ -51,6 +56,7 @@ class CaptureProcess:
                 str(os.getpid()),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                env=limited(dict(os.environ), self._max_pixels),
             )
             _prefer_as_oom_victim(self._process.pid)
         except OSError:

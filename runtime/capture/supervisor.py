@@ -114,7 +114,7 @@ class Supervisor:
     def _run_once(self, delay_s: float, patience_s: float) -> tuple[End, float]:
         """Open the source after a wait and follow it to its end; return that, and for how long it gave frames."""
         try:
-            with CaptureProcess() as process:
+            with CaptureProcess(self._settings.max_pixels) as process:
                 self._process = process
                 if delay_s:
                     self._health.attempts += 1

@@ -26,6 +26,7 @@ from edgeseg.runtime.capture.wire import SLOTS, Ring, create_memory
 from edgeseg.runtime.machine.child import begin_child
 from edgeseg.runtime.sources.clocks import Stamp
 from edgeseg.runtime.sources.open import open_reader
+from edgeseg.runtime.sources.picture_limit import check_pixels
 from edgeseg.runtime.sources.reader import DamagedFrameError, HopelessSourceError, Reader
 from edgeseg.runtime.sources.source import Source
 
@@ -63,9 +64,10 @@ class Publisher:
     def offer(self, frame: NDArray[np.uint8]) -> None:
         """Announce the frame's size, if it is new, with a ring for it."""
         size = Size(*frame.shape[:2])
+        if self._ring is not None and self._ring.size == size:
+            return
+        check_pixels("it sends", *size)  # a video may state another size than its pictures have
         if self._ring is not None:
-            if self._ring.size == size:
-                return
             while self._every_frame and len(self._free) < SLOTS:  # else pictures of mixed sizes pile up, a ring each
                 self._receive()
         fd = create_memory(size)

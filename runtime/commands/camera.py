@@ -87,6 +87,7 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @_loop_option("stall_seconds", type=_SECONDS)
 @_loop_option("frozen_ms", unset="500 for cameras, else 0", type=click.FloatRange(0))
 @_loop_option("give_up_seconds", unset="never, but at once at the start", type=click.FloatRange(0))
+@_loop_option("max_pixels", type=click.IntRange(1, 2**30))
 @_loop_option("outputs", "--output", multiple=True, metavar="URI")
 @click.option("--record", type=PATH, help="Keep frames, masks and times here, for edgeseg replay.")
 @_loop_option("opacity")

@@ -47,6 +47,9 @@ def replay(
     """
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.core.signals import StopRequest
+    from edgeseg.runtime.sources.picture_limit import limit_here
+
+    limit_here()  # before what comes next loads OpenCV
     from edgeseg.runtime.engines.choose import load_engine
     from edgeseg.runtime.measure.budgets import draft, read_budgets, with_equal_pixels
     from edgeseg.runtime.measure.replay import replay as run_again

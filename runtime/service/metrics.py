@@ -1,12 +1,17 @@
-"""Figures for Prometheus, on this machine's loopback address alone."""
+"""Figures for Prometheus, on this machine's loopback address alone, for however slow or many clients."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -15,6 +20,60 @@ from edgeseg.runtime.records import Ledger
 
 _HOST = "127.0.0.1"
 _BUCKETS_MS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000)
+_MAX_CLIENTS = 16
+_LONGEST_S = 10.0  # of a connection: Prometheus itself gives up after ten seconds (scrape_timeout)
+
+
+class BoundedServer(ThreadingHTTPServer):
+    """Answers each client on a thread of its own, at most `_MAX_CLIENTS` of them, none for longer than `_LONGEST_S`.
+
+    A client that asks slowly, or reads slowly, would else hold thread and descriptor for ever. When all places are
+    taken the oldest connection is dropped for the new one, so that nobody can keep the others out.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = _MAX_CLIENTS
+
+    def __init__(self, address: tuple[str, int], handler: type[MetricsHandler]) -> None:
+        self._since: dict[socket.socket, float] = {}
+        self._changing = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changing:
+            while len(self._since) >= _MAX_CLIENTS:
+                self._drop(min(self._since, key=self._since.__getitem__))
+            self._since[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Drop what is too old; called twice a second."""
+        limit = time.monotonic() - _LONGEST_S
+        with self._changing:
+            for request in [each for each, since in self._since.items() if since < limit]:
+                self._drop(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._changing:
+            self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that went away, or was dropped, is none of the user's errors."""
+
+    def server_close(self) -> None:
+        super().server_close()
+        with self._changing:
+            for request in list(self._since):
+                self._drop(request)
+
+    def _drop(self, request: socket.socket) -> None:
+        """End a connection, at which its thread closes it."""
+        del self._since[request]
+        with contextlib.suppress(OSError):  # it has gone
+            request.shutdown(socket.SHUT_RDWR)
 
 
 class Metrics(Collector):
@@ -33,9 +92,11 @@ class Metrics(Collector):
         registry = CollectorRegistry()
         registry.register(self)
         try:
-            self._server, self._thread = start_http_server(self._port, addr=_HOST, registry=registry)
+            self._server = BoundedServer((_HOST, self._port), MetricsHandler.factory(registry))
         except OSError as error:
             raise UsageError(f"metrics port {self._port}: cannot be had ({error.strerror}); choose another") from error
+        self._thread = threading.Thread(target=self._server.serve_forever, name="edgeseg-metrics", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +54,7 @@ class SinkContext(NamedTuple):
         graph_size: the frame size that the camera graph takes.
         playback: how a recording keeps time.
         settings: the user's.
+        notice: takes a one-line remark for the user, from any thread.
     """
 
     uri: str
@@ -61,6 +63,7 @@ class SinkContext(NamedTuple):
     graph_size: Size
     playback: Playback
     settings: SinkSettings
+    notice: Callable[[str], None] = lambda text: None
 
 
 class SinkClosed(Exception):  # noqa: N818 (nothing went wrong)

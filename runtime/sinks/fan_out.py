@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import queue
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
-from edgeseg.core.errors import UsageError
 from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sinks.stats_file import StatsFile
 from edgeseg.runtime.sinks.thread import PendingDelivery, SinkThread
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
 _PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_LINES_WAITING = 10_000  # of the --stats file, when its disk hangs
 
 
 class SinkFanOut:
@@ -45,23 +39,19 @@ class SinkFanOut:
         ledger: Ledger | None = None,
     ) -> None:
         self.ledger = ledger or Ledger()
-        self.stats_error: str | None = None
-        self._stats_path = stats
         self._drop = drop
         self._stop = stop or threading.Event()
-        self._notice = notice
+        self._notice = notice or (lambda text: None)
+        self._stats = StatsFile(stats, self._notice)
         self.states = [SinkThread(sink, self._stop.set, self._say_failed(sink)) for sink in sinks]
         self._recording = threading.Lock()
-        self._lines: queue.Queue[str | None] = queue.Queue(_LINES_WAITING)
         self._unrecorded: dict[int, FrameRecord] = {}
         self._pictures_out = 0
         self._is_over = False
 
     def __enter__(self) -> SinkFanOut:
-        stats = self._open_stats()
-        self._start_sinks(stats)
-        self._writer = threading.Thread(target=self._write_lines, args=[stats], name="edgeseg-stats", daemon=True)
-        self._writer.start()
+        self._stats.open()
+        self._start_sinks()
         for state in self.states:
             state.start()
         return self
@@ -77,7 +67,7 @@ class SinkFanOut:
             left = list(self._unrecorded.values())
         for record in left:
             self.record(record)
-        self._end_stats()
+        self._stats.close(FINISH_TIMEOUT_S)
 
     def record(self, record: FrameRecord) -> None:
         """Note what became of a frame."""
@@ -104,7 +94,7 @@ class SinkFanOut:
     def failures(self) -> list[str]:
         """One line for each output that was given up."""
         failed = [f"output {state.sink.uri} was given up: {state.error}" for state in self.states if state.error]
-        return failed + ([f"--stats was given up: {self.stats_error}"] if self.stats_error else [])
+        return failed + ([f"--stats was given up: {self._stats.error}"] if self._stats.error else [])
 
     def _with_room(self, states: list[SinkThread]) -> list[SinkThread]:
         if not self._drop:
@@ -135,52 +125,16 @@ class SinkFanOut:
 
     def _add(self, record: FrameRecord) -> None:
         self.ledger.add(record)
-        if self._stats_path is not None and self.stats_error is None:
-            try:
-                self._lines.put_nowait(record.to_json() + "\n")
-            except queue.Full:
-                self.stats_error = f"{self._stats_path}: the disk takes no more lines"
+        if self._stats.takes_lines:
+            self._stats.add(record.to_json())
 
     def _say_failed(self, sink: Sink) -> Callable[[str], None]:
-        return lambda error: self._notice(f"output {sink.uri} was given up: {error}") if self._notice else None
+        return lambda error: self._notice(f"output {sink.uri} was given up: {error}")
 
-    def _start_sinks(self, stats: IO[str] | None) -> None:
+    def _start_sinks(self) -> None:
         with contextlib.ExitStack() as started:
-            if stats is not None:
-                started.callback(stats.close)
+            started.callback(self._stats.abandon)
             for state in self.states:
                 state.sink.start()
                 started.callback(state.sink.close)
             started.pop_all()  # all have: they are closed at the end
-
-    def _open_stats(self) -> IO[str] | None:
-        if self._stats_path is None:
-            return None
-        try:
-            descriptor = os.open(self._stats_path, _CREATE | os.O_NONBLOCK, 0o666)  # a pipe without reader is an error
-            os.set_blocking(descriptor, True)
-            return os.fdopen(descriptor, "w", buffering=1)  # by lines, so that SIGKILL loses none that was written
-        except OSError as error:
-            reason = error.strerror
-            if error.errno == errno.ENXIO:
-                raise UsageError(
-                    f"{self._stats_path}: a pipe that nobody reads ({reason}); start its reader"
-                ) from error
-            raise UsageError(f"{self._stats_path}: cannot be written ({reason}); choose another") from error
-
-    def _write_lines(self, stats: IO[str] | None) -> None:
-        try:
-            while (line := self._lines.get()) is not None:
-                if stats is not None and self.stats_error is None:
-                    stats.write(line)
-            if stats is not None:
-                stats.close()
-        except OSError as error:
-            self.stats_error = f"{self._stats_path}: {error.strerror}"
-
-    def _end_stats(self) -> None:
-        if not self._lines.full():
-            self._lines.put(None)
-        self._writer.join(FINISH_TIMEOUT_S)
-        if self._writer.is_alive() and self.stats_error is None:
-            self.stats_error = f"{self._stats_path}: it did not finish within {FINISH_TIMEOUT_S:g} s"

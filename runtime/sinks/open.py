@@ -26,14 +26,19 @@ _EXPECTED = (
 
 
 def open_sink(
-    uri: str, spec: ModelSpec, graph_size: Size, playback: Playback, settings: SinkSettings | None = None
+    uri: str,
+    spec: ModelSpec,
+    graph_size: Size,
+    playback: Playback,
+    settings: SinkSettings | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Sink:
     """Return the sink for an output URI.
 
     Args:
         uri: `file://overlay.mkv` or a plain path (.mkv, .mp4, .avi); a folder (`masks/`) of class-map PNG files;
             `unix:///run/edgeseg.sock`; `display://`; `record://FOLDER`, for edgeseg replay.
-        spec, graph_size, playback, settings: see SinkContext.
+        spec, graph_size, playback, settings, notice: see SinkContext.
 
     Raises:
         UsageError: the text names no kind of sink, or its place cannot be written.
@@ -44,7 +49,9 @@ def open_sink(
     elif kind == "folder":
         check_writable(path / "00000000.png")
     module, _, name = SINKS[kind].partition(":")
-    context = SinkContext(uri, path, spec, graph_size, playback, settings or SinkSettings())
+    context = SinkContext(
+        uri, path, spec, graph_size, playback, settings or SinkSettings(), notice or (lambda text: None)
+    )
     sink: Sink = getattr(importlib.import_module(module), name)(context)
     return sink
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import cv2
 
 from edgeseg.core.errors import SourceError
-from edgeseg.runtime.sources.opencv import StreamReader
+from edgeseg.runtime.sources.opencv import StreamReader, check_stated_size
 from edgeseg.runtime.sources.reader import HopelessSourceError
 from edgeseg.runtime.sources.source import Source
 
@@ -32,6 +32,7 @@ class GStreamerReader(StreamReader):
                 f"source {source.uri}: its GStreamer pipeline does not start; try it with gst-launch-1.0, "
                 f"GST_DEBUG=2 says why"
             )
+        check_stated_size(capture, source.uri)
         super().__init__(capture)
 
     @abstractmethod

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
 from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
+from edgeseg.runtime.sources.picture_limit import check_pixels
 from edgeseg.runtime.sources.reader import Frame, Reader
 
 FALLBACK_FPS = 25.0  # for sources that state no rate, or an absurd one
@@ -49,6 +50,12 @@ class StreamReader(CaptureReader):
 
     def _stamp(self, now: float) -> Stamp:
         return self._clock.stamp(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3, now)
+
+
+def check_stated_size(capture: cv2.VideoCapture, uri: str) -> None:
+    """Raise SourceError for a capture of larger pictures than are decoded: before the first one is."""
+    height, width = (capture.get(each) for each in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    check_pixels(f"source {uri}", height, width)
 
 
 def stated_fps(capture: cv2.VideoCapture) -> float:

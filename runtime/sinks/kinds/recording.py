@@ -59,8 +59,8 @@ class FrameRecording(Sink):
         # A replay makes masks frame by frame, so what it is held against must not be smoothed.
         mask = delivery.class_map if delivery.unsmoothed is None else delivery.unsmoothed
         for folder, picture in (("frames", delivery.picture), ("masks", mask)):
-            encoded = cv2.imencode(".png", picture, _QUICK)[1]
-            (self._path / folder / name).write_bytes(encoded.tobytes())
+            encoded = cv2.imencode(".png", picture, _QUICK)[1].tobytes()
+            write_whole(self._path / folder / name, encoded, lasting=False)
         line = json.loads(delivery.record.to_json()) | {"captured_monotonic": delivery.captured_monotonic}
         with (self._path / "records.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from edgeseg.core.pictures.damage import damage_of
 from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
 from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
-from edgeseg.runtime.sources.opencv import stated_fps
+from edgeseg.runtime.sources.opencv import check_stated_size, stated_fps
+from edgeseg.runtime.sources.picture_limit import is_refusal, too_large
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
@@ -37,6 +37,7 @@ class VideoReader(Reader):
                 f"source {source.uri}: not a video that OpenCV can read; expected a complete video file, "
                 f"for example H.264 in mp4 or mkv"
             )
+        check_stated_size(self._capture, source.uri)
         self.fps = source.fps or stated_fps(self._capture)
         self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._frames = 0
@@ -114,12 +115,15 @@ def read_image(path: Path, log: JpegLog) -> tuple[Frame, str | None]:
         SourceError: nothing of it can be shown.
     """
     content, image, damage = b"", None, None
-    with suppress(OSError, cv2.error):  # the latter for an empty file, and for sizes over OpenCV's limit
+    try:
         content = path.read_bytes()
         damage = damage_of(content)
         with log:
             image = _decoded(content, path, damage)
         damage = damage or log.damage or webp.damage_behind(content, image, _flat)
+    except (OSError, cv2.error) as error:  # the latter for an empty file, too
+        if is_refusal(error):
+            raise SourceError(f"{path}: {too_large()}; give more, or leave it out") from error
     if image is None:
         reason = f"damaged ({damage})" if content and damage else "not a picture that can be read"
         raise SourceError(f"{path}: {reason}; expected a complete PNG, JPEG or the like")

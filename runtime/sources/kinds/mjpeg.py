@@ -6,7 +6,6 @@ import re
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +19,7 @@ from edgeseg.runtime.sources.clocks import Stamp, StreamClock
 from edgeseg.runtime.sources.corruption import JpegLog
 from edgeseg.runtime.sources.multipart import Multipart
 from edgeseg.runtime.sources.opencv import FALLBACK_FPS
+from edgeseg.runtime.sources.picture_limit import is_refusal, too_large
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
@@ -70,12 +70,20 @@ class MjpegReader(Reader):
 
 
 def decode(content: bytes, log: JpegLog) -> tuple[Frame | None, str | None]:
-    """Return a JPEG's picture, (H, W, 3) uint8 BGR, if there is one, and what is damaged in it, if anything is."""
+    """Return a JPEG's picture, (H, W, 3) uint8 BGR, if there is one, and what is damaged in it, if anything is.
+
+    Raises:
+        SourceError: it is too large.
+    """
     damage = damage_of(content)
-    with log, suppress(cv2.error):  # of sizes over OpenCV's limit
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-        return None if picture is None else np.asarray(picture, np.uint8), damage or log.damage
-    return None, damage
+    try:
+        with log:
+            picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except cv2.error as error:
+        if is_refusal(error):
+            raise SourceError(f"it sends pictures {too_large()}") from error
+        return None, damage
+    return None if picture is None else np.asarray(picture, np.uint8), damage or log.damage
 
 
 def _get(source: Source) -> Any:

@@ -11,7 +11,7 @@ from edgeseg.core.errors import SourceError
 from edgeseg.runtime.machine.facts import is_jetson
 from edgeseg.runtime.sources.corruption import DecoderLog
 from edgeseg.runtime.sources.gstreamer import APPSINK, TO_BGR, GStreamerReader
-from edgeseg.runtime.sources.opencv import StreamReader
+from edgeseg.runtime.sources.opencv import StreamReader, check_stated_size
 from edgeseg.runtime.sources.reader import Reader
 from edgeseg.runtime.sources.source import Source
 
@@ -33,6 +33,7 @@ def open_rtsp(source: Source) -> Reader:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
         capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, properties)
         if capture.isOpened():
+            check_stated_size(capture, source.uri)
             return StreamReader(capture, log)
     reason = log.take() or "no answer"
     raise SourceError(

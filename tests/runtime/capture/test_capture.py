@@ -19,6 +19,7 @@ from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.capture import Capture
 from edgeseg.runtime.capture.process import CaptureProcess
 from edgeseg.runtime.capture.wire import SLOTS
+from edgeseg.runtime.settings import MAX_PIXELS
 from edgeseg.runtime.sources.addresses import parse_source
 from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
@@ -143,7 +144,7 @@ def test_while_frames_are_being_kept_the_capture_process_says_that_it_lives(pict
     """All of them may take longer than a first frame is waited for: 30 drawn ones of 3840x2160 do."""
     source = replace(parse_source(str(pictures)), keep=7)
     said = []
-    with CaptureProcess() as process:
+    with CaptureProcess(MAX_PIXELS) as process:
         process.open(json.dumps({"source": source.to_dict(), "every_frame": True, "frozen_s": 0.0}), False)
         while (received := process.receive(60.0)) and received[0][:1] != wire.FORMAT:
             said.append(received[0][:1])

@@ -61,6 +61,7 @@ EVERY_OPTION: dict[str, tuple[str, list[str]]] = {
     "summary": ('"/o/s.json"', ["--summary", "/o/s.json"]),
     "quiet": ("true", ["--quiet"]),
     "log-json": ("true", ["--log-json"]),
+    "max-pixels": ("9000000", ["--max-pixels", "9000000"]),
     "metrics-port": ("9101", ["--metrics-port", "9101"]),
 }
 

@@ -248,3 +248,82 @@ def test_a_live_server_is_not_replaced_and_a_file_not_deleted(
     assert file.read_text() == "keep"
     with pytest.raises(UsageError, match="longer than"):
         open_masks(tmp_path / ("x" * 120), colour_spec).start()
+
+
+def test_readers_that_never_read_make_place_for_one_that_does(
+    place: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 of them shut everybody else out before."""
+    idle = [connect(place, sink, number + 1) for number in range(64)]
+    for index in range(6):  # more than kernel and sink hold for a reader
+        sink.write(delivery(index))
+        time.sleep(0.02)
+    with socket.socket(socket.AF_UNIX) as early:
+        early.settimeout(10)
+        early.connect(str(place))
+        assert early.recv(1) == b""  # nobody has been slow for a second yet
+    time.sleep(1.1)
+    good = connect(place, sink, 65)
+    sink.write(delivery(99))
+    assert frame_of(receive(good)) == 99
+    assert sink.counts()["dropped_readers"] == 1
+    for channel in (*idle, good):
+        channel.close()
+
+
+def test_a_reader_that_takes_nothing_for_long_is_dropped_and_one_that_reads_stays(
+    place: Path, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sinks.kinds.mask_socket._PATIENCE_S", 0.5)
+    idle, good = connect(place, sink), connect(place, sink, 2)
+    end, index = time.monotonic() + 5, 0
+    while not sink.counts()["dropped_readers"]:
+        assert time.monotonic() < end
+        sink.write(delivery(index))
+        assert frame_of(receive(good)) == index
+        index += 1
+        time.sleep(0.02)
+    idle.settimeout(10)
+    while idle.recv(65536):  # what lay in the kernel, then the end
+        pass
+    sink.write(delivery(250))
+    assert frame_of(receive(good)) == 250
+    assert sink.counts()["dropped_readers"] == 1
+    idle.close()
+    good.close()
+
+
+def test_a_socket_whose_path_is_deleted_is_made_again_and_said(place: Path, colour_spec: ModelSpec) -> None:
+    said: list[str] = []
+    opened = open_sink(f"unix://{place}", colour_spec, SIZE, Playback(30.0, keep_time=False), notice=said.append)
+    opened.start()
+    try:
+        before = connect(place, opened)
+        place.unlink()
+        wait(lambda: bool(said))
+        after = connect(place, opened, 2)
+        opened.write(delivery(7))
+        assert [frame_of(receive(channel)) for channel in (before, after)] == [7, 7]
+        assert said == [f"output unix://{place} was deleted or moved away; it listens there again"]
+        before.close()
+        after.close()
+    finally:
+        opened.close()
+    assert not place.exists()
+
+
+def test_a_place_that_others_take_is_left_to_them_and_said(place: Path, colour_spec: ModelSpec) -> None:
+    said: list[str] = []
+    opened = open_sink(f"unix://{place}", colour_spec, SIZE, Playback(30.0, keep_time=False), notice=said.append)
+    opened.start()
+    before = connect(place, opened)
+    place.unlink()
+    place.write_text("somebody else's")
+    wait(lambda: bool(said))
+    opened.write(delivery(3))
+    assert frame_of(receive(before)) == 3
+    before.close()
+    opened.close()
+    assert len(said) == 1
+    assert "no reader can connect any more" in said[0]
+    assert place.read_text() == "somebody else's"
