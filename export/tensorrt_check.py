@@ -40,10 +40,16 @@ class Readiness:
     def verdict(self) -> str:
         """One line."""
         passed = [name for name, faults in self.refused_by_rules.items() if not faults]
-        rules = f"passes the rules of {' and '.join(passed)}" if passed else "passes the rules of no TensorRT"
+        rules = f"passes the rules of {_listed(passed)}" if passed else "passes the rules of no TensorRT"
         if self.accepted:
             return f"accepted by {self.library}, engine of {self.engine_bytes / 1e6:.1f} MB; {rules}"
         return f"{rules}; {self.warnings[0]}" if self.warnings else rules
+
+
+def _listed(names: list[str]) -> str:
+    """Return `TensorRT 8.6, 10.3 and 11`."""
+    *first, last = [name.removeprefix("TensorRT ") for name in names]
+    return f"TensorRT {', '.join(first)}{' and ' if first else ''}{last}"
 
 
 def library_at_hand() -> bool:

@@ -1,63 +1,32 @@
-"""What the ONNX parsers of TensorRT 8.6 and 10.3 take, as a table: for where no NVIDIA library is at hand, and beside
+"""What the ONNX parsers of JetPack's TensorRTs take, as rules: for where no NVIDIA library is at hand, and beside
 TensorRT-RTX, which is more lenient than the TensorRT of JetPack.
 
-Sources. Operators, their attributes, zero points of 0: the table of github.com/onnx/onnx-tensorrt, docs/operators.md,
-as it was for 8.5; taken to hold for 8.6 and 10.3, which may know more. Opset 17 for 8.6: NVIDIA's list of operators
-on Orin DLA. That a uint8 input wants a Cast and that antialias is refused was tried with TensorRT-RTX 1.7. Not checked
-against a document: opset 20 for 10.3, and the IR versions, which are those of the ONNX releases of these opsets. Uneven
+Sources, beside those of tensorrt_versions.py. Attributes and zero points of 0: github.com/onnx/onnx-tensorrt,
+docs/operators.md. uint8: only as network input or output, and converted from and to float alone (TensorRT's Python API,
+DataType.UINT8). That a uint8 input wants a Cast and that antialias is refused was tried with TensorRT-RTX 1.7. Uneven
 padding, as TensorFlow's `same` has it (a Conv with pads 0, 0, 1, 1): in two dimensions since TensorRT 5.1.3
 (tensorflow#27988), in three not in all (TensorRT#1744, TensorRT#2095).
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-OPERATORS = """
-Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip Concat
-Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu
-Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool
-GlobalMaxPool Greater GreaterOrEqual GridSample HardSigmoid HardSwish Identity If InstanceNormalization IsNaN LRN
-LSTM LeakyRelu Less LessOrEqual Log LogSoftmax Loop LpNormalization LpPool MatMul Max MaxPool Mean
-MeanVarianceNormalization Min Mod Mul Neg NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear RNN
-RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
-ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
-ReverseSequence RoiAlign Round Scan ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice
-Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu
-Unsqueeze Upsample Where Xor
-"""
-_TYPES = {
-    TensorProto.FLOAT,
-    TensorProto.FLOAT16,
-    TensorProto.INT8,
-    TensorProto.INT32,
-    TensorProto.INT64,
-    TensorProto.BOOL,
-}
+from edgeseg.export.tensorrt_versions import VERSIONS, Version
+
 _RESIZE_COORDINATES = ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
 _FP16_QDQ_OPSET = 19  # before it, ONNX's QuantizeLinear takes float32 alone
 
 
-@dataclass(frozen=True)
-class Version:
-    """A TensorRT that Jetsons have, and the newest ONNX that its parser was built for."""
-
-    name: str
-    opset: int
-    ir_version: int
-
-
-VERSIONS = (Version("TensorRT 8.6", opset=17, ir_version=8), Version("TensorRT 10.3", opset=20, ir_version=10))
-
-
 def check_rules(model: onnx.ModelProto) -> dict[str, list[str]]:
     """Return what each version's parser would refuse, one line each; empty where nothing is known to be refused."""
-    shared = [*_graph_faults(model.graph), *_quantisation_faults(model)]
+    shared = [*_graph_faults(model.graph), *_byte_faults(model), *_quantisation_faults(model)]
     return {version.name: [*_version_faults(model, version), *shared] for version in VERSIONS}
 
 
@@ -67,29 +36,76 @@ def _version_faults(model: onnx.ModelProto, version: Version) -> Iterator[str]:
         yield f"opset {opset}; {version.name} takes up to {version.opset}: --opset {version.opset}"
     if model.ir_version > version.ir_version:
         yield f"IR version {model.ir_version}; {version.name} reads up to {version.ir_version}"
+    for each in model.graph.initializer:
+        if each.data_type not in version.constants:
+            yield f"constant {each.name} is {_type_name(each.data_type)}; use float32 or int32"
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in version.operators:
+            yield f"{node.op_type} ({node.name}): no such operator there"
 
 
 def _graph_faults(graph: onnx.GraphProto) -> Iterator[str]:
-    readers = {name: node for node in reversed(graph.node) for name in node.input}
     initialisers = {each.name for each in graph.initializer}
     for each in graph.input:
-        kind, shape = each.type.tensor_type.elem_type, each.type.tensor_type.shape.dim
-        if kind == TensorProto.UINT8 and each.name in readers and readers[each.name].op_type != "Cast":
-            yield f"input {each.name} is uint8 and goes to {readers[each.name].op_type}; a Cast must come first"
+        shape = each.type.tensor_type.shape.dim
         if any(not dimension.HasField("dim_value") for dimension in shape) and each.name not in initialisers:
             yield f"input {each.name} has a free dimension; edgeseg builds engines of fixed sizes"
-    for each in graph.initializer:
-        if each.data_type not in _TYPES:
-            yield f"constant {each.name} is {TensorProto.DataType.Name(each.data_type)}; use float32 or int32"
     for node in graph.node:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS.split():
-            yield f"{node.op_type} ({node.name}): no such operator there"
-        elif node.op_type in _ATTRIBUTE_RULES:
+        if node.op_type in _ATTRIBUTE_RULES:
             yield from (f"{node.op_type} ({node.name}): {fault}" for fault in _ATTRIBUTE_RULES[node.op_type](node))
 
 
+def _byte_faults(model: onnx.ModelProto) -> Iterator[str]:
+    """uint8 comes in and goes out, and is converted from and to float at these two places alone."""
+    types, ends = _types(model), {each.name for each in model.graph.output}
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    for each in model.graph.input:
+        others = [node for node in readers[each.name] if node.op_type != "Cast"]
+        if types.get(each.name) == TensorProto.UINT8 and others:
+            yield f"input {each.name} is uint8 and goes to {others[0].op_type}; a Cast must come first"
+    for node in model.graph.node:
+        for name in node.output:
+            if types.get(name) != TensorProto.UINT8 or node.op_type == "QuantizeLinear":  # which has a rule of its own
+                continue
+            if name not in ends or readers[name]:
+                yield f"{node.op_type} ({node.name}): {name} is uint8 within the graph; only inputs and outputs may be"
+            before = types.get(node.input[0]) if node.op_type == "Cast" else None
+            if before not in _TO_BYTES:
+                yield f"Cast ({node.name}): to uint8 from {_type_name(before)}; cast to float32 before"
+
+
+_TO_BYTES = (TensorProto.FLOAT, TensorProto.FLOAT16, None)  # None: not known
+
+
+def _type_name(number: int | None) -> str:
+    return "an unknown type" if number is None else str(TensorProto.DataType.Name(number)).lower()
+
+
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Return the element type of each tensor of a graph, as far as ONNX's own inference knows them.
+
+    It is given the constants' types in place of the constants, which may be hundreds of megabytes.
+    """
+    graph = onnx.GraphProto(name="types", node=model.graph.node, input=model.graph.input, output=model.graph.output)
+    held = {each.name for each in model.graph.input}
+    graph.input.extend(
+        helper.make_tensor_value_info(each.name, each.data_type, each.dims)
+        for each in model.graph.initializer
+        if each.name not in held
+    )
+    bare = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    # What is wrong with it onnx's checker says; the inputs' types are known.
+    with contextlib.suppress(shape_inference.InferenceError, onnx.checker.ValidationError):
+        graph = shape_inference.infer_shapes(bare).graph
+    every = [*graph.input, *graph.value_info, *graph.output]
+    return {each.name: each.type.tensor_type.elem_type for each in every if each.type.tensor_type.elem_type}
+
+
 def _resize_faults(node: onnx.NodeProto) -> Iterator[str]:
-    values = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     if values.get("antialias", 0):
         yield "antialias is not supported"
     if values.get("mode", b"nearest") not in (b"nearest", b"linear"):
@@ -104,7 +120,7 @@ def _pool_faults(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _padding_faults(node: onnx.NodeProto) -> Iterator[str]:
-    values = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     pads = list(values.get("pads", []))
     half = len(pads) // 2
     if any(pad < 0 for pad in pads):
