@@ -106,6 +106,11 @@ check_bundle() {
   [[ -z $names ]] || fail "bundle refused, no plain files: $names; copy it again"
 }
 
+find_python() {
+  has_python=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+    fail "$python does not run; install Python 3"
+}
+
 # read_manifest FOLDER: sets id, target, needs_python, machine, model, backend, edgeseg and budgets.
 read_manifest() {
   local values
@@ -150,23 +155,60 @@ check_machine() {
 }
 
 check_system() {
-  local release os found
+  local release os jetpack
   if [[ $target == debian12 ]]; then
     os=$(sed -n 's/^VERSION_CODENAME=//p' "$root/etc/os-release" 2>/dev/null || true)
     [[ $os == bookworm ]] || fail "this is ${os:-no Debian}, the bundle is for Debian 12 (bookworm)"
     say "  Debian 12"
     return
   fi
-  release=$(sed -nE 's/^# R([0-9]+) \(release\), REVISION: ([0-9.]+).*/\1.\2/p' "$root/etc/nv_tegra_release" \
-    2>/dev/null || true)
+  release=$(l4t_release)
   [[ -n $release ]] || fail "no Jetson (no /etc/nv_tegra_release), the bundle is for $target"
-  case ${release%%.*} in
-    36) found=jetpack6 ;;
-    38 | 39) found=jetpack7 ;;
-    *) fail "Jetson Linux $release is not of JetPack 6 (36) or 7 (38, 39); flash one of them" ;;
-  esac
-  [[ $found == "$target" ]] || fail "Jetson Linux $release is of $found, the bundle is for $target; make one for ${found}"
-  say "  Jetson Linux $release, $found"
+  jetpack=$(jetpack_row "$release" "$bundle/jetpacks.tsv" | cut -f1)
+  if [[ -z $jetpack ]]; then
+    jetpack=$(jetpack_row "${release%%.*}" "$bundle/jetpacks.tsv" | cut -f1)
+    [[ -n $jetpack ]] || fail "Jetson Linux $release is of no JetPack that this bundle knows: $(jetpack_names)"
+    say "  NOTE Jetson Linux $release is not known here, taken for JetPack $jetpack"
+  fi
+  [[ jetpack${jetpack%%.*} == "$target" ]] ||
+    fail "Jetson Linux $release is of JetPack $jetpack, the bundle is for $target; make one: --jetpack ${jetpack%%.*}"
+  say "  Jetson Linux $release, JetPack $jetpack"
+}
+
+l4t_release() {
+  sed -nE 's/^# R([0-9]+) \(release\), REVISION: ([0-9.]+).*/\1.\2/p' "$root/etc/nv_tegra_release" 2>/dev/null || true
+}
+
+# jetpack_row RELEASE TABLE: the row of the table of JetPacks that a Jetson Linux is of; of its first number alone the
+# last row. Nothing where there is none. The rule is edgeseg.runtime.machine.jetpacks.jetpack_of's.
+jetpack_row() {
+  awk -F'\t' -v release="$1" '
+    /^#/ || $2 == "-" { next }
+    {
+      size = split($2, first, "."); asked = split(release, is, ".")
+      if (first[1] != is[1]) next
+      if (asked == 1 || size == 1 || (first[2] == is[2] && first[3] + 0 <= is[3] + 0)) row = $0
+    }
+    END { if (row) print row }' "$2" 2>/dev/null || true
+}
+
+jetpack_names() { awk -F'\t' '!/^#/ && $2 != "-" {print $1 " (" $2 ")"}' "$bundle/jetpacks.tsv" | paste -sd ' '; }
+
+# What an update of JetPack since the installation has broken. What the next one would break, doctor says.
+see_update() {
+  local before now old new
+  if [[ $target == debian12 ]]; then return; fi
+  before=$(jetpack_row "$(cat "$version/jetson_linux" 2>/dev/null)" "$version/jetpacks.tsv")
+  now=$(jetpack_row "$(l4t_release)" "$version/jetpacks.tsv")
+  old=$(cut -f1 <<<"$before") new=$(cut -f1 <<<"$now")
+  if [[ $has_python != "$needs_python" ]]; then
+    fail "JetPack ${old:-of Python $needs_python} has become ${new:-another}, with Python $has_python: $name no longer \
+starts; install a bundle made for this system${new:+: --jetpack ${new%%.*}}"
+  fi
+  if [[ -z $old || -z $new || $old == "$new" ]]; then return; fi
+  say "  JetPack $old has become $new"
+  old=$(cut -f5 <<<"$before") new=$(cut -f5 <<<"$now")
+  if [[ $old != "$new" ]]; then say "  TensorRT $old has become $new: the engine is built anew"; fi
 }
 
 check_libraries() {
@@ -217,7 +259,8 @@ make_version() {
   unfinished=$version
   rm -rf "$version" # of one that was ended
   mkdir -p "$version"
-  cp -R "$bundle"/{model,golden,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md} "$version/"
+  cp -R "$bundle"/{model,golden,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md,*.tsv} "$version/"
+  l4t_release >"$version/jetson_linux"
   chmod -R u=rwX,go=rX "$version"
   chmod 755 "$version/install.sh"
   if [[ $model != model/model.onnx ]]; then
@@ -475,8 +518,7 @@ install() {
   open_bundle
   look "check the bundle: no byte of it may have changed"
   check_bundle
-  has_python=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
-    fail "$python does not run; install Python 3"
+  find_python
   read_manifest "$bundle"
   look "check this machine for $name"
   check_machine
@@ -573,7 +615,9 @@ warn() { "$@" || say "  WARNING: this failed; going on"; }
 check() {
   version=$base/versions/$was
   [[ -f $version/tested ]] || fail "nothing is installed in $base"
+  find_python
   read_manifest "$version"
+  step "see whether JetPack has changed" see_update
   step "stop the cameras that run" stop_cameras
   step "install its service, where something was ended" install_service
   if [[ $backend == tensorrt ]]; then step "build the engine anew, if JetPack has changed" build_engine; fi

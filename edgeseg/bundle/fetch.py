@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgeseg.bundle.gpu_code import refuse_without_gpu_code
 from edgeseg.bundle.packages import (
     Package,
     build_needs,
@@ -40,7 +41,7 @@ def gather(
         The packages by name.
 
     Raises:
-        UsageError: pip has or finds no package that fits, or they do not go together.
+        UsageError: pip has or finds no package that fits, they do not go together, or one has no code for the GPU.
     """
     if offered:
         _take(offered, target, folder, notice)
@@ -62,6 +63,7 @@ def gather(
                 _download(asked, target, folder, is_source)
         held = _read(folder)
     check_packages(held, target)
+    refuse_without_gpu_code(held, target)
     return held
 
 

@@ -30,7 +30,9 @@ from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
 from edgeseg.runtime.sources.source import hide_secrets
 
 FORMAT = 1
-DEVICE_FILES = ("README.md", "install.sh", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile")
+DEVICE_FILES = (
+    "README.md", "install.sh", "jetpacks.tsv", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile", "entrypoint.sh",
+)  # fmt: skip
 _SUFFIXES = (".tar.gz", ".tgz")
 
 

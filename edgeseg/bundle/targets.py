@@ -11,8 +11,10 @@ Sources
   a module that was built against NumPy 2 loads beside 1.26 too (numpy.org, NumPy 2.0 migration guide). 1.26.4 is the
   last NumPy 1, and Ubuntu 24.04's own.
 - onnxruntime: the CPU's, from PyPI, to tell a wrong engine from a wrong frame; 1.23.2 is the last for Python 3.10. With
-  `--wheels DIR` onnxruntime-gpu takes its place. PyPI has it for aarch64 from Python 3.11 (1.31.1, for CUDA 13: 212 MB,
-  so it is in no bundle unasked; not tried on Thor), not for 3.10: NVIDIA's is at pypi.jetson-ai-lab.io (jp6/cu126).
+  `--wheels DIR` onnxruntime-gpu takes its place: one with code for the device's GPU, as NVIDIA's for JetPack 6 at
+  pypi.jetson-ai-lab.io (jp6/cu126). PyPI's for aarch64 has none for a Jetson (1.31.1: compute capability 8.9, 9.0,
+  12.0 and 12.1, read by edgeseg.bundle.gpu_code) and is refused.
+- What JetPack has of CUDA and TensorRT: jetson/jetpacks.tsv.
 - pycuda has no wheels at all (pypi.org/project/pycuda): its source goes in, with what builds it. 2026.1 was compiled
   from such a bundle with CUDA 12.6's headers, Python 3.10 and NumPy 1.26.4 (x86-64); also with CUDA 13's.
 - pip: Ubuntu's python3 has none, and makes an environment with one only where python3-venv is installed.
@@ -23,6 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from edgeseg.runtime.machine.jetpacks import GPUS, JetPack, jetpacks
 
 NUMPY = ">=1.26,<2"
 MACHINE = "aarch64"
@@ -71,7 +75,7 @@ class Target:
         sources: those of them that come as source and are compiled on the device.
         backend: what runs the model there, and is tested.
         camera: the source in the settings that a bundle brings.
-        parsers: those of the export's rules that it has, or the last before it (edgeseg.export.tensorrt_rules).
+        major: JetPack's major version; empty for what is no Jetson.
     """
 
     name: str
@@ -82,7 +86,23 @@ class Target:
     sources: tuple[str, ...] = ()
     backend: str = "tensorrt"
     camera: str = "csi://0"
-    parsers: tuple[str, ...] = ("TensorRT 10.3",)
+    major: str = ""
+
+    @property
+    def jetpacks(self) -> tuple[JetPack, ...]:
+        """The rows of the table of JetPacks that it stands for."""
+        return tuple(row for row in jetpacks() if row.major == self.major)
+
+    @property
+    def parsers(self) -> tuple[str, ...]:
+        """The TensorRTs that it may have, by the names of the export's rules (edgeseg.export.tensorrt_versions)."""
+        return tuple(dict.fromkeys(row.parser for row in self.jetpacks if row.is_confirmed))
+
+    @property
+    def gpus(self) -> dict[str, str]:
+        """Compute capability of the GPUs that it may have, by the board."""
+        boards = {board for row in self.jetpacks if row.is_confirmed for board in row.boards}
+        return {board: GPUS[board] for board in sorted(boards)}
 
     @property
     def pins(self) -> Mapping[str, str]:
@@ -123,10 +143,9 @@ class Target:
 
 
 _COMPILED = ("pycuda",)
-_JETPACK_6 = ("TensorRT 8.6", "TensorRT 10.3")  # 6.0; 6.1 and 6.2
 TARGETS = {
-    "6": Target("jetpack6", "JetPack 6", (3, 10, 12), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED, parsers=_JETPACK_6),
-    "7": Target("jetpack7", "JetPack 7", (3, 12, 3), (2, 39), (*_DEVICE, *_COMPILED), _COMPILED),
+    "6": Target("jetpack6", "JetPack 6", (3, 10, 12), (2, 35), (*_DEVICE, *_COMPILED), _COMPILED, major="6"),
+    "7": Target("jetpack7", "JetPack 7", (3, 12, 3), (2, 39), (*_DEVICE, *_COMPILED), _COMPILED, major="7"),
     "debian12": Target(
         "debian12", "Debian 12", (3, 11, 2), (2, 36), _DEVICE, backend="onnxruntime-cpu", camera="scenes://"
     ),

@@ -10,6 +10,7 @@ from edgeseg.runtime.doctor.findings import Finding, MachineUnderTest
 from edgeseg.runtime.engines.cache import engine_cache
 from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256, is_engine
 from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.jetpacks import no_code_for
 
 _GPU_PROVIDERS = {"CUDAExecutionProvider", "TensorrtExecutionProvider"}
 
@@ -85,9 +86,10 @@ def _tensorrt(machine: MachineUnderTest) -> tuple[bool, list[Finding]]:
     for name, title in (("tensorrt", "TensorRT"), ("tensorrt_rtx", "TensorRT-RTX")):
         found = machine.probe(name)
         if "error" not in found:
-            builders += bool(found["builder"])
+            lacking = no_code_for(found["version"], machine.gpu.compute_capability) if machine.gpu else None
+            builders += bool(found["builder"]) and not lacking
             state, text = ("good", found["version"]) if found["builder"] else ("warning", "makes no builder")
-            findings.append(Finding(title, state, text))
+            findings.append(Finding(title, "warning", lacking) if lacking else Finding(title, state, text))
         elif "No module named" not in found["error"]:
             findings.append(Finding(title, "warning", f"broken: {found['error']}", "install JetPack's own again"))
     if not findings:

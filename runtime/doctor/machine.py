@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgeseg.runtime.doctor.findings import Finding, MachineUnderTest
 from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.jetpacks import changes, jetpack_of, jetpacks, numbers
 
 _OLDEST, _NEWEST = (3, 10), (3, 12)
 _LOW_DISK_MIB, _LOW_MEMORY_MIB = 2048, 1024
@@ -30,10 +31,25 @@ def system(machine: MachineUnderTest) -> Iterator[Finding]:
     if not machine.jetson:
         return
     release, jetpack = facts.l4t_release(machine.root), facts.jetpack(machine.root)
-    known = jetpack in ("6", "7")
+    known = jetpack.partition(".")[0] in ("6", "7")
     remedy = "" if known else "edgeseg is made for JetPack 6 and 7: flash one of them"
     found = f"JetPack {jetpack or '?'}, L4T {release or 'not known'}"
     yield Finding("JetPack", "good" if known else "warning", found, remedy)
+    yield from _updates(board, release)
+    if "Orin" in board and "Nano" not in board:
+        yield Finding("DLA", "note", "not used: TensorRT has none after 10.7, until 11.4.1 for AGX Orin alone")
+
+
+def _updates(board: str, release: str) -> Iterator[Finding]:
+    """Say what each newer JetPack for the board would break, of those of one major version the newest alone."""
+    here = jetpack_of(release)
+    if here is None:
+        return
+    newer = {row.major: row for row in jetpacks() if numbers(row.name) > numbers(here.name) and row.is_for(board)}
+    for row in newer.values():
+        doubt = "" if row.is_confirmed else " (unconfirmed)"
+        text = "; ".join(changes(here, row)) or "nothing that edgeseg knows of breaks"
+        yield Finding("JetPack update", "note", f"to {row.name}{doubt}: {text}")
 
 
 def gpu(machine: MachineUnderTest) -> Iterator[Finding]:

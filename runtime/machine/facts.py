@@ -16,9 +16,8 @@ from pathlib import Path
 
 from edgeseg.runtime.machine.child import run_child, run_program
 from edgeseg.runtime.machine.gpu import NoGpuError, find_gpu
+from edgeseg.runtime.machine.jetpacks import jetpack_of, major_of
 
-JETPACK_OF_L4T = {35: "5", 36: "6", 38: "7", 39: "7"}
-"""JetPack by L4T's major release (developer.nvidia.com/embedded/jetpack-archive)."""
 PACKAGES = (
     "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
     "ai-edge-litert", "pycuda", "tensorrt", "tensorrt-rtx", "tensorflow", "keras", "onnx", "tf2onnx",
@@ -56,8 +55,13 @@ def l4t_release(root: Path = Path("/")) -> str:
 
 
 def jetpack(root: Path = Path("/")) -> str:
-    """Return JetPack's major version by its L4T; empty where there is none or it is not known."""
-    return JETPACK_OF_L4T.get(int((l4t_release(root) or "0").partition(".")[0]), "")
+    """Return JetPack's version by its L4T, such as `6.2`; its major one where the table has only others of that.
+
+    Empty where there is none or it is not known.
+    """
+    release = l4t_release(root)
+    row = jetpack_of(release)
+    return row.name if row else major_of(release)
 
 
 def system_name(root: Path = Path("/")) -> str:

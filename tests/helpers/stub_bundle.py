@@ -130,7 +130,8 @@ def make_bundle(
         wheel.writestr("pip/__main__.py", PIP)
     (folder / "requirements.txt").write_text("edgeseg==0.1.0\n")
     (folder / "camera.toml").write_text('source = "csi://0"\nmodel = "/opt/edgeseg/current/model/model.onnx"\n')
-    shutil.copy(INSTALL, folder)
+    for name in ("install.sh", "jetpacks.tsv", "entrypoint.sh"):
+        shutil.copy(JETSON / name, folder)
     (folder / UNIT).write_text(f"{(JETSON / UNIT).read_text()}# of {model}\n")  # each version has another
     found = {
         "format": 1, "edgeseg": "0.1.0", "id": f"id-{model}", "target": target, "python": CODE_OF_PYTHON,

@@ -46,6 +46,8 @@ def test_its_steps_install_a_bundle(tmp_path: Path, model: str) -> None:
     current = tmp_path / "opt/edgeseg/current"
     assert (current / "model/model.onnx").read_text() == model
     assert (current / "venv/bin/edgeseg-camera").exists()
+    assert os.access(current / "venv/bin/edgeseg-entrypoint", os.X_OK)
+    assert 'ENTRYPOINT ["edgeseg-entrypoint"]' in (JETSON / "Dockerfile").read_text()
     assert (tmp_path / "etc/edgeseg/camera.toml").read_text().startswith("source")
     assert "requirements.txt" in (tmp_path / "pip").read_text()
 

@@ -32,7 +32,7 @@ def test_from_a_bundle_to_a_running_camera_then_updated_rolled_back_and_removed(
     before = device.files()
     said = device.install(archive(make_bundle(memory_path, "first")))
     assert "99.950% of the pixels as at home, 12.5 ms a frame, 80.0 a second" in said
-    assert "Jetson Linux 36.4.3, jetpack6" in said
+    assert "Jetson Linux 36.4.3, JetPack 6.2" in said
     assert "installed: edgeseg 0.1.0, first (id-first)" in said
     assert device.works()
     assert device.running == [CAMERA]
@@ -186,8 +186,9 @@ def test_an_archive_that_was_cut_off_is_refused(device: Device, memory_path: Pat
 @pytest.mark.parametrize(
     ("l4t", "changes", "expected"),
     [
-        ("35, 4.1", {}, "Jetson Linux 35.4.1 is not of JetPack 6 (36) or 7 (38, 39)"),
-        ("38, 2.1", {}, "Jetson Linux 38.2.1 is of jetpack7, the bundle is for jetpack6"),
+        ("35, 4.1", {}, "Jetson Linux 35.4.1 is of JetPack 5.1, the bundle is for jetpack6"),
+        ("38, 2.1", {}, "of JetPack 7.0, the bundle is for jetpack6; make one: --jetpack 7"),
+        ("40, 1.0", {}, "Jetson Linux 40.1.0 is of no JetPack that this bundle knows: 5.1 (35) 6.0 (36.3)"),
         ("36, 4.3", {"python": "3.9"}, "the bundle is for 3.9"),
         ("36, 4.3", {"machine": "riscv64"}, "the bundle is for riscv64"),
         ("36, 4.3", {"target": "debian12"}, "the bundle is for Debian 12"),
@@ -207,8 +208,43 @@ def test_a_bundle_for_another_machine_is_refused(
 
 def test_jetpack_7_is_known_by_both_of_its_releases(memory_path: Path) -> None:
     bundle = make_bundle(memory_path, target="jetpack7")
-    for l4t in ("38, 4.0", "39, 2.0"):
-        assert "jetpack7" in Device(memory_path / l4t, l4t).install(bundle, "--dry-run")
+    for l4t, name in (("38, 4.0", "7.1"), ("39, 2.0", "7.2")):
+        assert f"JetPack {name}\n" in Device(memory_path / l4t, l4t).install(bundle, "--dry-run")
+
+
+def test_a_release_that_is_newer_than_the_table_is_taken_for_the_newest_of_its_kind(memory_path: Path) -> None:
+    said = Device(memory_path / "device", "36, 5.0").install(make_bundle(memory_path), "--dry-run")
+    assert "NOTE Jetson Linux 36.5.0 is not known here, taken for JetPack 6.2" in said
+
+
+def set_jetson_linux(device: Device, major: str, revision: str) -> None:
+    text = f"# R{major} (release), REVISION: {revision}, GCID: 1\n"
+    (device.root / "etc/nv_tegra_release").write_text(text)
+
+
+def test_the_check_says_what_an_update_of_jetpack_has_broken(memory_path: Path) -> None:
+    device = Device(memory_path / "device", "36, 3.0")
+    device.install(make_bundle(memory_path, "first"))
+    assert "has become" not in device.install("--check")
+    set_jetson_linux(device, "36", "4.3")
+    said = device.install("--check")
+    assert "JetPack 6.0 has become 6.2\n" in said
+    assert "TensorRT 8.6.2 has become 10.3: the engine is built anew" in said
+    assert device.works()
+
+
+def test_the_check_ends_where_the_update_brought_another_python(memory_path: Path) -> None:
+    device = Device(memory_path / "device")
+    device.install(make_bundle(memory_path, "first"))
+    set_jetson_linux(device, "39", "2.0")
+    program = device.programs / "python3"
+    program.write_text(
+        program.read_text().replace("#!/bin/sh\n", '#!/bin/sh\n[ "$1" != -c ] || { echo 3.99; exit; }\n', 1)
+    )
+    said = device.install("--check", code=1)
+    assert "JetPack 6.2 has become 7.2, with Python 3.99: edgeseg 0.1.0, first (id-first) no longer starts" in said
+    assert "install a bundle made for this system: --jetpack 7" in said
+    assert device.running == [CAMERA]  # nothing was stopped that could not be started again
 
 
 def test_what_jetpack_must_bring_is_named_where_it_is_missing(device: Device, memory_path: Path) -> None:

@@ -24,7 +24,6 @@ from edgeseg.bundle.packages import Package, build_needs, check_packages, fits, 
 from edgeseg.bundle.targets import FOREIGN, TARGETS, Target
 from edgeseg.core.errors import UsageError
 from edgeseg.core.toml import parse_toml
-from edgeseg.export.tensorrt_rules import VERSIONS
 from tests.helpers.package_files import write_index, write_source, write_wheel
 from tests.helpers.places import ROOT
 from tests.helpers.wheel_building import build_wheel
@@ -168,10 +167,6 @@ def test_nothing_is_compiled_for_the_cpu_alone(tmp_path: Path) -> None:
     for name in ("pycuda", "pytools", "setuptools"):
         next(offered.glob(f"{name}-*")).unlink()
     assert "pycuda" not in gathered(tmp_path / "wheels", offered, "onnxruntime-cpu")
-
-
-def test_the_parsers_of_a_device_are_those_of_the_export_s_rules() -> None:
-    assert {name for target in TARGETS.values() for name in target.parsers} <= {version.name for version in VERSIONS}
 
 
 @BY_NAME

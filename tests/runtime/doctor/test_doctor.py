@@ -69,7 +69,7 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
     )
     found = by_name(examine(machine))
     assert "Orin Nano" in found["machine"].found
-    assert found["JetPack"].found == "JetPack 6, L4T 36.4.3"
+    assert found["JetPack"].found == "JetPack 6.2, L4T 36.4.3"
     assert found["memory"].state == "warning"
     assert found["GPU clock"].remedy == "sudo jetson_clocks while measuring"
     assert found["CPU governor"].found == "schedutil"
@@ -79,6 +79,32 @@ def test_a_jetson_is_described_and_what_keeps_its_gpu_idle_is_named(jetson: Path
     assert "nvcc must be on the PATH" in found["pycuda"].remedy
     assert (found["engine"].state, found["engine"].found) == ("missing", "only the CPU works")
     assert found["CUDA driver"].state == "missing"
+
+
+def test_what_an_update_of_jetpack_would_break_is_said(jetson: Path) -> None:
+    updates = [each.found for each in examine(MachineUnderTest(jetson, probes())) if each.what == "JetPack update"]
+    (text,) = updates  # to 7.2 alone: 7.0 and 7.1 are Thor's, 7.2.2's TensorRT 11.4 is for AGX Orin
+    assert text.startswith("to 7.2: Python 3.10 becomes 3.12")
+    assert "TensorRT 10.3 becomes 10.16: engines are built anew" in text
+    (jetson / "proc/device-tree/model").write_text("NVIDIA Jetson AGX Orin Developer Kit\0")
+    (jetson / "etc/nv_tegra_release").write_text("# R36 (release), REVISION: 3.0, GCID: 1\n")
+    found = examine(MachineUnderTest(jetson, probes()))
+    assert [each.found.partition(":")[0] for each in found if each.what == "JetPack update"] == [
+        "to 6.2", "to 7.2.2 (unconfirmed)",
+    ]  # fmt: skip
+    assert "for AGX Orin alone" in by_name(found)["DLA"].found
+
+
+def test_a_tensorrt_without_code_for_the_gpu_is_a_warning_with_what_has(jetson: Path) -> None:
+    orin = Gpu("Orin", "8.7", 8, 8192, integrated=True)
+    pycuda = {"version": "2026.1", "devices": ["Orin, compute capability (8, 7)"]}
+    for version, state, engine in (("10.13.2", "warning", "missing"), ("10.16.1", "good", "")):
+        tensorrt = {"version": version, "builder": True}
+        machine = MachineUnderTest(jetson, probes(tensorrt=tensorrt, pycuda=pycuda), first_gpu=lambda: orin)
+        found = by_name(examine(machine))
+        assert found["TensorRT"].state == state
+        assert (found["engine"].state if "engine" in found else "") == engine
+        assert state == "good" or "has no code for Orin's GPU" in found["TensorRT"].found
 
 
 def test_a_wheel_that_hides_jetpack_s_opencv_is_named(jetson: Path) -> None:
