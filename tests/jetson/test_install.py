@@ -239,7 +239,7 @@ def test_the_check_ends_where_the_update_brought_another_python(memory_path: Pat
     set_jetson_linux(device, "39", "2.0")
     program = device.programs / "python3"
     program.write_text(
-        program.read_text().replace("#!/bin/sh\n", '#!/bin/sh\n[ "$1" != -c ] || { echo 3.99; exit; }\n', 1)
+        program.read_text().replace("#!/bin/sh\n", '#!/bin/sh\n[ "$1 $2" != "-I -c" ] || { echo 3.99; exit; }\n', 1)
     )
     said = device.install("--check", code=1)
     assert "JetPack 6.2 has become 7.2, with Python 3.99: edgeseg 0.1.0, first (id-first) no longer starts" in said

@@ -124,7 +124,7 @@ def container(tmp_path: Path) -> dict[str, str]:
     subprocess.run([compiler, "-shared", "-fPIC", "-o", str(driver), str(tmp_path / "driver.c")], check=True)
     (tmp_path / "edgeseg-camera").write_text(PROGRAM)
     (tmp_path / "edgeseg-camera").chmod(0o755)
-    (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "python").write_text(f'#!/bin/sh\n[ "$1" = -I ] && shift && exec {sys.executable} "$@"\n')
     (tmp_path / "python").chmod(0o755)
     return {
         **os.environ,
