@@ -56,7 +56,7 @@ class CaptureProcess:
                 str(os.getpid()),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=limited(dict(os.environ), self._max_pixels),
+                variables=limited({}, self._max_pixels),
             )
             _prefer_as_oom_victim(self._process.pid)
         except OSError:

@@ -79,14 +79,17 @@ def child_environment(**more: str) -> dict[str, str]:
     }
 
 
-def start_child(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+def start_child(
+    module: str, *arguments: str, variables: dict[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     """Start a process that runs `module.main()`, out of Ctrl-C's reach from its first moment; options are Popen's.
 
     The terminal sends Ctrl-C to the whole group, and `begin_child` comes after imports that it would break off.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the child inherits it
     try:
-        return subprocess.Popen(child_command(module, *arguments), env=child_environment(), **options)
+        environment = child_environment(**variables or {})
+        return subprocess.Popen(child_command(module, *arguments), env=environment, **options)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
