@@ -70,6 +70,7 @@ def _joined(head: onnx.GraphProto, network: onnx.ModelProto, tail: onnx.GraphPro
     for part in (head, network.graph, tail):
         graph.node.extend(part.node)
         graph.initializer.extend(part.initializer)
+    graph.value_info.extend(tail.input)  # by which a program without onnx knows how many classes are scored
     return joined
 
 

@@ -31,6 +31,7 @@ from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_
 from edgeseg.export.tensorrt_rules import check_rules
 from edgeseg.export.upsampling import Upsampling, check_upsampling, write_grouped
 from edgeseg.models.build import load_model
+from edgeseg.runtime.engines.proven import seal
 
 Say = Callable[[str], None]
 
@@ -152,6 +153,7 @@ def _write_next(graphs: Iterator[onnx.ModelProto], path: Path) -> dict[str, list
         return None
     rules = check_rules(graph)
     path.write_bytes(graph.SerializeToString())
+    seal(path)
     del graph
     gc.collect()
     try:

@@ -16,6 +16,8 @@ from onnx import TensorProto, helper, shape_inference
 from edgeseg.core.errors import ModelError
 from edgeseg.core.spec import METADATA_KEY, ModelSpec, spec_lines
 from edgeseg.runtime.engines.graph_form import Tensor
+from edgeseg.runtime.engines.onnx_bytes import graph_sha256
+from edgeseg.runtime.engines.proven import GRAPH_KEY
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)
@@ -51,6 +53,7 @@ class Inspection:
             None if a size is not fixed.
         transposed_convolutions: each of them.
         spec: edgeseg's, if it holds one.
+        is_proven: whether the graph is the one that the export has proven; None for a file without its checksum.
     """
 
     file: str
@@ -68,6 +71,7 @@ class Inspection:
     transposed_convolutions: list[Deconvolution] = field(default_factory=list)
     last_operators: dict[str, str] = field(default_factory=dict)
     spec: ModelSpec | None = None
+    is_proven: bool | None = None
 
 
 def inspect_onnx(path: Path) -> Inspection:
@@ -103,6 +107,7 @@ def inspect_onnx(path: Path) -> Inspection:
         ],
         last_operators={each.name: makers.get(each.name, "") for each in graph.output},
         spec=spec,
+        is_proven=metadata[GRAPH_KEY] == graph_sha256(path) if GRAPH_KEY in metadata else None,
     )
 
 
@@ -233,4 +238,6 @@ def lines_of(found: Inspection) -> Iterator[str]:
             f"{','.join(map(str, each.padding))}, groups {each.groups}, "
             f"channels {each.channels[0]} to {each.channels[1]}"
         )
+    if found.is_proven is not None:
+        yield f"graph: {'as the export has proven it' if found.is_proven else 'CHANGED since the export has proven it'}"
     yield from spec_lines(found.spec) if found.spec else ["no edgeseg model spec: --write-spec drafts one"]

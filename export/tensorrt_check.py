@@ -81,7 +81,7 @@ def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int)
     if done.returncode or not done.stdout.strip():
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Readiness(rules, warnings=[f"NVIDIA's library could not be run ({last[:200]})"])
-    return _judged(json.loads(done.stdout.strip().splitlines()[-1]), rules, deconvolutions)
+    return _judged(json.loads(done.stdout.strip().splitlines()[-1]), rules, deconvolutions)  # of a process of ours
 
 
 def _judged(found: dict[str, Any], rules: dict[str, list[str]], deconvolutions: int) -> Readiness:

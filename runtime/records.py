@@ -44,6 +44,10 @@ class FrameRecord:
 
     def to_json(self) -> str:
         """One line of JSON; `road` is in it if it was asked for."""
+        return json.dumps(self.to_document())
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what `to_json` writes, as JSON values."""
         document: dict[str, Any] = {
             "frame": self.frame,
             "captured_at": round(self.captured_at, 6),
@@ -54,7 +58,7 @@ class FrameRecord:
         }
         if self.road is not None:
             document["road"] = self.road.to_dict()
-        return json.dumps(document)
+        return document
 
 
 class LatencyHistogram:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeseg.core.errors import UsageError
 from edgeseg.core.files import write_whole
+from edgeseg.core.json_text import parse_json
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.engines.choose import load_engine
 from edgeseg.runtime.engines.settings import EngineSettings
@@ -60,6 +61,6 @@ def _with_size(source: str, spec: ModelSpec) -> str:
 def _drop_times(records: Path) -> None:
     lines = []
     for line in records.read_text().splitlines():
-        record = json.loads(line)
+        record = parse_json(line, str(records), "a record")
         lines.append(json.dumps({**record, "captured_at": 0.0, "captured_monotonic": 0.0, "ms": {}}) + "\n")
     write_whole(records, "".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from edgeseg.core.console import PATH, say
 from edgeseg.core.errors import EdgesegError, UsageError
 from edgeseg.core.files import file_url
+from edgeseg.core.json_text import read_json
 
 DATA = "scenes:train=900,val=60,test=100,size=256x128"
 # Tuned for two CPU cores and three minutes: a narrow network, small batches, a high learning rate, mild augmentation.
@@ -98,4 +98,4 @@ def _call(command: str, *arguments: str) -> None:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text())
+    return read_json(path, "what the command before wrote")

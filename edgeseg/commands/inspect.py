@@ -43,7 +43,7 @@ def inspect(
     for line in lines_of(found):
         say(line)
     if json_path:
-        document = {**asdict(found), "spec": found.spec and json.loads(found.spec.to_json())}
+        document = {**asdict(found), "spec": found.spec and found.spec.to_document()}
         write_whole(json_path, json.dumps(document, indent=1) + "\n")
     if write_spec:
         from edgeseg.export.spec_draft import GUESSED, draft_spec

@@ -36,6 +36,8 @@ class ClassMap:
             raise DataError(
                 f"{len(self.names)} class names but {len(self.colours)} colours; give each class one RGB colour"
             )
+        for name in self.names:
+            check_text(name, "a class name")
         compared = [folded(name) for name in self.names]
         repeated = sorted({name for name in self.names if compared.count(folded(name)) > 1})
         if repeated:
@@ -78,6 +80,18 @@ class ClassMap:
                 f"{also}; expected 0 to {len(self) - 1} or {self.ignore_index} (ignore); "
                 f"correct the mask or the class list"
             )
+
+
+def check_text(text: str, what: str = "a text") -> None:
+    """Raise DataError for what is no text: half a character (a lone surrogate), or a zero, where C's texts end."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{what} holds half a character, a lone surrogate, in {ascii(text)[:80]}; correct it"
+        ) from error
+    if "\0" in text:
+        raise DataError(f"{what} holds a zero in {text[:80]!r}; correct it")
 
 
 def folded(name: str) -> str:

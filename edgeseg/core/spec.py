@@ -7,7 +7,6 @@ run directory as `spec.json`.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,13 +14,16 @@ from typing import Any
 
 from edgeseg.core.errors import EdgesegError, ModelError, nearest
 from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.json_text import parse_json, read_json
 from edgeseg.core.labels import ClassMap
+from edgeseg.core.spec_values import MOST_PIXELS, check_known, check_texts, colour, is_number, number, typed
 
 METADATA_KEY = "edgeseg"
 COLOUR_ORDERS = ("bgr", "rgb")
 PRECISIONS = ("fp32", "fp16", "int8")
 LAYOUTS = ("nchw", "nhwc")
 GIVES = ("logits", "probabilities", "class_map")
+_EXPECTED = "an edgeseg model spec, as edgeseg export writes it"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Tensors:
     gives: str = "logits"
 
     def __post_init__(self) -> None:
-        _check_known("tensors.layout", self.layout, LAYOUTS)
-        _check_known("tensors.gives", self.gives, GIVES)
+        check_texts({"tensors.input": self.input, "tensors.output": self.output})
+        check_known("tensors.layout", self.layout, LAYOUTS)
+        check_known("tensors.gives", self.gives, GIVES)
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,22 @@ class ModelSpec:
     tensors: Tensors = field(default_factory=Tensors)
 
     def __post_init__(self) -> None:
-        _check_known("colour_order", self.colour_order, COLOUR_ORDERS)
-        _check_known("fit", self.fit, FITS)
-        _check_known("precision", self.precision, PRECISIONS)
+        check_texts({key: getattr(self, key) for key in ("name", "architecture", "encoder", "trained_on")})
+        check_texts({f"versions of {name}": version for name, version in self.versions.items()})
+        check_known("colour_order", self.colour_order, COLOUR_ORDERS)
+        check_known("fit", self.fit, FITS)
+        check_known("precision", self.precision, PRECISIONS)
         for key, values in (("mean", self.mean), ("scale", self.scale)):
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+            if len(values) != 3 or not all(map(is_number, values)):
                 raise ModelError(f"spec: {key} is {values}; expected three finite numbers, one a channel")
+        for key, value in self.metrics.items():
+            if not is_number(value):
+                raise ModelError(f"spec: metrics: {key} is {value!r}; expected a finite number")
         for key, size in (("input_size", self.input_size), ("camera_size", self.camera_size)):
             if size is not None and min(size) < 1:
                 raise ModelError(f"spec: {key} is {size}; expected a width and height of at least 1")
+            if size is not None and size.height * size.width > MOST_PIXELS:
+                raise ModelError(f"spec: {key} is {size}; expected at most {MOST_PIXELS} pixels")
 
     def to_json(self) -> str:
         """Return the spec as JSON text with sizes as `WIDTHxHEIGHT`."""
@@ -117,12 +127,18 @@ class ModelSpec:
     @classmethod
     def from_json(cls, text: str, where: str = "spec") -> ModelSpec:
         """Read what `to_json` wrote. Raises ModelError, naming `where`, for anything else."""
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise ModelError(f"{where}: not JSON ({error}); expected an edgeseg model spec") from error
+        return cls.from_document(parse_json(text, where, _EXPECTED, ModelError), where)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the spec as JSON values, which `from_document` reads."""
+        document: dict[str, Any] = json.loads(self.to_json())  # our own text: tuples become lists
+        return document
+
+    @classmethod
+    def from_document(cls, document: Any, where: str = "spec") -> ModelSpec:
+        """Read the values of a JSON document. Raises ModelError, naming `where`."""
         if not isinstance(document, dict):
-            raise ModelError(f"{where}: a JSON {type(document).__name__}; expected an edgeseg model spec")
+            raise ModelError(f"{where}: a JSON {type(document).__name__}; expected {_EXPECTED}")
         known = {f.name for f in fields(cls)} | {"ignore_index"}
         _check_keys(document, known, where)
         try:
@@ -135,15 +151,7 @@ class ModelSpec:
     @classmethod
     def read(cls, path: Path) -> ModelSpec:
         """Read a spec file. Raises ModelError."""
-        try:
-            return cls.from_json(path.read_text(), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{path}: no readable model spec ({error}); expected the spec.json of a run") from error
-
-
-def _check_known(key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ModelError(f"spec: {key} is {value!r}{nearest(str(value), known)}; expected one of {', '.join(known)}")
+        return cls.from_document(read_json(path, _EXPECTED, ModelError), str(path))
 
 
 def _check_keys(document: Iterable[str], known: set[str], where: str) -> None:
@@ -154,23 +162,25 @@ def _check_keys(document: Iterable[str], known: set[str], where: str) -> None:
 
 def _decoded(document: dict[str, Any]) -> dict[str, Any]:
     values = dict(document)
-    ignore_index = values.pop("ignore_index", 255)
-    classes = values["classes"]
+    ignore_index = typed(values.pop("ignore_index", 255), int, "ignore_index")
+    classes = typed(values["classes"], list, "classes")
     values["classes"] = ClassMap(
-        tuple(str(entry["name"]) for entry in classes),
-        tuple((int(r), int(g), int(b)) for r, g, b in (entry["colour"] for entry in classes)),
-        int(ignore_index),
+        tuple(typed(entry["name"], str, "a class's name") for entry in classes),
+        tuple(colour(entry["colour"]) for entry in classes),
+        ignore_index,
     )
     values["input_size"] = Size.parse(str(values["input_size"]))
     if values.get("camera_size"):
         values["camera_size"] = Size.parse(str(values["camera_size"]))
     if values.get("crop"):
-        values["crop"] = Crop(*(float(share) for share in values["crop"]))
+        values["crop"] = Crop(*(number(share, "crop") for share in values["crop"]))
     if "tensors" in values:
-        _check_keys(values["tensors"], {f.name for f in fields(Tensors)}, "spec: tensors")
+        _check_keys(typed(values["tensors"], dict, "tensors"), {f.name for f in fields(Tensors)}, "spec: tensors")
         values["tensors"] = Tensors(**values["tensors"])
     for key in ("mean", "scale"):
-        values[key] = tuple(float(value) for value in values[key])
+        values[key] = tuple(number(value, key) for value in typed(values[key], list, key))
+    for key in ("options", "metrics", "versions"):
+        values[key] = typed(values.get(key, {}), dict, key)
     return values
 
 

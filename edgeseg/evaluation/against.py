@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.json_text import read_json
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.metrics import Scores
 from edgeseg.data.base import Sample
 from edgeseg.evaluation.intervals import Units, caution, difference
+
+_EXPECTED = "what edgeseg evaluate --json FILE wrote: evaluate that model again"
 
 
 def read_earlier(path: Path, classes: ClassMap, samples: Sequence[Sample]) -> Scores:
@@ -27,14 +29,10 @@ def read_earlier(path: Path, classes: ClassMap, samples: Sequence[Sample]) -> Sc
         UsageError: it cannot be read, has no counts by picture, or is of other classes or pictures.
     """
     try:
-        scores = Scores.from_document(json.loads(path.read_text()))
+        scores = Scores.from_document(read_json(path, _EXPECTED))
         scores.counts()
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(
-            f"{path}: no scores to compare with ({reason}); expected what edgeseg evaluate --json FILE wrote: "
-            f"evaluate that model again"
-        ) from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UsageError(f"{path}: no scores to compare with ({error}); expected {_EXPECTED}") from error
     if tuple(scores.iou) != classes.names:
         raise UsageError(
             f"{path} has the classes {', '.join(scores.iou)}, this data {', '.join(classes.names)}; expected the "

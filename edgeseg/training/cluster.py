@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.json_text import parse_json
 
 EXAMPLE = "for example --hosts 10.0.0.1:2222,10.0.0.2:2222 --index 0"
 
@@ -52,14 +51,14 @@ def _of_several(cluster: Cluster) -> Cluster | None:
 def _from_tf_config(text: str) -> Cluster:
     """Read TensorFlow's own form: a chief, if there is one, comes before the workers."""
     try:
-        document: Any = json.loads(text)
+        document = parse_json(text, "TF_CONFIG", "JSON")
         jobs, task = document["cluster"], document["task"]
         chiefs, workers = list(jobs.get("chief", [])), list(jobs.get("worker", []))
         place = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
         if task["type"] not in ("chief", "worker"):
             raise ValueError(f"task type {task['type']}")
         return Cluster(tuple(str(host) for host in (*chiefs, *workers)), place)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"TF_CONFIG is {text[:100]!r} ({error!r}); expected "
             '{"cluster": {"worker": ["a:port", "b:port"]}, "task": {"type": "worker", "index": 0}}, or unset it'

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import EdgesegError, UsageError
 from edgeseg.core.files import write_whole
+from edgeseg.core.json_text import read_json
 from edgeseg.core.metrics import Scores
 from edgeseg.core.spec import ModelSpec
 from edgeseg.training.settings import TrainSettings
@@ -144,9 +145,9 @@ class RunDirectory:
         if not self.scores.is_file():
             return None
         try:
-            document = json.loads(self.scores.read_text())
+            document = read_json(self.scores, "the scores of a run")
             return Scores.from_document(document), np.array(document[TRAIN_SHARES], np.float64)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EdgesegError(f"{self.scores}: not the scores of a run ({error}); correct or remove it") from error
 
     def write_history(self, epochs: list[Epoch]) -> None:

@@ -163,7 +163,7 @@ class Supervisor:
             process.begin_opening()
             self._begin_waiting()
         elif kind == wire.FORMAT:
-            opened = json.loads(body)
+            opened = json.loads(body)  # of a process of ours
             size, self._fps, self._was_there = Size(opened["height"], opened["width"]), opened["fps"], True
             process.add_ring(size, descriptors[0])
             self._consumer.opened(size, self._fps)

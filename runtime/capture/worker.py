@@ -250,5 +250,5 @@ def main() -> NoReturn:
     channel = socket.socket(fileno=int(fd))
     opening = channel.recv(wire.OPEN_BYTES)
     if opening[:1] == wire.OPEN:  # else the parent has gone
-        _serve(channel, json.loads(opening[1:]))
+        _serve(channel, json.loads(opening[1:]))  # of a process of ours
     sys.exit(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgeseg.core.console import PATH, run_command, say, setting_options
+from edgeseg.core.console import PATH, note, run_command, say, setting_options
 from edgeseg.runtime.engines.settings import BuildSettings
 
 _REFRESH_S = 0.5
@@ -25,15 +25,20 @@ def engine() -> None:
 @click.argument("model", type=PATH)
 @click.option("--out", type=PATH, help="The engine; <engine>.json comes beside it.  [default: MODEL as .engine]")
 @click.option("--spec", type=PATH, metavar="FILE", help="Spec of a model that holds none.")
+@click.option("--accept-changed-model", is_flag=True, help="Take a graph that was changed since its proof.")
 @click.option("--if-stale", is_flag=True, help="Do nothing where the engine is there and holds for this GPU.")
 @setting_options(BuildSettings)
-def build(model: Path, out: Path | None, spec: Path | None, if_stale: bool, **options: Any) -> None:
+def build(
+    model: Path, out: Path | None, spec: Path | None, accept_changed_model: bool, if_stale: bool, **options: Any
+) -> None:
     """Build a TensorRT engine of MODEL (an ONNX file) for this computer's GPU.
 
     Needs TensorRT, which comes with JetPack; neither TensorFlow nor onnx. TensorRT-RTX builds without a GPU too. The
     engine is a plain file, for trtexec as well.
     """
-    build_and_say(model, out or model.with_suffix(".engine"), BuildSettings(**options), spec, if_stale)
+    build_and_say(
+        model, out or model.with_suffix(".engine"), BuildSettings(**options), spec, if_stale, accept_changed_model
+    )
 
 
 def build_and_say(
@@ -42,13 +47,16 @@ def build_and_say(
     settings: BuildSettings | None = None,
     spec: Path | None = None,
     if_stale: bool = False,
+    accept_changed: bool = False,
 ) -> None:
     """Build an engine, show how far it is, and say what was built. Raises as tensorrt_builder.build_engine."""
     from edgeseg.runtime.engines.model_file import open_model_file
     from edgeseg.runtime.engines.tensorrt_builder import build_engine
 
     settings = settings or BuildSettings()
-    found = open_model_file(model, spec)
+    found = open_model_file(model, spec, accept_changed)
+    if found.remark:
+        note(found.remark)
     if if_stale and not _is_stale(found, target, settings):
         say(f"{target}: holds, nothing to do")
         return

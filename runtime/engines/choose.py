@@ -43,14 +43,16 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
     Args:
         path: an ONNX file: a camera graph that `edgeseg export` wrote, or any network with a spec.
         settings: which backend, and how.
-        notice: told, with the backend `auto`, which were passed over and why.
+        notice: told, with the backend `auto`, which were passed over and why, and of a graph changed since its proof.
 
     Raises:
         ModelError: the file cannot be used.
         EngineError: the backend does not work here.
         UsageError: none does.
     """
-    model = open_model_file(path, settings.spec)
+    model = open_model_file(path, settings.spec, settings.accept_changed_model)
+    if model.remark and notice:
+        notice(model.remark)
     if settings.backend == "auto":
         engine = _best(model, settings, notice or (lambda text: None))
     else:

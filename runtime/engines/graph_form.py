@@ -65,7 +65,7 @@ class GraphForm(ABC):
 def form_of(inputs: Sequence[Tensor], outputs: Sequence[Tensor], spec: ModelSpec, where: str) -> GraphForm:
     """Return the form of a graph. Raises ModelError, naming `where`, if it does not fit its spec."""
     if _is_camera_graph(inputs, outputs):
-        return CameraForm(inputs[0], outputs)
+        return CameraForm(inputs[0], outputs, spec, where)
     return NetworkForm(inputs, outputs, spec, where)
 
 
@@ -79,11 +79,23 @@ def _is_camera_graph(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> boo
 class CameraForm(GraphForm):
     """`frame` uint8 [1, H, W, 3] to `class_map` and `confidence` uint8 [1, h, w]: frames are read where they lie."""
 
-    def __init__(self, taken: Tensor, outputs: Sequence[Tensor]) -> None:
+    def __init__(self, taken: Tensor, outputs: Sequence[Tensor], spec: ModelSpec, where: str) -> None:
         self.input = taken
         self.frame_size = Size(int(taken.shape[1] or 0), int(taken.shape[2] or 0))
         named = {output.name: output for output in outputs}
         self.outputs = tuple(named[name] for name in (CLASS_MAP, CONFIDENCE) if name in named)
+        if spec.camera_size not in (None, self.frame_size):
+            raise ModelError(
+                f"{where}: takes frames of {self.frame_size}, its spec says {spec.camera_size}; expected the same: "
+                "correct the spec's camera_size, or export it again"
+            )
+        expected = (1, *spec.input_size)
+        for output in self.outputs:
+            if output.dtype != "uint8" or not _fits(output, expected):
+                raise ModelError(
+                    f"{where}: gives {output}; expected uint8 {list(expected)} as its spec says: correct the spec's "
+                    "input_size, or export it again"
+                )
 
     def feed(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         return frame[np.newaxis]
@@ -103,8 +115,7 @@ class NetworkForm(GraphForm):
         given = _chosen(outputs, tensors.output, "output", where)
         height, width = spec.input_size
         shape = (1, 3, height, width) if tensors.layout == "nchw" else (1, height, width, 3)
-        fits = len(taken.shape) == 4 and all(n in (None, m) for n, m in zip(taken.shape, shape, strict=True))
-        if taken.dtype not in ("float32", "float16") or not fits:
+        if taken.dtype not in ("float32", "float16") or not _fits(taken, shape):
             raise ModelError(
                 f"{where}: takes {taken}; expected a camera graph (frame uint8 [1, H, W, 3]), or float pixels "
                 f"{list(shape)} as its spec says: correct the spec's input_size and tensors, or export it again"
@@ -116,6 +127,7 @@ class NetworkForm(GraphForm):
         self.frame_size = spec.camera_size or spec.input_size
         self._pixels = HostPixels(spec, self.frame_size, tensors.layout, np.dtype(taken.dtype))
         self._spec, self._where = spec, where
+        self._check_classes(given)
 
     def feed(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         return self._pixels(frame)
@@ -133,23 +145,37 @@ class NetworkForm(GraphForm):
     def _ids(self, given: NDArray[Any]) -> NDArray[np.uint8]:
         size = [n for n in given.shape if n != 1]
         if len(size) != 2:
-            raise self._misfit(given, "one class id a pixel")
+            raise self._misfit(given.dtype, given.shape, "one class id a pixel")
         ids = given.reshape(size)
         if ids.dtype != np.uint8 and (ids.min() < 0 or ids.max() > 255):  # a cast would make another class of it
-            raise self._misfit(given, f"ids of 0 to 255 and not {ids.min()} to {ids.max()}")
+            raise self._misfit(given.dtype, given.shape, f"ids of 0 to 255 and not {ids.min()} to {ids.max()}")
         class_map: NDArray[np.uint8] = self._at_input_size(ids.astype(np.uint8, copy=False)[np.newaxis])[0]
         return class_map
 
+    def _check_classes(self, given: Tensor) -> None:
+        """Raise ModelError at the start, where the graph states how many channels it gives, not at the first frame."""
+        lengths = (given.shape[1], given.shape[-1]) if len(given.shape) == 4 else (None,)
+        if self._spec.tensors.gives != "class_map" and not {None, *self._channels} & set(lengths):
+            raise self._misfit(given.dtype, given.shape, self._expected_planes)
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        classes = len(self._spec.classes)
+        return (classes, 1) if classes == 2 else (classes,)
+
+    @property
+    def _expected_planes(self) -> str:
+        classes = len(self._spec.classes)
+        return f"[1, {classes}, h, w] or [1, h, w, {classes}] for its spec's {classes} classes"
+
     def _planes(self, given: NDArray[Any]) -> NDArray[Any]:
         """Return (C, h, w): which axis holds the classes is seen by its length."""
-        classes = len(self._spec.classes)
-        wanted = (classes, 1) if classes == 2 else (classes,)
         if given.ndim == 4 and given.shape[0] == 1:
             axes = (0, -1) if self._spec.tensors.layout == "nchw" else (-1, 0)
             for axis in axes:
-                if given[0].shape[axis] in wanted:
+                if given[0].shape[axis] in self._channels:
                     return np.moveaxis(given[0], axis, 0)
-        raise self._misfit(given, f"[1, {classes}, h, w] or [1, h, w, {classes}] for its spec's {classes} classes")
+        raise self._misfit(given.dtype, given.shape, self._expected_planes)
 
     def _at_input_size(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Enlarge what a network gives at a fraction of its input's size: scores linearly, ids by their nearest."""
@@ -162,11 +188,15 @@ class NetworkForm(GraphForm):
         wide = planes.astype(np.float32) if planes.dtype == np.float16 else planes  # OpenCV resizes no half floats
         return np.stack([cv2.resize(np.ascontiguousarray(each), (width, height), interpolation=how) for each in wide])
 
-    def _misfit(self, given: NDArray[Any], expected: str) -> ModelError:
+    def _misfit(self, dtype: object, shape: Sequence[int | None], expected: str) -> ModelError:
         return ModelError(
-            f"{self._where}: output {self.outputs[0].name} is {given.dtype} {list(given.shape)}; expected {expected}: "
+            f"{self._where}: output {self.outputs[0].name} is {dtype} {list(shape)}; expected {expected}: "
             f"correct the spec's classes and tensors"
         )
+
+
+def _fits(tensor: Tensor, shape: Sequence[int]) -> bool:
+    return len(tensor.shape) == len(shape) and all(n in (None, m) for n, m in zip(tensor.shape, shape, strict=True))
 
 
 def _chosen(tensors: Sequence[Tensor], name: str, kind: str, where: str) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import ModelError, UsageError, one_line
+from edgeseg.core.json_text import read_json
 from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.choose import load_engine
 from edgeseg.runtime.engines.graph_form import Tensor, form_of
@@ -61,7 +61,7 @@ def layer_times(model: Path, settings: EngineSettings, runs: int = 20) -> list[L
     with load_engine(model, plain) as engine:
         assert isinstance(engine, GraphEngine)
         times = engine.profile(max(1, runs // 5), runs)
-    file = open_model_file(model, settings.spec)
+    file = open_model_file(model, settings.spec, settings.accept_changed_model)
     operators = {} if file.manifest else onnx_operators(file.onnx)
     layers = [LayerTime(name, _operator(name, kind, operators), sum(ms) / runs) for (name, kind), ms in times.items()]
     return sorted(layers, key=lambda layer: -layer.ms)
@@ -94,7 +94,7 @@ def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[L
             options.intra_op_num_threads = settings.threads
         try:
             session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-            spec = open_model_file(model, settings.spec).spec
+            spec = open_model_file(model, settings.spec, settings.accept_changed_model).spec
             taken = form_of(tensors(session.get_inputs()), tensors(session.get_outputs()), spec, str(model)).input
             feed = {taken.name: _noise(taken)}
             for _ in range(warm_up + runs):
@@ -104,7 +104,7 @@ def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[L
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
             reason = one_line(error, 200)
             raise ModelError(f"{model}: ONNX Runtime cannot profile it ({reason})") from error
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = read_json(Path(session.end_profiling()), "ONNX Runtime's profile", ModelError)
     return _averaged(events, warm_up, runs)
 
 

@@ -12,14 +12,17 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import ModelError, one_line
+from edgeseg.core.json_text import read_json_object
 from edgeseg.core.spec import ModelSpec
+from edgeseg.core.spec_values import typed
 from edgeseg.runtime.machine.gpu import Gpu
 
 FORMAT = 1
 SUFFIXES = (".engine", ".plan", ".trt")
 ANY = "any"
 _CHUNK = 1 << 20
+_EXPECTED = "the manifest that edgeseg engine build writes: build the engine again"
 
 
 @dataclass(frozen=True)
@@ -61,32 +64,52 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """An engine's key, its file's hash and its model's spec."""
+    """An engine's key, its file's SHA-256, its model's spec, and the SHA-256 of the graph that it was built from.
+
+    The last is empty in manifests of an earlier edgeseg.
+    """
 
     key: EngineKey
     engine_sha256: str
     spec: ModelSpec
+    graph_sha256: str = ""
 
     def to_json(self) -> str:
-        spec = json.loads(self.spec.to_json())
-        values = {"format": FORMAT, "key": asdict(self.key), "engine_sha256": self.engine_sha256, "spec": spec}
+        spec = self.spec.to_document()
+        values = {
+            "format": FORMAT,
+            "key": asdict(self.key),
+            "engine_sha256": self.engine_sha256,
+            "graph_sha256": self.graph_sha256,
+            "spec_sha256": _document_sha256(spec),
+            "spec": spec,
+        }
         return json.dumps(values, indent=1) + "\n"
 
     @classmethod
     def read(cls, engine: Path) -> EngineManifest:
         """Read the manifest beside an engine. Raises ModelError."""
         path = manifest_path(engine)
+        document = read_json_object(path, _EXPECTED, ModelError)
         try:
-            document = json.loads(path.read_text())
             if document["format"] != FORMAT:
-                raise ModelError(f"{path}: format {document['format']}; expected {FORMAT}: build the engine again")
-            key = EngineKey(**{each.name: document["key"][each.name] for each in fields(EngineKey)})
-            spec = ModelSpec.from_json(json.dumps(document["spec"]), str(path))
-            return cls(key, str(document["engine_sha256"]), spec)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(
-                f"{path}: no readable manifest of an engine ({error}); build it by edgeseg engine build"
-            ) from error
+                raise ModelError(f"format {one_line(document['format'], 40)}; expected {FORMAT}")
+            kinds: dict[Any, type] = {"str": str, "int": int, "bool": bool}
+            values: dict[str, Any] = {
+                each.name: typed(document["key"][each.name], kinds[each.type], each.name) for each in fields(EngineKey)
+            }
+            if document.get("spec_sha256", sha := _document_sha256(document["spec"])) != sha:
+                raise ModelError("damaged: its spec is not the one that was written")
+            spec = ModelSpec.from_document(document["spec"], "spec")
+            graph = typed(document.get("graph_sha256", ""), str, "graph_sha256")
+            return cls(EngineKey(**values), typed(document["engine_sha256"], str, "engine_sha256"), spec, graph)
+        except (ModelError, KeyError, TypeError) as error:
+            raise ModelError(f"{path}: not whole ({error}); expected {_EXPECTED}") from error
+
+
+def _document_sha256(document: Any) -> str:
+    """Return the SHA-256 of a JSON document, however it is laid out."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def manifest_path(engine: Path) -> Path:

@@ -1,7 +1,8 @@
-"""Metadata and node names of an ONNX file, from its bytes: other runtimes hand neither over, onnx is not here."""
+"""Metadata, node names and checksum of an ONNX file, from its bytes: no runtime hands them over, onnx is not here."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from typing import BinaryIO
 
 from edgeseg.core.errors import ModelError
 
-# Field numbers of onnx.proto's ModelProto, StringStringEntryProto, GraphProto and NodeProto.
-_GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2
+# Field numbers of onnx.proto's ModelProto, StringStringEntryProto, GraphProto, NodeProto and what describes a tensor.
+_GRAPH, _OPSETS, _METADATA, _KEY, _VALUE = 7, 8, 14, 1, 2
 _NODE, _NAME, _OPERATOR = 1, 3, 4
+_VALUE_INFO, _INFO_NAME, _TYPE, _TENSOR, _SHAPE, _DIMENSION, _LENGTH_OF = 13, 1, 2, 1, 2, 1, 1
 # The wire types are protobuf's.
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
+_CHUNK = 1 << 20
 
 
 def onnx_metadata(path: Path) -> dict[str, str]:
@@ -27,6 +30,47 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     """
     with _opened(path) as file:
         return dict(_entry(value) for value in _messages(file, _METADATA))
+
+
+def graph_sha256(path: Path) -> str:
+    """Return the SHA-256, in hexadecimal, of the graph and of the operator sets that it is written in.
+
+    That is of the bytes of ModelProto's fields 7 (graph) and 8 (opset_import), in this order.
+
+    Raises:
+        ModelError: no such file, or not a whole ONNX file.
+    """
+    digest = hashlib.sha256()
+    with _opened(path) as file:
+        for number in (_GRAPH, _OPSETS):
+            for start, length in _places(file, number, 0, file.seek(0, os.SEEK_END)):
+                file.seek(start)
+                for done in range(0, length, _CHUNK):
+                    digest.update(file.read(min(_CHUNK, length - done)))
+    return digest.hexdigest()
+
+
+def metadata_entry(key: str, value: str) -> bytes:
+    """Return what, appended to an ONNX file, adds a text to its metadata: joined protobuf messages are one."""
+    entry = b"".join(_field(number, text.encode()) for number, text in ((_KEY, key), (_VALUE, value)))
+    return _field(_METADATA, entry)
+
+
+def inner_shape(path: Path, name: str) -> tuple[int | None, ...] | None:
+    """Return the shape of an inner tensor, if the graph states it (`value_info`); None for a dimension without number.
+
+    Raises:
+        ModelError: no such file, or not a whole ONNX file.
+    """
+    with _opened(path) as file:
+        for start, length in _places(file, _GRAPH, 0, file.seek(0, os.SEEK_END)):
+            for info, size in _places(file, _VALUE_INFO, start, start + length):
+                file.seek(info)
+                message = file.read(size)
+                if _inside(message, _INFO_NAME) == name.encode():
+                    shape = _inside(message, _TYPE, _TENSOR, _SHAPE)
+                    return tuple(_number(each, _LENGTH_OF) for each in _messages(BytesIO(shape), _DIMENSION))
+    return None
 
 
 def onnx_operators(path: Path) -> dict[str, str]:
@@ -62,6 +106,38 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _entry(message: bytes) -> tuple[str, str]:
     key, value = ([*_messages(BytesIO(message), number), b""][0] for number in (_KEY, _VALUE))
     return key.decode(), value.decode()
+
+
+def _inside(message: bytes, *numbers: int) -> bytes:
+    """Return the first field of a number, the first field of the next number in it, and so on; empty if not there."""
+    for number in numbers:
+        message = [*_messages(BytesIO(message), number), b""][0]
+    return message
+
+
+def _number(message: bytes, wanted: int) -> int | None:
+    """Return a varint field of a message of nothing but varints and texts."""
+    file, found = BytesIO(message), None
+    while file.tell() < len(message):
+        number, kind = divmod(_varint(file), 8)
+        value = _varint(file)
+        if kind == _LENGTH:
+            file.seek(value, os.SEEK_CUR)
+        elif number == wanted:
+            found = value
+    return found
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _written(number * 8 + _LENGTH) + _written(len(content)) + content
+
+
+def _written(value: int) -> bytes:
+    data = bytearray()
+    while value > 127:
+        data.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*data, value])
 
 
 def _messages(file: BinaryIO, wanted: int) -> list[bytes]:

@@ -30,6 +30,7 @@ class EngineSettings:
     cuda_graph: bool = setting(True, "launch the work of a frame as one CUDA graph, where that can be")
     tf32: bool = setting(False, "round float32 products on the GPU to TF32: faster, not what the export has proven")
     workspace_mb: int = setting(0, "GPU memory that an engine built now may use, 0 for no limit", (0, 1_000_000))
+    accept_changed_model: bool = setting(False, "run a graph that was changed since the export has proven it")
     threads: int | None = None
     spec: Path | None = None
     profiled: bool = False

@@ -11,6 +11,7 @@ from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.runtime.engines.graph_form import form_of
 from edgeseg.runtime.engines.manifest import ANY, EngineKey, EngineManifest, file_sha256, manifest_path
 from edgeseg.runtime.engines.model_file import ModelFile
+from edgeseg.runtime.engines.onnx_bytes import graph_sha256
 from edgeseg.runtime.engines.settings import BuildSettings
 from edgeseg.runtime.engines.tensorrt_library import (
     PRODUCTS,
@@ -63,7 +64,7 @@ def build_engine(
     key = engine_key(model, settings, trt, gpu)
     engine = _built(trt, model, settings, gpu, progress)
     replace_whole(target, lambda partial: partial.write_bytes(memoryview(engine)))
-    manifest = EngineManifest(key, file_sha256(target), model.spec)
+    manifest = EngineManifest(key, file_sha256(target), model.spec, graph_sha256(model.path))
     write_whole(manifest_path(target), manifest.to_json())
     return manifest
 

@@ -186,7 +186,7 @@ def probe(name: str) -> dict[str, object]:
     except OSError as error:
         return {"error": str(error)}
     try:
-        found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])  # of a process of ours
         return found
     except (IndexError, ValueError):
         last = done.stderr.strip().splitlines()[-1:] or [""]

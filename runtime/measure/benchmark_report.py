@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.json_text import read_json
 from edgeseg.runtime.engines.registry import GPU_BACKENDS
 from edgeseg.runtime.machine.load import NOISY_SHARE
 from edgeseg.runtime.measure.benchmark import BenchmarkSettings, Contender
@@ -19,6 +20,7 @@ from edgeseg.runtime.measure.timings import REPEATABILITY, Difference, compare
 from edgeseg.runtime.records import STAGES
 
 COLUMNS = ("mean", "p50", "p90", "p99", "p99.9", "max", "jitter")
+_EXPECTED = "what edgeseg benchmark --json wrote"
 _SHOWN = (
     ("frame", "frame"),
     ("preprocess", "  preprocess"),
@@ -44,15 +46,13 @@ def document(contenders: Sequence[Contender], settings: BenchmarkSettings) -> di
 def read_document(path: Path) -> dict[str, Any]:
     """Read a result file. Raises UsageError for any other."""
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path, _EXPECTED)
         results = [
             (each["name"], each["rounds_ms"], each["statistics_ms"]["frame"]["p50"]) for each in found["results"]
         ]
         assert results
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, LookupError, TypeError, AssertionError) as error:
-        raise UsageError(f"{path} is no result; expected what edgeseg benchmark --json wrote") from error
+    except (LookupError, TypeError, AssertionError) as error:
+        raise UsageError(f"{path} is no result; expected {_EXPECTED}") from error
     return dict(found)
 
 

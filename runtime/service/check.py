@@ -33,7 +33,7 @@ def check_report(plan: CameraPlan, context: click.Context) -> str:
         UsageError: it could not begin; whatever is wrong, exit code 2.
     """
     try:
-        model = open_model_file(plan.model, plan.engine.spec)
+        model = open_model_file(plan.model, plan.engine.spec, plan.engine.accept_changed_model)
         _check(plan, model, context.params["metrics_port"])
         lines = [*_source_lines(plan), *_model_lines(model), *_engine_lines(plan, model), *_output_lines(plan)]
     except EdgesegError as error:
@@ -94,6 +94,8 @@ def _model_lines(model: ModelFile) -> Iterator[str]:
         f"model   {model.path}: {spec.name}, {spec.precision}, frames of {spec.camera_size or spec.input_size}, class "
         f"maps of {spec.input_size}, {len(spec.classes.names)} classes"
     )
+    if model.remark:
+        yield f"        {model.remark}"
 
 
 def _engine_lines(plan: CameraPlan, model: ModelFile) -> Iterator[str]:

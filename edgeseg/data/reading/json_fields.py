@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgeseg.core.errors import DataError
+from edgeseg.core.json_text import parse_json
 from edgeseg.data.reading.pictures import read_text
 
 T = TypeVar("T")
@@ -22,12 +22,7 @@ JSON_KINDS = {
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
     """Return the object in a JSON file. Raises DataError."""
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: line {error.lineno}: {error.msg}; expected {expected}: export it again") from error
-    except (RecursionError, ValueError) as error:  # thousands of brackets, or a number of thousands of digits
-        raise DataError(f"{path}: {error}; expected {expected}") from error
+    document = parse_json(read_text(path), str(path), expected, DataError)
     if not isinstance(document, dict):
         raise DataError(f"{path}: a {type(document).__name__} is outermost; expected {expected}")
     kind = json_kind(document)

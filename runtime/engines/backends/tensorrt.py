@@ -176,6 +176,7 @@ def _built_if_stale(model: ModelFile, settings: EngineSettings, trt: Any, gpu: G
     arguments = [str(model.path), "--out", str(path)]
     arguments += ["--workspace-mb", str(build.workspace_mb), "--tf32" if build.tf32 else "--no-tf32"]
     arguments += ["--spec", str(settings.spec)] if settings.spec else []
+    arguments += ["--accept-changed-model"] if settings.accept_changed_model else []
     with build_lock(path):
         if why_stale(path, key) is None:  # another process has built it meanwhile
             return path

@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import UsageError
 from edgeseg.core.files import check_writable, is_taken, write_whole
+from edgeseg.core.json_text import parse_json, read_json
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
 LAYOUT = 1
+_EXPECTED = "what edgeseg-camera --record wrote"
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -48,7 +50,7 @@ class FrameRecording(Sink):
     def _begin(self) -> None:
         for name in ("frames", "masks"):
             (self._path / name).mkdir(parents=True, exist_ok=True)
-        head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": json.loads(self._spec.to_json())}
+        head = {"layout": LAYOUT, "frame_size": list(self._size), "spec": self._spec.to_document()}
         write_whole(self._path / "recording.json", json.dumps(head, indent=1) + "\n")
         self._has_begun = True
 
@@ -61,7 +63,7 @@ class FrameRecording(Sink):
         for folder, picture in (("frames", delivery.picture), ("masks", mask)):
             encoded = cv2.imencode(".png", picture, _QUICK)[1].tobytes()
             write_whole(self._path / folder / name, encoded, lasting=False)
-        line = json.loads(delivery.record.to_json()) | {"captured_monotonic": delivery.captured_monotonic}
+        line = delivery.record.to_document() | {"captured_monotonic": delivery.captured_monotonic}
         with (self._path / "records.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -116,15 +118,15 @@ class Recording:
         if path.is_dir() and not is_taken(path):
             raise UsageError(f"{path} holds no frame; record some seconds")
         try:
-            head = json.loads((path / "recording.json").read_text())
+            head = read_json(path / "recording.json", _EXPECTED)
             records = path / "records.jsonl"
             lines = records.read_text().split("\n") if records.exists() else []  # killed within its first frame
-            layout, spec = head["layout"], json.dumps(head["spec"])
+            layout, spec = head["layout"], head["spec"]
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UsageError(f"{path} holds no recording of edgeseg-camera --record ({error})") from error
+            raise UsageError(f"{path} holds no recording, {_EXPECTED} ({error})") from error
         if layout != LAYOUT:
             raise UsageError(f"{path}: layout {layout}; expected {LAYOUT}: replay it with the version that recorded it")
-        return cls(path, ModelSpec.from_json(spec, str(path / "recording.json")), tuple(_records(lines, path)))
+        return cls(path, ModelSpec.from_document(spec, str(path / "recording.json")), tuple(_records(lines, path)))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -136,8 +138,9 @@ class Recording:
 def _records(lines: list[str], path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines[:-1], 1):  # behind the last line's end there is nothing, or half a line
         try:
-            record = json.loads(line)
-            assert isinstance(record["frame"], int)
-        except (ValueError, LookupError, TypeError, AssertionError) as error:
+            record = parse_json(line, f"line {number}", "a record")
+            assert type(record["frame"]) is int
+            assert record["frame"] >= 0
+        except (UsageError, LookupError, TypeError, AssertionError) as error:
             raise UsageError(f"{path / 'records.jsonl'}, line {number}: no record; the recording is damaged") from error
         yield record
