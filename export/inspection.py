@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from edgeseg.core.errors import ModelError
 from edgeseg.core.spec import METADATA_KEY, ModelSpec, spec_lines
+from edgeseg.export.tail import Tail, Tails
 from edgeseg.runtime.engines.graph_form import Tensor
 from edgeseg.runtime.engines.onnx_bytes import graph_sha256
 from edgeseg.runtime.engines.proven import GRAPH_KEY
@@ -23,6 +24,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorP
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)
 _BIG = 1024  # elements; a tensor that small may be a shape, whose values shape inference reads
 Shapes = dict[str, tuple[int | None, ...]]
+"""By tensor; None for a length that is not fixed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Inspection:
         gflops: for one picture, a multiplication and an addition as two; convolutions and matrix products alone;
             None if a size is not fixed.
         transposed_convolutions: each of them.
+        tails: of each output, where its values come from.
+        metadata: what its maker wrote into it.
         spec: edgeseg's, if it holds one.
         is_proven: whether the graph is the one that the export has proven; None for a file without its checksum.
     """
@@ -69,7 +73,8 @@ class Inspection:
     parameters: int
     gflops: float | None
     transposed_convolutions: list[Deconvolution] = field(default_factory=list)
-    last_operators: dict[str, str] = field(default_factory=dict)
+    tails: dict[str, Tail] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     spec: ModelSpec | None = None
     is_proven: bool | None = None
 
@@ -88,7 +93,7 @@ def inspect_onnx(path: Path) -> Inspection:
     metadata = {each.key: each.value for each in model.metadata_props}
     spec = ModelSpec.from_json(metadata[METADATA_KEY], str(path)) if METADATA_KEY in metadata else None
     costs = [_operations(node, shapes) for node in graph.node]
-    makers = {name: node.op_type for node in graph.node for name in node.output}
+    tails = Tails(graph, shapes)
     return Inspection(
         file=str(path),
         bytes=path.stat().st_size + external,
@@ -105,7 +110,8 @@ def inspect_onnx(path: Path) -> Inspection:
         transposed_convolutions=[
             _deconvolution(node, shapes) for node in graph.node if node.op_type == "ConvTranspose"
         ],
-        last_operators={each.name: makers.get(each.name, "") for each in graph.output},
+        tails={each.name: tails.of(each.name) for each in graph.output},
+        metadata=metadata,
         spec=spec,
         is_proven=metadata[GRAPH_KEY] == graph_sha256(path) if GRAPH_KEY in metadata else None,
     )
@@ -170,6 +176,29 @@ def _shapes(model: onnx.ModelProto) -> Shapes:
     return known
 
 
+def outputs_at(found: Inspection, picture: Tensor, shape: tuple[int, ...]) -> list[Tensor]:
+    """Return the outputs of a file as they are where its input has the given shape; None stays what is still free."""
+    if all(each.is_fixed for each in (picture, *found.outputs)):
+        return found.outputs
+    model = _loaded(Path(found.file))
+    bare = onnx.ModelProto()
+    bare.CopyFrom(_without_weights(model))
+    for each in bare.graph.input:
+        if each.name == picture.name:
+            for dimension, length in zip(each.type.tensor_type.shape.dim, shape, strict=True):
+                dimension.dim_value = length
+    for each in (*bare.graph.output, *bare.graph.value_info):  # else what they say counts
+        each.type.tensor_type.ClearField("shape")
+    try:
+        inferred = {
+            each.name: _tensor(each) for each in shape_inference.infer_shapes(bare, data_prop=True).graph.output
+        }
+    except Exception:  # onnx's errors share no base; the shapes that the file states are left
+        return found.outputs
+    stated = {each.name: each for each in found.outputs}
+    return [each if each.shape else stated[name] for name, each in inferred.items()]
+
+
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     for each in model.graph.initializer:
         if prod(each.dims) > _BIG:
@@ -227,7 +256,8 @@ def lines_of(found: Inspection) -> Iterator[str]:
     yield f"{found.file}: {found.precision}, {found.bytes / 1e6:.1f} MB, written by {found.producer}"
     yield f"opset {found.opset}{domains}, IR version {found.ir_version}"
     for kind, tensors in (("input", found.inputs), ("output", found.outputs)):
-        yield from (f"{kind:<7} {tensor}" for tensor in tensors)
+        made = {name: f", made by {tail}" for name, tail in found.tails.items()} if kind == "output" else {}
+        yield from (f"{kind:<7} {tensor}{made.get(tensor.name, '')}" for tensor in tensors)
     cost = "GFLOPs unknown: a size is not fixed" if found.gflops is None else f"{found.gflops:.2f} GFLOPs a picture"
     yield f"{found.parameters:,} parameters, {cost}"
     yield f"operators: {', '.join(f'{name} {number}' for name, number in found.operators.items())}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeseg.commands.options import CLASSES, FLIP, MODEL_SIZE
-from edgeseg.core.console import PATH, say
+from edgeseg.core.console import PATH, note, say
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings
@@ -79,7 +79,7 @@ def evaluate(
 
     named = labelled(data) if data else None  # before the model, which takes seconds to load
     engine, size, flip = take_engine_settings(options), options["size"], options["flip"]
-    with load_predictor(model, engine, size, flip) as predictor:
+    with load_predictor(model, engine, size, flip, note) as predictor:
         data = data_of_model(data, predictor.spec.trained_on, "--data")
         if not data:
             raise UsageError(f"{model} does not say what it was trained on; name labelled pictures by --data")

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeseg.core.console import PATH, SIZE, say
+from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import Size
+
+if TYPE_CHECKING:
+    from edgeseg.core.spec import ModelSpec
+    from edgeseg.export.inspection import Inspection
+
+
+RECIPES = ("bisenetv2", "ddrnet", "pidnet", "segformer", "torchvision", "twinlitenet", "yolo-semantic")
+"""Those of edgeseg.export.foreign.recipes, which is not imported for a --help."""
 
 
 @click.command()
 @click.argument("file", type=PATH)
 @click.option("--json", "json_path", type=PATH, help="Write it all as JSON.")
 @click.option("--write-spec", type=PATH, metavar="FILE", help="Draft a spec for a model from elsewhere, for --spec.")
+@click.option(
+    "--as", "recipe", type=click.Choice(RECIPES), help="With --write-spec: what it is, for pixels and classes as there."
+)
+@click.option("--output", metavar="NAME", help="With --write-spec: which output is the mask, where it has several.")
 @click.option("--size", type=SIZE, help="With --write-spec: the network's input size, where the file leaves it free.")
 @click.option("--classes", type=click.IntRange(1, 255), help="With --write-spec: number of classes, likewise.")
-def inspect(
-    file: Path, json_path: Path | None, write_spec: Path | None, size: Size | None, classes: int | None
-) -> None:
+@click.option(
+    "--camera-size", type=SIZE, help="With --write-spec: the camera's; frames then keep their shape and are padded."
+)
+def inspect(file: Path, json_path: Path | None, write_spec: Path | None, **options: Any) -> None:
     """Show what is in FILE, any ONNX file or a TensorRT engine of edgeseg's.
 
     Inputs and outputs, operators, parameters, GFLOPs, transposed convolutions, precision, and where it came from.
@@ -28,6 +43,9 @@ def inspect(
 
     from edgeseg.core.files import check_writable, write_whole
 
+    given = [f"--{'as' if name == 'recipe' else name.replace('_', '-')}" for name, value in options.items() if value]
+    if given and not write_spec:
+        raise UsageError(f"{given[0]} without --write-spec; give the file to write by --write-spec FILE")
     for path in filter(None, (json_path, write_spec)):
         check_writable(path)
 
@@ -46,10 +64,38 @@ def inspect(
         document = {**asdict(found), "spec": found.spec and found.spec.to_document()}
         write_whole(json_path, json.dumps(document, indent=1) + "\n")
     if write_spec:
-        from edgeseg.export.spec_draft import GUESSED, draft_spec
+        write_whole(write_spec, _draft(found, **options).to_json() + "\n")
 
-        write_whole(write_spec, draft_spec(found, size, classes).to_json() + "\n")
-        say(f"{write_spec}: guessed, so correct what is wrong: {GUESSED}")
+
+def _draft(
+    found: Inspection,
+    recipe: str | None,
+    output: str | None,
+    size: Size | None,
+    classes: int | None,
+    camera_size: Size | None,
+) -> ModelSpec:
+    """Draft a spec, and say what was chosen and what is guessed."""
+    from edgeseg.core.spec import guesses_line
+    from edgeseg.export.foreign.apply import draft_by_recipe, with_camera_size
+    from edgeseg.export.foreign.draft import draft_spec
+    from edgeseg.export.foreign.recipes import RECIPES
+
+    chosen = RECIPES[recipe] if recipe else None
+    draft = (
+        draft_by_recipe(found, chosen, size, classes, output) if chosen else draft_spec(found, size, classes, output)
+    )
+    if camera_size:
+        draft = with_camera_size(draft, chosen, camera_size)
+    spec = draft.spec
+    say(f"mask: {draft.chosen.why}, read as {spec.tensors.gives} of {len(spec.classes)} classes")
+    for line in draft.others:
+        say(f"not: {line}")
+    if chosen:
+        say(f"{chosen.title}: {chosen.source}; licence: {chosen.licence}")
+        say(chosen.remark) if chosen.remark else None
+    say(guesses_line(spec) or "nothing is guessed: it is as the recipe and the file say; check the masks all the same")
+    return spec
 
 
 def _show_engine(file: Path, json_path: Path | None) -> None:

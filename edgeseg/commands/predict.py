@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgeseg.commands.options import FLIP, MODEL_SIZE
-from edgeseg.core.console import PATH, say
+from edgeseg.core.console import PATH, note, say
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings
 
@@ -59,7 +59,7 @@ def predict(
     if coco:
         check_writable(coco)
     engine = take_engine_settings(options)
-    with load_predictor(model, engine, **options) as predictor, StopRequest() as stop:
+    with load_predictor(model, engine, notice=note, **options) as predictor, StopRequest() as stop:
         document = CocoDocument(predictor.spec.classes, coco_min_area, coco_tolerance) if coco else None
         with SampleProgress("predicting") as progress, suppress_stderr():  # decoders write about broken files there
             progress.start(len(pictures))

@@ -12,6 +12,7 @@ from edgeseg.core.geometry import Size, place
 from edgeseg.core.spec import ModelSpec
 
 Floats = NDArray[np.float32]
+_GREY_OF_BGR = np.array([0.114, 0.587, 0.299], np.float32)  # ITU-R BT.601
 
 
 def network_pixels(frame: NDArray[np.uint8], spec: ModelSpec) -> Floats:
@@ -22,16 +23,22 @@ def network_pixels(frame: NDArray[np.uint8], spec: ModelSpec) -> Floats:
         spec: fit, crop, colour order, mean and scale.
 
     Returns:
-        (input height, input width, 3) float32, (pixel - mean) * scale in the spec's colour order; padding is 0.
+        (input height, input width, channels) float32, (pixel - mean) * scale in the spec's colour order; padding is 0,
+        or the spec's.
     """
     placement = place(Size(*frame.shape[:2]), spec.input_size, spec.fit, spec.crop)
     source, target = placement.source, placement.target
     seen = frame[source.y : source.y + source.height, source.x : source.x + source.width].astype(np.float32)
+    if spec.colour_order == "grey":
+        seen = np.rint(seen @ _GREY_OF_BGR)[..., np.newaxis]
     resized = _along(_along(seen, target.height, 0), target.width, 1)
     ordered = resized[..., ::-1] if spec.colour_order == "rgb" else resized
-    pixels = np.zeros((*spec.input_size, 3), np.float32)
+    mean, scale = np.array(spec.mean, np.float32), np.array(spec.scale, np.float32)
+    pixels = np.zeros((*spec.input_size, spec.channels), np.float32)
+    if spec.tensors.padding is not None:
+        pixels[:] = (np.float32(spec.tensors.padding) - mean) * scale
     region = pixels[target.y : target.y + target.height, target.x : target.x + target.width]
-    region[:] = (ordered - np.array(spec.mean, np.float32)) * np.array(spec.scale, np.float32)
+    region[:] = (ordered - mean) * scale
     return pixels
 
 

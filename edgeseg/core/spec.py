@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,15 @@ from edgeseg.core.geometry import FITS, Crop, Size
 from edgeseg.core.json_text import parse_json, read_json
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.spec_values import MOST_PIXELS, check_known, check_texts, colour, is_number, number, typed
+from edgeseg.core.tensors import Tensors
 
 METADATA_KEY = "edgeseg"
-COLOUR_ORDERS = ("bgr", "rgb")
+COLOUR_ORDERS = ("bgr", "rgb", "grey")
 PRECISIONS = ("fp32", "fp16", "int8")
-LAYOUTS = ("nchw", "nhwc")
-GIVES = ("logits", "probabilities", "class_map")
 _EXPECTED = "an edgeseg model spec, as edgeseg export writes it"
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """How a network is fed and read that is no camera graph: a foreign model, or one from `edgeseg export --raw`.
-
-    Attributes:
-        input: the input's name; empty for the only one.
-        layout: of the input, `nchw` or `nhwc`; its pixels are float, (pixel - mean) * scale as the spec says.
-        output: the output's name; empty for the first one.
-        gives: `logits` or `probabilities` (one channel a class, or one channel for the second of two classes), or a
-            `class_map`.
-    """
-
-    input: str = ""
-    layout: str = "nchw"
-    output: str = ""
-    gives: str = "logits"
-
-    def __post_init__(self) -> None:
-        check_texts({"tensors.input": self.input, "tensors.output": self.output})
-        check_known("tensors.layout", self.layout, LAYOUTS)
-        check_known("tensors.gives", self.gives, GIVES)
+_GUESSABLE_TENSORS = ("tensors.output", "tensors.gives", "tensors.output_layout", "tensors.threshold")
+GUESSABLE = ("colour_order", "mean", "scale", "classes", *_GUESSABLE_TENSORS)
+"""What no file of a foreign model says for certain."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +37,8 @@ class ModelSpec:
         architecture: `fcn8`, `unet`, or `foreign`.
         encoder: the feature extractor's name.
         input_size: what the network itself takes.
-        colour_order: channel order of the network's input, `bgr` (as OpenCV delivers) or `rgb`.
+        colour_order: channel order of the network's input, `bgr` (as OpenCV delivers), `rgb`, or `grey` for one channel
+            (a foreign model's; ITU-R BT.601, as OpenCV turns colours into grey).
         mean, scale: one value a channel, in `colour_order`; the network's input is (pixel - mean) * scale, with pixels
             of 0 to 255.
         classes: names and colours in index order, and the ignore index.
@@ -70,6 +50,8 @@ class ModelSpec:
         metrics: what it reached, for example {"miou": 0.61}.
         versions: of edgeseg and the libraries that made it.
         tensors: of a network that is no camera graph.
+        guessed: names of fields that nobody has confirmed (GUESSABLE): said at each start and on overlays until they
+            are struck out here.
     """
 
     name: str
@@ -77,8 +59,8 @@ class ModelSpec:
     encoder: str
     input_size: Size
     colour_order: str
-    mean: tuple[float, float, float]
-    scale: tuple[float, float, float]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
     classes: ClassMap
     fit: str = "stretch"
     crop: Crop | None = None
@@ -89,6 +71,7 @@ class ModelSpec:
     metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     tensors: Tensors = field(default_factory=Tensors)
+    guessed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_texts({key: getattr(self, key) for key in ("name", "architecture", "encoder", "trained_on")})
@@ -97,8 +80,11 @@ class ModelSpec:
         check_known("fit", self.fit, FITS)
         check_known("precision", self.precision, PRECISIONS)
         for key, values in (("mean", self.mean), ("scale", self.scale)):
-            if len(values) != 3 or not all(map(is_number, values)):
-                raise ModelError(f"spec: {key} is {values}; expected three finite numbers, one a channel")
+            if len(values) != self.channels or not all(map(is_number, values)):
+                wanted = "three finite numbers" if self.channels == 3 else "one finite number"
+                raise ModelError(f"spec: {key} is {values}; expected {wanted}, one a channel")
+        for name in self.guessed:
+            check_known("guessed", name, GUESSABLE)
         for key, value in self.metrics.items():
             if not is_number(value):
                 raise ModelError(f"spec: metrics: {key} is {value!r}; expected a finite number")
@@ -107,6 +93,11 @@ class ModelSpec:
                 raise ModelError(f"spec: {key} is {size}; expected a width and height of at least 1")
             if size is not None and size.height * size.width > MOST_PIXELS:
                 raise ModelError(f"spec: {key} is {size}; expected at most {MOST_PIXELS} pixels")
+
+    @property
+    def channels(self) -> int:
+        """How many the network's input has."""
+        return 1 if self.colour_order == "grey" else 3
 
     def to_json(self) -> str:
         """Return the spec as JSON text with sizes as `WIDTHxHEIGHT`."""
@@ -119,9 +110,11 @@ class ModelSpec:
             for name, colour in zip(self.classes.names, self.classes.colours, strict=True)
         ]
         document["ignore_index"] = self.classes.ignore_index
-        document["tensors"] = asdict(self.tensors)
-        if self.tensors == Tensors():  # so that earlier versions, which refuse unknown keys, read it
-            del document["tensors"]
+        document["tensors"] = self.tensors.to_document()
+        document["guessed"] = list(self.guessed)
+        for key, is_default in (("tensors", self.tensors == Tensors()), ("guessed", not self.guessed)):
+            if is_default:  # so that earlier versions, which refuse unknown keys, read it
+                del document[key]
         return json.dumps(document, indent=1)
 
     @classmethod
@@ -181,7 +174,18 @@ def _decoded(document: dict[str, Any]) -> dict[str, Any]:
         values[key] = tuple(number(value, key) for value in typed(values[key], list, key))
     for key in ("options", "metrics", "versions"):
         values[key] = typed(values.get(key, {}), dict, key)
+    values["guessed"] = tuple(typed(values.get("guessed", []), list, "guessed"))
     return values
+
+
+def guesses_line(spec: ModelSpec) -> str:
+    """Return what a user is told of a spec with guesses at each start; empty without any."""
+    if not spec.guessed:
+        return ""
+    named = ", ".join(spec.guessed)
+    return (
+        f"{spec.name}: nobody has confirmed its {named}; check the masks, then strike these out of the spec's guessed"
+    )
 
 
 def spec_lines(spec: ModelSpec) -> Iterator[str]:

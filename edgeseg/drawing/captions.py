@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -11,7 +13,26 @@ from edgeseg.drawing.overlay import Picture
 
 _LEAST = Size(180, 320)  # on a smaller picture text would hide what it explains
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WHITE, _DARK = (255, 255, 255), 40
+_WHITE, _YELLOW, _DARK = (255, 255, 255), (0, 220, 255), 40
+
+
+def mark_guessed(picture: Picture, names: Sequence[str]) -> Picture:
+    """Write what of the model's spec is guessed along the lower edge of a (H, W, 3) uint8 BGR picture of any size.
+
+    Returns:
+        The same picture, unchanged where `names` is empty.
+    """
+    if not names:
+        return picture
+    text = f"not confirmed: {', '.join(names)}"
+    height, width = picture.shape[:2]
+    (at_full_size, _), _ = cv2.getTextSize(text, _FONT, 1.0, 1)
+    scale = min(max(12, height // 36) / 30, 0.96 * width / at_full_size)
+    line = max(6, round(scale * 30))
+    band = picture[max(0, height - 3 * line // 2) :]
+    band[:] = _DARK
+    cv2.putText(band, text, (width // 50, band.shape[0] - line // 2), _FONT, scale, _YELLOW, 1, cv2.LINE_AA)
+    return picture
 
 
 class Captions:

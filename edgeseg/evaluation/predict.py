@@ -37,6 +37,7 @@ from edgeseg.data.tools.write_masks import (
     file_names,
     write_png,
 )
+from edgeseg.drawing.captions import mark_guessed
 from edgeseg.drawing.overlay import colourise, overlay
 from edgeseg.evaluation.evaluate import predicted_class_map
 from edgeseg.evaluation.predictors import BATCH, Predictor
@@ -176,6 +177,7 @@ def _write(
     size = Size(*image.shape[:2])
     mask = predicted_class_map(predictor, size, picture.class_map)
     blended = overlay(image, picture.class_map, predictor.placement(size), classes)
+    mark_guessed(blended, predictor.spec.guessed)
     void = mask == classes.ignore_index
     replace_whole(
         out / "masks" / picture.name, lambda path: write_png(path, np.where(void, np.uint8(IGNORE_INDEX), mask))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -84,11 +84,13 @@ class KerasPredictor(Predictor):
 class EnginePredictor(Predictor):
     """An exported camera graph in one of the runtime's engines: the same file and code as in the vehicle."""
 
-    def __init__(self, path: Path, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self, path: Path, settings: EngineSettings | None = None, notice: Callable[[str], None] | None = None
+    ) -> None:
         from edgeseg.runtime.engines.choose import load_engine
 
         with ExitStack() as stack:
-            self._engine = stack.enter_context(load_engine(path, settings or EngineSettings()))
+            self._engine = stack.enter_context(load_engine(path, settings or EngineSettings(), notice))
             self._owned = stack.pop_all()
         self.spec = self._engine.spec
 
@@ -110,7 +112,11 @@ class EnginePredictor(Predictor):
 
 
 def load_predictor(
-    path: Path, engine: EngineSettings | None = None, size: Size | None = None, flip: bool = False
+    path: Path,
+    engine: EngineSettings | None = None,
+    size: Size | None = None,
+    flip: bool = False,
+    notice: Callable[[str], None] | None = None,
 ) -> Predictor:
     """Open a run directory, a `.keras` file (with spec.json beside it) or an `.onnx` file.
 
@@ -119,6 +125,7 @@ def load_predictor(
         engine: how an ONNX file is run, as in the runtime.
         size: run the network at this input size instead of the one it was trained at.
         flip: average the picture's probabilities with its mirror image's, at twice the cost.
+        notice: as of edgeseg.runtime.engines.choose.load_engine.
 
     Raises:
         ModelError: missing, half-written or without a spec.
@@ -136,7 +143,7 @@ def load_predictor(
         if size or flip:
             option = f"size {size}" if size else "flip"
             raise UsageError(f"{path}: {option} with an ONNX file, whose graph is fixed; give the run it came from")
-        return EnginePredictor(path, engine)
+        return EnginePredictor(path, engine, notice)
     if path.suffix == ".keras":
         return _keras_predictor(path, size, flip)
     raise ModelError(f"{path}: {path.suffix or 'no suffix'}; expected a run directory, a .keras file or an .onnx file")

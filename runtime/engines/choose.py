@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.core.errors import EdgesegError, EngineError, ModelError, UsageError
+from edgeseg.core.spec import guesses_line
 from edgeseg.runtime.engines.base import Engine, GraphEngine
 from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
 from edgeseg.runtime.engines.registry import AUTO_LEAVES_OUT, BACKENDS, CPU_REFERENCE, CPU_RIVAL, GPU_BACKENDS
@@ -43,7 +45,9 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
     Args:
         path: an ONNX file: a camera graph that `edgeseg export` wrote, or any network with a spec.
         settings: which backend, and how.
-        notice: told, with the backend `auto`, which were passed over and why, and of a graph changed since its proof.
+        notice: told what a user must know: with the backend `auto` which were passed over and why, of a graph changed
+            since its proof, and what of a foreign model's spec is guessed; that comes as a UserWarning where there is
+            no notice.
 
     Raises:
         ModelError: the file cannot be used.
@@ -53,6 +57,11 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
     model = open_model_file(path, settings.spec, settings.accept_changed_model)
     if model.remark and notice:
         notice(model.remark)
+    guesses = guesses_line(model.spec)
+    if guesses and notice:
+        notice(guesses)
+    elif guesses:
+        warnings.warn(guesses, stacklevel=3)
     if settings.backend == "auto":
         engine = _best(model, settings, notice or (lambda text: None))
     else:

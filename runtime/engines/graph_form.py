@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import ModelError
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
+from edgeseg.runtime.engines.class_map_reader import ClassMapReader
 from edgeseg.runtime.engines.host_pixels import HostPixels
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
 PIXELS, LOGITS = "pixels", "logits"
 """What a camera graph calls its network's input and output."""
+_PIXELS = ("float32", "float16", "float64", "uint8")
 ClassMapAndConfidence = tuple[NDArray[np.uint8], "NDArray[np.uint8] | None"]
 
 
@@ -105,7 +107,7 @@ class CameraForm(GraphForm):
 
 
 class NetworkForm(GraphForm):
-    """Float pixels [1, 3, H, W] or [1, H, W, 3] to logits, probabilities or a class map, as the spec's tensors say."""
+    """Pixels [1, channels, H, W] or [1, H, W, channels] to scores or a class map, as the spec's tensors say."""
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], spec: ModelSpec, where: str) -> None:
         tensors = spec.tensors
@@ -114,11 +116,16 @@ class NetworkForm(GraphForm):
             raise ModelError(f"{where}: takes {_listed(inputs)}; expected one input, the picture")
         given = _chosen(outputs, tensors.output, "output", where)
         height, width = spec.input_size
-        shape = (1, 3, height, width) if tensors.layout == "nchw" else (1, height, width, 3)
-        if taken.dtype not in ("float32", "float16") or not _fits(taken, shape):
+        shape = (1, spec.channels, height, width) if tensors.layout == "nchw" else (1, height, width, spec.channels)
+        if taken.dtype not in _PIXELS or not _fits(taken, shape):
             raise ModelError(
-                f"{where}: takes {taken}; expected a camera graph (frame uint8 [1, H, W, 3]), or float pixels "
-                f"{list(shape)} as its spec says: correct the spec's input_size and tensors, or export it again"
+                f"{where}: takes {taken}; expected a camera graph (frame uint8 [1, H, W, 3]), or pixels "
+                f"{list(shape)}, float or uint8, as its spec says: correct the spec's input_size, colour_order and "
+                "tensors, or export it again"
+            )
+        if taken.dtype == "uint8" and (any(spec.mean) or any(each != 1 for each in spec.scale)):
+            raise ModelError(
+                f"{where}: takes {taken}, bytes; expected mean 0 and scale 1 in its spec, which has others"
             )
         if spec.camera_size is None and (spec.fit != "stretch" or spec.crop):
             raise ModelError(f"{where}: its spec has a crop or the fit {spec.fit!r}; give it the camera_size as well")
@@ -126,73 +133,14 @@ class NetworkForm(GraphForm):
         self.outputs = (given,)
         self.frame_size = spec.camera_size or spec.input_size
         self._pixels = HostPixels(spec, self.frame_size, tensors.layout, np.dtype(taken.dtype))
-        self._spec, self._where = spec, where
-        self._check_classes(given)
+        self._class_map = ClassMapReader(spec, f"{where}: output {given.name}")
+        self._class_map.check(given.dtype, given.shape)
 
     def feed(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         return self._pixels(frame)
 
     def read(self, outputs: Sequence[NDArray[Any]]) -> ClassMapAndConfidence:
-        given = outputs[0]
-        if self._spec.tensors.gives == "class_map":
-            return self._ids(given), None
-        planes = self._at_input_size(self._planes(given))
-        if len(planes) == 1:
-            threshold = 0.0 if self._spec.tensors.gives == "logits" else 0.5
-            return (planes[0] > threshold).view(np.uint8), None
-        return _argmax(planes), None
-
-    def _ids(self, given: NDArray[Any]) -> NDArray[np.uint8]:
-        size = [n for n in given.shape if n != 1]
-        if len(size) != 2:
-            raise self._misfit(given.dtype, given.shape, "one class id a pixel")
-        ids = given.reshape(size)
-        if ids.dtype != np.uint8 and (ids.min() < 0 or ids.max() > 255):  # a cast would make another class of it
-            raise self._misfit(given.dtype, given.shape, f"ids of 0 to 255 and not {ids.min()} to {ids.max()}")
-        class_map: NDArray[np.uint8] = self._at_input_size(ids.astype(np.uint8, copy=False)[np.newaxis])[0]
-        return class_map
-
-    def _check_classes(self, given: Tensor) -> None:
-        """Raise ModelError at the start, where the graph states how many channels it gives, not at the first frame."""
-        lengths = (given.shape[1], given.shape[-1]) if len(given.shape) == 4 else (None,)
-        if self._spec.tensors.gives != "class_map" and not {None, *self._channels} & set(lengths):
-            raise self._misfit(given.dtype, given.shape, self._expected_planes)
-
-    @property
-    def _channels(self) -> tuple[int, ...]:
-        classes = len(self._spec.classes)
-        return (classes, 1) if classes == 2 else (classes,)
-
-    @property
-    def _expected_planes(self) -> str:
-        classes = len(self._spec.classes)
-        return f"[1, {classes}, h, w] or [1, h, w, {classes}] for its spec's {classes} classes"
-
-    def _planes(self, given: NDArray[Any]) -> NDArray[Any]:
-        """Return (C, h, w): which axis holds the classes is seen by its length."""
-        if given.ndim == 4 and given.shape[0] == 1:
-            axes = (0, -1) if self._spec.tensors.layout == "nchw" else (-1, 0)
-            for axis in axes:
-                if given[0].shape[axis] in self._channels:
-                    return np.moveaxis(given[0], axis, 0)
-        raise self._misfit(given.dtype, given.shape, self._expected_planes)
-
-    def _at_input_size(self, planes: NDArray[Any]) -> NDArray[Any]:
-        """Enlarge what a network gives at a fraction of its input's size: scores linearly, ids by their nearest."""
-        height, width = self._spec.input_size
-        if planes.shape[1:] == (height, width):
-            return planes
-        import cv2
-
-        how = cv2.INTER_NEAREST if planes.dtype == np.uint8 else cv2.INTER_LINEAR
-        wide = planes.astype(np.float32) if planes.dtype == np.float16 else planes  # OpenCV resizes no half floats
-        return np.stack([cv2.resize(np.ascontiguousarray(each), (width, height), interpolation=how) for each in wide])
-
-    def _misfit(self, dtype: object, shape: Sequence[int | None], expected: str) -> ModelError:
-        return ModelError(
-            f"{self._where}: output {self.outputs[0].name} is {dtype} {list(shape)}; expected {expected}: "
-            f"correct the spec's classes and tensors"
-        )
+        return self._class_map(outputs[0]), None
 
 
 def _fits(tensor: Tensor, shape: Sequence[int]) -> bool:
@@ -208,18 +156,3 @@ def _chosen(tensors: Sequence[Tensor], name: str, kind: str, where: str) -> Tens
 
 def _listed(tensors: Sequence[Tensor]) -> str:
     return "; ".join(map(str, tensors)) or "nothing"
-
-
-def _argmax(planes: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the index of the greatest of (C, h, w), the first of equal ones.
-
-    As numpy.argmax, which along this axis takes some twenty times as long.
-    """
-    planes = np.ascontiguousarray(planes)
-    best = planes[0].copy()
-    ids: NDArray[np.uint8] = np.zeros(best.shape, np.uint8)
-    for index in range(1, len(planes)):
-        greater = (planes[index] > best).view(np.uint8)
-        np.maximum(best, planes[index], out=best)
-        np.maximum(ids, greater * np.uint8(index), out=ids)  # an index greater than all before wins
-    return ids

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.geometry import Size, place_through
-from edgeseg.drawing.captions import Captions
+from edgeseg.drawing.captions import Captions, mark_guessed
 from edgeseg.drawing.overlay import mark_stale, overlay
 from edgeseg.runtime.sinks.base import Delivery, SinkContext
 
@@ -21,7 +21,7 @@ class Drawer:
     def __init__(self, context: SinkContext, size: Size) -> None:
         spec = context.spec
         self.size = size
-        self._classes = spec.classes
+        self._classes, self._guessed = spec.classes, spec.guessed
         self._settings = context.settings
         self._placement = place_through(context.graph_size, size, spec.input_size, spec.fit, spec.crop)
         self._captions = Captions(spec.classes, size, context.settings.legend)
@@ -36,6 +36,7 @@ class Drawer:
         drawn = overlay(delivery.picture, delivery.class_map, self._placement, self._classes, opacity, out=self._buffer)
         if self._settings.legend:
             self._captions.write(drawn, self._caption(delivery))
+        mark_guessed(drawn, self._guessed)
         if delivery.record.status == "stale":
             mark_stale(drawn)
         return drawn

@@ -16,8 +16,8 @@ from edgeseg.commands.main import cli
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
+from edgeseg.export.foreign.draft import draft_spec
 from edgeseg.export.inspection import inspect_onnx
-from edgeseg.export.spec_draft import draft_spec
 from edgeseg.runtime.engines.choose import open_engine
 from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
 from tests.helpers.foreign_models import foreign_model, noise
@@ -89,14 +89,12 @@ def test_a_drafted_spec_runs_once_its_guesses_are_corrected(tmp_path: Path, layo
     model = onnx.load(str(path))
     del model.graph.output[0]  # the auxiliary one: by its shape it could be the mask
     onnx.save(model, str(path))
-    given = ["--classes", 3] if gives == "class_map" else []
-    done = inspect(path, "--write-spec", tmp_path / "draft.json", *given)
+    done = inspect(path, "--write-spec", tmp_path / "draft.json")
     assert done.exit_code == 0, done.output
-    assert "guessed" in done.output
+    assert "nobody has confirmed its colour_order, mean, scale, classes" in done.output
     draft = ModelSpec.read(tmp_path / "draft.json")
-    right = dataclasses.replace(
-        draft, colour_order="bgr", mean=COLOUR_SPEC.mean, scale=COLOUR_SPEC.scale, classes=COLOUR_SPEC.classes
-    )
+    known = {name: getattr(COLOUR_SPEC, name) for name in ("mean", "scale", "classes")}
+    right = dataclasses.replace(draft, colour_order="bgr", guessed=(), **known)
     (tmp_path / "right.json").write_text(right.to_json())
     own = write_colour_model(tmp_path / "own.onnx", None)
     with open_engine(path, "onnxruntime-cpu", spec=tmp_path / "right.json") as theirs, open_engine(own) as ours:
@@ -115,9 +113,8 @@ def test_what_the_file_leaves_free_is_asked_for(tmp_path: Path) -> None:
     assert found.gflops is None
     with pytest.raises(UsageError, match="--size WIDTHxHEIGHT"):
         draft_spec(found)
-    with pytest.raises(UsageError, match="--classes"):
-        draft_spec(found, Size(32, 64))
-    assert draft_spec(found, Size(32, 64), 3).tensors.gives == "class_map"
+    spec = draft_spec(found, Size(32, 64)).spec
+    assert (spec.tensors.gives, len(spec.classes)) == ("class_map", 3)  # as many as the ArgMax has to choose among
 
 
 def test_a_model_for_something_else_is_refused_as_mask_and_still_shown(tmp_path: Path) -> None:
@@ -132,7 +129,7 @@ def test_a_model_for_something_else_is_refused_as_mask_and_still_shown(tmp_path:
     done = inspect(path)
     assert done.exit_code == 0
     assert "no edgeseg model spec" in done.output
-    with pytest.raises(ModelError, match=r"expected float pixels \[1, 3, H, W\]"):
+    with pytest.raises(ModelError, match=r"expected float or uint8 pixels \[1, 3, H, W\]"):
         draft_spec(inspect_onnx(path))
 
 

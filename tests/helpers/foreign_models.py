@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.core.geometry import Size
-from edgeseg.core.spec import ModelSpec, Tensors
+from edgeseg.core.spec import ModelSpec
+from edgeseg.core.tensors import Tensors
 
 
 def foreign_model(

@@ -19,7 +19,16 @@ from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.runtime.machine.facts import processor
 from edgeseg.runtime.machine.openvino_import import import_openvino
 
-_DTYPES = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64", "i8": "int8"}
+_DTYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "u8": "uint8",
+    "i32": "int32",
+    "i64": "int64",
+    "i8": "int8",
+    "f64": "float64",
+    "boolean": "bool",
+}
 
 
 class OpenVino(GraphEngine):

@@ -20,7 +20,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.commands.camera import camera
 from edgeseg.runtime.engines.choose import open_engine
-from edgeseg.runtime.engines.graph_form import _argmax
+from edgeseg.runtime.engines.class_map_reader import index_of_greatest
 from tests.helpers.colour_model import COLOUR_SPEC, VIDEO_SIZE, numbered_frame, write_colour_model
 from tests.helpers.foreign_models import foreign_model, noise
 
@@ -98,7 +98,7 @@ def test_one_channel_is_the_second_of_two_classes(tmp_path: Path) -> None:
 
 def test_the_index_of_the_greatest_is_numpy_s() -> None:
     scores = np.random.default_rng(0).integers(0, 4, (19, 30, 40)).astype(np.float32)  # many are equal
-    np.testing.assert_array_equal(_argmax(scores), np.argmax(scores, 0))
+    np.testing.assert_array_equal(index_of_greatest(scores), np.argmax(scores, 0))
 
 
 def test_what_does_not_fit_the_spec_is_said(tmp_path: Path) -> None:
