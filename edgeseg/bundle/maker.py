@@ -24,6 +24,7 @@ from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import MACHINE, Target
 from edgeseg.core.errors import UsageError
 from edgeseg.core.files import check_writable, replace_whole
+from edgeseg.core.locks import WriterLock, lock_beside
 from edgeseg.core.spec import ModelSpec
 from edgeseg.export.settings import EQUAL_PIXELS
 from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
@@ -70,7 +71,7 @@ def make_bundle(model: Path, out: Path, settings: BundleSettings, notice: Callab
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", found.onnx.stem).lstrip("._-") or "model"
     camera = camera_settings(settings.target, settings.camera)
     try:
-        with tempfile.TemporaryDirectory(prefix="edgeseg-bundle-") as work:
+        with WriterLock(lock_beside(out), out), tempfile.TemporaryDirectory(prefix="edgeseg-bundle-") as work:
             folder = Path(work) / f"edgeseg-{edgeseg.__version__}-{name}"
             folder.mkdir()
             manifest = _Maker(folder, camera, settings, notice).fill(found, f"{name}.onnx")

@@ -1,21 +1,22 @@
-"""Files and folders that are either the old one or the whole new one, whatever happens in between."""
+"""Files that are either the old one or the whole new one, whatever happens in between."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
+import itertools
 import os
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.locks import LOCK
 
 T = TypeVar("T")
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+_LONGEST_STEM = 100  # bytes of a partial file's name, which may not be longer than the file system allows
 
 
 def printable(name: str) -> str:
@@ -55,24 +56,64 @@ def replace_whole(path: Path, write: Callable[[Path], T], lasting: bool = True) 
     Raises:
         UsageError: it cannot be written. The file that was there is untouched, whatever `write` raises.
     """
-    path = _target(path)
+    path = target_of(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a device such as /dev/null must stay one
         with _reader_held(path):
             return write(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        result = write(partial)
-        if lasting:
-            put_on_disk(partial)
-        partial.replace(path)
+        with _own_partial(path) as partial:
+            result = write(partial)
+            if lasting:
+                put_on_disk(partial)
+            partial.replace(path)
         return result
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk") from error
+
+
+@contextlib.contextmanager
+def _own_partial(path: Path) -> Iterator[Path]:
+    """Make an empty file that no other writer has, of the same suffix and in the same folder; remove it at the end.
+
+    What a killed run has left is taken again, so that it does not stay for ever: a lock dies with its process.
+    """
+    partial, held = _partial_of(path)
+    try:
+        yield partial
     finally:
-        with contextlib.suppress(OSError):  # it is gone, or could never be made
+        with contextlib.suppress(OSError):  # it has its final name
             partial.unlink()
+        os.close(held)
+
+
+def _partial_of(path: Path) -> tuple[Path, int]:
+    stem = os.fsdecode(os.fsencode(path.stem)[:_LONGEST_STEM])
+    for number in itertools.count():
+        partial = path.with_name(f".{stem}.partial{number or ''}{path.suffix}")
+        try:
+            held = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except PermissionError:
+            if not os.path.lexists(partial):
+                raise
+            continue  # of another user
+        if _is_ours(held, partial):
+            os.ftruncate(held, 0)
+            return partial, held
+        os.close(held)
+    raise AssertionError("itertools.count has no end")
+
+
+def _is_ours(held: int, partial: Path) -> bool:
+    """Lock an open file; False if another writer has it, or had it when it was opened."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.stat(partial), os.fstat(held))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:  # a file system without locks
+        return True
 
 
 @contextlib.contextmanager
@@ -91,54 +132,6 @@ def _reader_held(path: Path) -> Iterator[None]:
         os.close(held)
 
 
-def replace_whole_folder(path: Path, write: Callable[[Path], T]) -> T:
-    """Let `write` fill a new folder beside `path`; only when it is complete does it take its place.
-
-    Until then, and after a kill, it is `.<name>.partial`, which the next run removes.
-
-    Returns:
-        What `write` returned.
-
-    Raises:
-        UsageError: it cannot be written, or another process is writing it. A folder that was there is untouched.
-    """
-    path = _target(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _own_folder(partial, path):
-            _restore(path)
-            result = write(partial)
-            for file in partial.rglob("*"):
-                put_on_disk(file)
-            _take_place(partial, path)
-        return result
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk") from error
-
-
-@contextlib.contextmanager
-def _own_folder(folder: Path, wanted: Path) -> Iterator[None]:
-    """Make an empty folder, held by a lock that dies with the process, and remove it or what took its name."""
-    folder.mkdir(exist_ok=True)
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{wanted}: another process is writing it; wait for it or choose another place") from error
-        except OSError:  # NFS locks no folders; nothing else depends on the lock
-            pass
-        try:
-            _empty(folder)  # of a run that was killed
-            yield
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(held)
-
-
 def put_on_disk(path: Path) -> None:
     """Have what was written to a file or folder outlast a power cut. Raises OSError."""
     file = os.open(path, os.O_RDONLY)
@@ -148,46 +141,8 @@ def put_on_disk(path: Path) -> None:
         os.close(file)
 
 
-def _empty(folder: Path) -> None:
-    for each in folder.iterdir():
-        if each.is_dir() and not each.is_symlink():
-            shutil.rmtree(each)
-        else:
-            each.unlink()
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
-
-
-def _restore(path: Path) -> None:
-    """Undo what a kill between the two renames of `_take_place` left."""
-    aside = _aside(path)
-    if aside.is_dir() and not path.exists():
-        aside.rename(path)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _take_place(new: Path, path: Path) -> None:
-    """Give `new` the name `path`; a folder that has it becomes `new`, or is removed.
-
-    Linux exchanges two names in one step. A file system that cannot (NFS, some FUSE) has a moment without the name.
-    """
-    if not path.exists() or not any(path.iterdir()):
-        new.replace(path)
-    elif not _exchanged(new, path):
-        path.rename(_aside(path))
-        new.rename(path)
-        shutil.rmtree(_aside(path), ignore_errors=True)
-
-
-def _exchanged(a: Path, b: Path) -> bool:
-    rename = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc 2.28
-    return rename is not None and rename(AT_FDCWD, os.fsencode(a), AT_FDCWD, os.fsencode(b), RENAME_EXCHANGE) == 0
-
-
-def _target(path: Path) -> Path:
-    """Follow links, so that the file they name is replaced and not the link."""
+def target_of(path: Path) -> Path:
+    """Follow links, so that the file they name is replaced and not the link. Raises UsageError for a loop of them."""
     try:
         real = path.resolve()
         # A shell's >(program) is a link in /proc that leads to an open pipe, though by no name.
@@ -198,16 +153,16 @@ def _target(path: Path) -> Path:
 
 def check_writable(path: Path) -> None:
     """Make the folder of the file `path`, and raise UsageError, before any work is done, if it cannot be written."""
-    path = _target(path)
-    probe = path.with_name(f".{path.stem[:100]}.probe")
+    path = target_of(path)
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; expected a file name")
         if path.is_fifo():  # as of >(program), in a folder where nothing can be made
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=path.parent).close()  # without a name, where the file system can do that
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long
         writable = not path.exists() or os.access(path, os.W_OK)
         reason = "no permission"
     except OSError as error:
@@ -217,8 +172,12 @@ def check_writable(path: Path) -> None:
 
 
 def is_taken(path: Path) -> bool:
-    """Return whether a folder holds something already. Raises UsageError if it cannot be looked into."""
+    """Return whether a folder holds something already, but for a writer's lock.
+
+    Raises:
+        UsageError: it cannot be looked into.
+    """
     try:
-        return path.exists() and any(path.iterdir())
+        return path.exists() and any(each.name != LOCK for each in path.iterdir())
     except OSError as error:
         raise UsageError(f"{path}: cannot be looked into ({error.strerror}); choose another folder") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import EdgesegError, UsageError
 from edgeseg.core.files import write_whole
 from edgeseg.core.json_text import read_json
+from edgeseg.core.locks import LOCK, WriterLock, check_unlocked
 from edgeseg.core.metrics import Scores
 from edgeseg.core.spec import ModelSpec
 from edgeseg.training.settings import TrainSettings
@@ -63,16 +66,18 @@ class RunDirectory:
         self.preview = path / "preview.png"
         self.worst = path / "worst.png"
         self.report = path / "report.html"
+        self.lock = path / LOCK
 
     @classmethod
     def prepare(cls, path: Path, settings: TrainSettings, resume: bool) -> RunDirectory:
         """Check, before any work is done, that the run can be written. Nothing that is there is touched.
 
         Raises:
-            UsageError: the directory holds something and `resume` is not set; `resume` is set and there is no run, or
-                one with other settings; it cannot be written.
+            UsageError: another training writes there; the directory holds something and `resume` is not set; `resume`
+                is set and there is no run, or one with other settings; it cannot be written.
         """
         run = cls(path)
+        check_unlocked(run.lock, path)
         try:
             if resume:
                 run._check_same(settings)
@@ -84,6 +89,27 @@ class RunDirectory:
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror}); choose another --out") from error
         return run
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the directory, made for that, against every other training; if nothing was written, it goes again.
+
+        Raises:
+            UsageError: another training holds it, or it cannot be made.
+        """
+        made = [each for each in (self.path, *self.path.absolute().parents) if not each.exists()]
+        try:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = WriterLock(self.lock, self.path)
+            except OSError as error:
+                raise UsageError(f"{self.path} cannot be made ({error.strerror}); choose another --out") from error
+            with lock:
+                yield
+        finally:
+            with contextlib.suppress(OSError):
+                for each in made:
+                    each.rmdir()
 
     def begin(self, settings: TrainSettings, spec: ModelSpec) -> None:
         """Create the directory with its settings; where there is a model, its spec is there too, and stays."""
@@ -110,7 +136,7 @@ class RunDirectory:
         if not self.path.is_dir():
             return self.path.exists()
         ours = {self.config, self.spec, self.tensorboard, self.checkpoints} if self.config.is_file() else set()
-        return bool(set(self.path.iterdir()) - ours or checkpoints_in(self.checkpoints))
+        return bool(set(self.path.iterdir()) - ours - {self.lock} or checkpoints_in(self.checkpoints))
 
     def _check_same(self, settings: TrainSettings) -> None:
         differences = self.settings().differences(settings)

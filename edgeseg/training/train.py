@@ -8,6 +8,7 @@ Import this module only inside the command that trains: TensorFlow takes seconds
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -98,7 +99,8 @@ def train(
         require_gpu: refuse to train without one.
 
     Raises:
-        UsageError: settings that do not go together, a directory that cannot be used, no GPU though one is required,
+        UsageError: settings that do not go together, a directory that cannot be used or that another training is
+            writing, no GPU though one is required,
             or data other than the resumed run's: nothing was written. Later: the disk is full or gone, or the memory
             does not suffice.
         DataError: the data cannot be used; all of val, and labels of train for the classes' shares, are read before
@@ -107,14 +109,22 @@ def train(
             kept; or the model or the checkpoints of the resumed run cannot be read, or are of other classes.
         EngineError: another of the hosts is gone, or never came.
     """
-    began = time.monotonic()
-    run, dataset, network = started or start(settings, out, resume)
+    started = started or start(settings, out, resume)
     if require_gpu:
         check_gpu()
+    is_chief = cluster is None or cluster.is_chief
+    with started.run.writing() if is_chief else contextlib.nullcontext():
+        return _train(settings, started, resume, console, Distribution.open(cluster, devices))
+
+
+def _train(
+    settings: TrainSettings, started: Start, resume: bool, console: Console | None, distribution: Distribution
+) -> TrainResult:
+    began = time.monotonic()
+    run, dataset, network = started
     spec = _spec(settings, dataset, network)
     samples, validation = _kept_samples(settings, dataset, padding_colour(spec), settings.cache_mb * MIB)
     batches = TrainingBatches(samples, settings.batch, settings.seed, settings.augmentation, settings.window)
-    distribution = Distribution.open(cluster, devices)
     distribution.check_settings(settings)
 
     model, kept = make_models(settings, len(dataset.classes), distribution, network)
@@ -137,7 +147,7 @@ def train(
     progress = TrainingProgress(schedule.total_steps, batches.steps_per_epoch, state.step, console)
     board = BoardWriter(run.tensorboard, progress.say)
     stopped = False
-    with StopRequest() as stop, progress, board, translate_resource_errors(settings, out, distribution):
+    with StopRequest() as stop, progress, board, translate_resource_errors(settings, run.path, distribution):
         for line in [*(f"{each}: going on from step {state.step}" for each in damaged), *started_from]:
             progress.say(line)
         watch = _watch(stop, progress)
@@ -161,7 +171,7 @@ def train(
         except Stopped:
             stopped = True
             state.save()
-            go_on = f"go on with --resume --out {out}" if run.config.exists() else "nothing was written"
+            go_on = f"go on with --resume --out {run.path}" if run.config.exists() else "nothing was written"
             progress.say(f"stopped at step {state.step}{progress.of_total}; {go_on}")
     if history and distribution.is_chief:
         write_run_report(run, history, validation)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from edgeseg.core.errors import UsageError
-from edgeseg.core.files import replace_whole_folder
 from edgeseg.core.geometry import Crop, Size, place
+from edgeseg.core.whole_folders import replace_whole_folder
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.feeding.fit import fit_class_map, fit_image
 from edgeseg.data.parallel import map_in_order

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import DataError, UsageError
-from edgeseg.core.files import replace_whole_folder
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap
+from edgeseg.core.whole_folders import replace_whole_folder
 from edgeseg.data.base import Dataset, Sample
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.splits import check_split_names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import selectors
 import socket
 import stat
@@ -203,15 +204,18 @@ class MaskSocket(Sink):
 
 def _listen(path: Path, uri: str) -> socket.socket:
     """Return a socket that listens at `path`. Raises OSError, or UsageError if the place is taken."""
-    if len(os.fsencode(path)) > _PATH_BYTES - len(".new"):
+    fresh = path.with_name(f".{secrets.token_hex(4)}")
+    if max(len(os.fsencode(each)) for each in (path, fresh)) > _PATH_BYTES:
         raise UsageError(f"output {uri}: the path is longer than a socket's may be ({_PATH_BYTES}); take a shorter one")
     if os.path.lexists(path):
         _check_left_behind(path, uri)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        server.bind(os.fspath(fresh))
+        server.bind(os.fspath(fresh))  # fails where there is something already: nothing of others is removed
+    except OSError:
+        server.close()
+        raise
+    try:
         fresh.chmod(_MODE)
         server.listen(_MAX_READERS)
         server.setblocking(False)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import UsageError
 from edgeseg.core.files import check_writable, is_taken, write_whole
 from edgeseg.core.json_text import parse_json, read_json
+from edgeseg.core.locks import LOCK, WriterLock, check_unlocked
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
@@ -30,7 +31,12 @@ _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def check_new(path: Path) -> None:
-    """Raise UsageError for a folder that holds something already, or cannot be looked into."""
+    """Raise UsageError for a folder that is being written, holds something already, or cannot be looked into."""
+    check_unlocked(path / LOCK, path)
+    _check_empty(path)
+
+
+def _check_empty(path: Path) -> None:
     if is_taken(path):
         raise UsageError(f"{path} is not empty; choose a new folder for each recording")
 
@@ -42,10 +48,20 @@ class FrameRecording(Sink):
         super().__init__(context.uri)
         self._path, self._spec, self._size = context.path, context.spec, context.graph_size
         self._has_begun = False
+        self._lock: WriterLock | None = None
 
     def start(self) -> None:
         check_new(self._path)
         check_writable(self._path / "recording.json")
+        try:
+            self._lock = WriterLock(self._path / LOCK, self._path)
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot be written ({error.strerror}); choose another place") from error
+        try:
+            _check_empty(self._path)  # else one has just ended
+        except UsageError:
+            self._lock.close()
+            raise
 
     def _begin(self) -> None:
         for name in ("frames", "masks"):
@@ -66,6 +82,10 @@ class FrameRecording(Sink):
         line = delivery.record.to_document() | {"captured_monotonic": delivery.captured_monotonic}
         with (self._path / "records.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        if self._lock:
+            self._lock.close()
 
 
 @dataclass(frozen=True)
@@ -122,8 +142,8 @@ class Recording:
             records = path / "records.jsonl"
             lines = records.read_text().split("\n") if records.exists() else []  # killed within its first frame
             layout, spec = head["layout"], head["spec"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UsageError(f"{path} holds no recording, {_EXPECTED} ({error})") from error
+        except (UsageError, OSError, ValueError, LookupError, TypeError) as error:
+            raise UsageError(f"{path} holds no recording: {error}") from error
         if layout != LAYOUT:
             raise UsageError(f"{path}: layout {layout}; expected {LAYOUT}: replay it with the version that recorded it")
         return cls(path, ModelSpec.from_document(spec, str(path / "recording.json")), tuple(_records(lines, path)))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.core.errors import UsageError
-from edgeseg.core.files import check_writable, replace_whole, replace_whole_folder, write_whole
+from edgeseg.core.files import check_writable, replace_whole, write_whole
+from edgeseg.core.whole_folders import replace_whole_folder
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_folder_is_replaced_at_once_and_nothing_stays_beside_it(
 ) -> None:
     """Also where the file system cannot exchange two names."""
     if not exchange:
-        monkeypatch.setattr("edgeseg.core.files.RENAME_EXCHANGE", 1 << 20)  # the kernel knows no such flag
+        monkeypatch.setattr("edgeseg.core.whole_folders.RENAME_EXCHANGE", 1 << 20)  # the kernel knows no such flag
     for text in ("old", "new"):
         replace_whole_folder(tmp_path / "up" / "pack", fill(text))
         assert (tmp_path / "up" / "pack" / "sub" / "file").read_text() == text
@@ -146,7 +147,7 @@ def test_a_kill_between_two_renames_is_undone_by_the_next_run(tmp_path: Path) ->
 def test_two_writers_of_one_folder_do_not_destroy_each_other(tmp_path: Path) -> None:
     def write(folder: Path) -> None:
         fill("first")(folder)
-        with pytest.raises(UsageError, match="another process is writing it"):
+        with pytest.raises(UsageError, match=f"process {os.getpid()} is writing it"):
             replace_whole_folder(tmp_path / "pack", fill("second"))
 
     replace_whole_folder(tmp_path / "pack", write)

@@ -327,3 +327,15 @@ def test_a_place_that_others_take_is_left_to_them_and_said(place: Path, colour_s
     assert len(said) == 1
     assert "no reader can connect any more" in said[0]
     assert place.read_text() == "somebody else's"
+
+
+def test_nothing_beside_the_socket_is_touched(place: Path, colour_spec: ModelSpec) -> None:
+    """A neighbour `masks.sock.new` was deleted."""
+    neighbours = [place.with_name(f"{place.name}.new"), place.with_name(".masks.sock")]
+    for each in neighbours:
+        each.write_text("mine")
+    opened = open_masks(place, colour_spec)
+    opened.start()
+    opened.close()
+    assert sorted(os.listdir(place.parent)) == sorted(each.name for each in neighbours)
+    assert {each.read_text() for each in neighbours} == {"mine"}
