@@ -13,8 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import ModelError, one_line
-
-_FATAL_ONLY = 4
+from edgeseg.runtime.machine.onnxruntime_session import FATAL_ONLY, make_session
 
 
 class OnnxFile:
@@ -34,12 +33,12 @@ class OnnxFile:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _FATAL_ONLY
+        options.log_severity_level = FATAL_ONLY
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
             with _source(model, inner) as source:
-                self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+                self._session = make_session(source, ["CPUExecutionProvider"], options)
         except OSError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions share no public base

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import ModelError, one_line
-from edgeseg.runtime.engines.tensorrt_library import library_name
+from edgeseg.runtime.engines.tensorrt_library import PRODUCTS, library_names
 from edgeseg.runtime.machine.child import run_child
 
 BUILD_TIMEOUT_S = 600.0
-_PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,13 @@ def _listed(names: list[str]) -> str:
 
 def library_at_hand() -> bool:
     """Whether one of NVIDIA's libraries can be imported."""
-    return library_name() is not None
+    return bool(library_names())
 
 
 def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int) -> Readiness:
     """Parse the file and build an engine with NVIDIA's library, in a process of its own.
+
+    TensorRT itself builds none without a GPU, TensorRT-RTX does: where the one cannot say, the other is asked.
 
     Args:
         path: the ONNX file.
@@ -68,24 +69,33 @@ def check_tensorrt(path: Path, rules: dict[str, list[str]], deconvolutions: int)
     Raises:
         ModelError: the library refuses the file, or makes something else of its transposed convolutions.
     """
+    silent = []
+    for name in library_names():
+        found = _asked(name, path)
+        if isinstance(found, str):
+            silent.append(found)
+        else:
+            return _judged(found, rules, deconvolutions)
+    return Readiness(rules, warnings=silent)
+
+
+def _asked(name: str, path: Path) -> dict[str, Any] | str:
+    """Return what a library says of the file, or why it says nothing."""
     try:
         done = run_child(
-            "edgeseg.export.tensorrt_child",
-            str(path),
-            capture_output=True,
-            text=True,
-            timeout=BUILD_TIMEOUT_S,
+            "edgeseg.export.tensorrt_child", name, str(path), capture_output=True, text=True, timeout=BUILD_TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
-        return Readiness(rules, warnings=[f"NVIDIA's library built no engine within {BUILD_TIMEOUT_S:.0f} s"])
+        return f"{PRODUCTS[name]} built no engine within {BUILD_TIMEOUT_S:.0f} s"
     if done.returncode or not done.stdout.strip():
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        return Readiness(rules, warnings=[f"NVIDIA's library could not be run ({last[:200]})"])
-    return _judged(json.loads(done.stdout.strip().splitlines()[-1]), rules, deconvolutions)  # of a process of ours
+        return f"{PRODUCTS[name]} could not be run ({last[:200]})"
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])  # of a process of ours
+    return answer
 
 
 def _judged(found: dict[str, Any], rules: dict[str, list[str]], deconvolutions: int) -> Readiness:
-    library = f"{_PRODUCTS[found['library']]} {found['version']}"
+    library = f"{PRODUCTS[found['library']]} {found['version']}"
     if not found["accepted"]:
         reason = one_line((found["errors"] or ["no reason given"])[0], 300)
         raise ModelError(f"{library} refuses the ONNX file ({reason}); nothing was written, see --no-tensorrt-check")

@@ -10,16 +10,17 @@ import sys
 from collections import Counter
 from typing import Any
 
-from edgeseg.runtime.engines.tensorrt_library import creation_flags, library, make_logger
+from edgeseg.runtime.engines.tensorrt_library import creation_flags, library, load_plugins, make_logger
 
 
-def build(path: str) -> dict[str, Any]:
-    """Return what the library says of an ONNX file; `accepted` is None where the library itself does not work here."""
-    trt = library()
+def build(name: str, path: str) -> dict[str, Any]:
+    """Return what one of NVIDIA's libraries says of an ONNX file. Raises whatever keeps it from working here."""
+    trt = library(name)
     found: dict[str, Any] = {"library": trt.__name__, "version": trt.__version__, "accepted": None, "errors": []}
     logger = make_logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(creation_flags(trt))
+    load_plugins(trt, logger)
     parser = trt.OnnxParser(network, logger)
     parsed = parser.parse_from_file(path)
     found["errors"] = [parser.get_error(i).desc() for i in range(parser.num_errors)]
@@ -34,5 +35,5 @@ def build(path: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what the library says of the file that the command line names, as one line of JSON."""
-    print("\n" + json.dumps(build(sys.argv[1])))
+    """Print what a library says of a file, both named by the command line, as one line of JSON."""
+    print("\n" + json.dumps(build(*sys.argv[1:])))

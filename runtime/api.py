@@ -7,7 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -161,11 +161,14 @@ def stream(
     chosen = LoopSettings(**settings)
     parsed = parse_source(source, source_rate, loop)
     box = _Newest(pictures, waits=chosen.every_frame)
+    how = engine or EngineSettings(backend=backend, threads=threads)
+    if how.embedded is None:
+        how = replace(how, embedded=True)
     return Stream(
         box,
         {
             "source": parsed,
-            "open_engine": lambda: load_engine(Path(model), engine or EngineSettings(backend=backend, threads=threads)),
+            "open_engine": lambda: load_engine(Path(model), how),
             "settings": chosen,
             "model": str(model),
         },

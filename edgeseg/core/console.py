@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgeseg.core.errors import EdgesegError, UsageError, one_line
+from edgeseg.core.errors import EdgesegError, EngineError, UsageError, one_line
 from edgeseg.core.geometry import Size
 
 _EXTRA_OF = {
@@ -136,7 +136,21 @@ def run_command(command: click.Command, program: str) -> NoReturn:
         _fail(program, f"{error.filename}: {error.strerror}; mend it, or name another place", UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail(program, "stopped", 130)
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the program. After an engine's failure nothing more may run.
+
+    Once a CUDA error has spoilt the context, destructors of CUDA's libraries that run at Python's exit abort the
+    process: a supervisor would see 134 in place of the code that says to start it again.
+    """
+    if code == EngineError.exit_code:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # full, gone, closed, or none
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def say(text: str) -> None:
@@ -169,4 +183,4 @@ def _print(text: str, file: TextIO) -> None:
 def _fail(program: str, message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # standard error may be full or gone
         _print(f"{program}: {one_line(message)}", sys.stderr)
-    sys.exit(code)
+    _leave(code)

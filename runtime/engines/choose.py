@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.core.errors import EdgesegError, EngineError, ModelError, UsageError
+from edgeseg.core.errors import EdgesegError, EngineError, ModelError, UsageError, with_type
 from edgeseg.core.spec import guesses_line
 from edgeseg.runtime.engines.base import Engine, GraphEngine
 from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
@@ -69,7 +69,7 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
         reason = kind.missing()
         if reason:
             raise EngineError(f"backend {settings.backend}: {reason}")
-        engine = kind(model, settings)
+        engine = _made(kind, model, settings)
     engine.min_fps = settings.min_fps
     return engine
 
@@ -81,6 +81,23 @@ def backend_class(backend: str) -> type[GraphEngine]:
     return kind
 
 
+def _made(kind: type[GraphEngine], model: ModelFile, settings: EngineSettings) -> Engine:
+    """Make an engine; whatever a library raises meanwhile is one line.
+
+    Raises:
+        ModelError, EngineError: as the engine has it.
+        EngineError: its library failed.
+        ModuleNotFoundError: it is not installed.
+    """
+    try:
+        return kind(model, settings)
+    except (EdgesegError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # pycuda's, CUDA's and TensorRT's share no base
+        reason = with_type(error, 300)
+        raise EngineError(f"{kind.backend} cannot be started: {reason}; check driver, libraries and memory") from error
+
+
 def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], None]) -> Engine:
     """Return the first engine that works, on the CPU the faster one, and say why those before it do not."""
     passed_over: list[str] = []
@@ -90,7 +107,7 @@ def _best(model: ModelFile, settings: EngineSettings, notice: Callable[[str], No
             kind = backend_class(backend)
             reason = kind.missing()
             if reason is None:
-                engine: Engine = kind(model, settings)
+                engine: Engine = _made(kind, model, settings)
                 why = ""
                 if backend == CPU_RIVAL:
                     engine, why = _against_reference(engine, model, settings)
@@ -115,7 +132,7 @@ def _against_reference(rival: Engine, model: ModelFile, settings: EngineSettings
         kind = backend_class(CPU_REFERENCE)
         if kind.missing() is not None:
             return rival, ""
-        reference = kind(model, settings)
+        reference = _made(kind, model, settings)
     except (ModelError, EngineError, ModuleNotFoundError):
         return rival, ""
     engine, times = pick_faster(reference, rival)

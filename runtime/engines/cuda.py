@@ -89,14 +89,17 @@ class InferenceSlot:
         self._memory: list[Any] = []
         self.addresses: dict[str, int] = {}
         self._graph: CudaGraph | None = None
+        self.stream: Any = None
         try:
             for plan in plans:
                 self._allocate(plan)
             self.stream = self._driver.Stream(_STREAM_NON_BLOCKING)
             self._begin, self._end = self._driver.Event(), self._driver.Event()
-        except self._driver.MemoryError as error:
+        except Exception as error:  # pycuda's share no base
             self.close()
-            raise device.memory_error(plans) from error
+            if isinstance(error, self._driver.MemoryError):
+                raise device.memory_error(plans) from error
+            raise
         self._input = next(plan.name for plan in plans if plan.copies == "in")
         self._read = [self._host[name] for name in read]
         self._copied_out = [plan for plan in plans if plan.copies == "out" and not plan.mapped]
@@ -136,6 +139,7 @@ class InferenceSlot:
                 memory.free()
         self._memory.clear()
         self._host.clear()
+        self.stream = self._begin = self._end = None  # pycuda's destructors end the process once the context is gone
 
     def _enqueue(self, compute: Callable[[int], None]) -> None:
         plan = self._plans[self._input]

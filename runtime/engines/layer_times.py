@@ -20,6 +20,7 @@ from edgeseg.runtime.engines.graph_form import Tensor, form_of
 from edgeseg.runtime.engines.model_file import open_model_file
 from edgeseg.runtime.engines.onnx_bytes import onnx_operators
 from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.onnxruntime_session import FATAL_ONLY, make_session
 
 UPSAMPLING = "ConvTranspose"
 PROFILERS = {"tensorrt": "TensorRT", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO"}
@@ -89,11 +90,11 @@ def _by_onnx_runtime(model: Path, settings: EngineSettings, runs: int) -> list[L
         options = onnxruntime.SessionOptions()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "layers")
-        options.log_severity_level = 4
+        options.log_severity_level = FATAL_ONLY
         if settings.threads is not None:
             options.intra_op_num_threads = settings.threads
         try:
-            session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            session = make_session(str(model), ["CPUExecutionProvider"], options)
             spec = open_model_file(model, settings.spec, settings.accept_changed_model).spec
             taken = form_of(tensors(session.get_inputs()), tensors(session.get_outputs()), spec, str(model)).input
             feed = {taken.name: _noise(taken)}

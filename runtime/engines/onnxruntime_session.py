@@ -8,24 +8,31 @@ from typing import Any
 
 import onnxruntime
 
-from edgeseg.core.errors import ModelError, one_line
+from edgeseg.core.errors import EngineError, ModelError, one_line
 from edgeseg.runtime.engines.graph_form import Tensor
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.machine.onnxruntime_session import FATAL_ONLY, ProviderNotLoadedError, make_session
 
-_FATAL_ONLY = 4  # ONNX Runtime's log severity: what goes wrong is raised, and said once
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
 
 
 def open_session(model: ModelFile, settings: EngineSettings, providers: Sequence[Any]) -> Any:
-    """Load a model. Raises ModelError."""
+    """Load a model.
+
+    Raises:
+        EngineError: the first of the providers does not work here.
+        ModelError: the file cannot be used.
+    """
     path = model.onnx
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY
+    options.log_severity_level = FATAL_ONLY
     if settings.threads is not None:
         options.intra_op_num_threads = settings.threads
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        session = make_session(str(path), providers, options)
+    except ProviderNotLoadedError as error:
+        raise EngineError(f"ONNX Runtime: {error}; see docs/engines.md, ONNX Runtime on the GPU") from error
     except Exception as error:  # ONNX Runtime's own exceptions share no public base
         reason = one_line(error, 200)
         raise ModelError(f"{model.path}: ONNX Runtime cannot load it ({reason}); export the model again") from error

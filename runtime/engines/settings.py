@@ -21,6 +21,9 @@ class EngineSettings:
         threads: host threads for the network; None lets the engine choose.
         spec: a spec file, for a model that holds none.
         profiled: the engine can tell what each layer takes (engines/layer_times.py), which costs time itself.
+        embedded: other threads of this process may use CUDA, as in a program of one's own: ONNX Runtime records no
+            CUDA graph then, for in its way of recording a call of another thread is an error there (906). None: not,
+            but within edgeseg.runtime.stream.
     """
 
     backend: str = setting("auto", "auto or one engine", choices=("auto", *BACKENDS))
@@ -34,6 +37,7 @@ class EngineSettings:
     threads: int | None = None
     spec: Path | None = None
     profiled: bool = False
+    embedded: bool | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)

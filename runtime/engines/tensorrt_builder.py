@@ -15,9 +15,11 @@ from edgeseg.runtime.engines.onnx_bytes import graph_sha256
 from edgeseg.runtime.engines.settings import BuildSettings
 from edgeseg.runtime.engines.tensorrt_library import (
     PRODUCTS,
+    check_gpu_code,
     creation_flags,
     is_rtx,
     library,
+    load_plugins,
     make_logger,
     precision_flags,
     tensors,
@@ -61,6 +63,8 @@ def build_engine(
     check_writable(target)
     trt = library()
     gpu = device_to_build_for(trt, settings)
+    if gpu:
+        check_gpu_code(trt, gpu)
     key = engine_key(model, settings, trt, gpu)
     engine = _built(trt, model, settings, gpu, progress)
     replace_whole(target, lambda partial: partial.write_bytes(memoryview(engine)))
@@ -103,6 +107,7 @@ def _built(trt: Any, model: ModelFile, settings: BuildSettings, gpu: Gpu | None,
 
 def _parsed(trt: Any, builder: Any, logger: Any, model: ModelFile) -> tuple[Any, Any]:
     network = builder.create_network(creation_flags(trt))
+    load_plugins(trt, logger)
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(model.path)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]

@@ -10,20 +10,27 @@ from typing import Any
 
 from edgeseg.core.errors import EngineError, one_line
 from edgeseg.runtime.engines.graph_form import Tensor
+from edgeseg.runtime.machine.gpu import Gpu
+from edgeseg.runtime.machine.jetpacks import no_code_for
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 PRODUCTS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 _DTYPES = {"FLOAT": "float32", "HALF": "float16"}
 
 
+def library_names() -> list[str]:
+    """Return which can be imported, best first; nothing is imported."""
+    return [name for name in LIBRARIES if importlib.util.find_spec(name)]
+
+
 def library_name() -> str | None:
-    """Return which one can be imported, or None; nothing is imported."""
-    return next((name for name in LIBRARIES if importlib.util.find_spec(name)), None)
+    """Return the best that can be imported, or None."""
+    return next(iter(library_names()), None)
 
 
-def library() -> Any:
-    """Import it. Raises EngineError."""
-    name = library_name()
+def library(name: str | None = None) -> Any:
+    """Import one, by default the best. Raises EngineError."""
+    name = name or library_name()
     if name is None:
         raise EngineError("TensorRT is not installed; it comes with JetPack, elsewhere pip install tensorrt")
     try:
@@ -39,6 +46,13 @@ def major_version(trt: Any) -> int:
 
 def is_rtx(trt: Any) -> bool:
     return bool(trt.__name__ == "tensorrt_rtx")
+
+
+def check_gpu_code(trt: Any, gpu: Gpu) -> None:
+    """Raise EngineError where this TensorRT is known to have no code for the GPU: it could not build for it."""
+    reason = None if is_rtx(trt) else no_code_for(trt.__version__, gpu.compute_capability)
+    if reason:
+        raise EngineError(reason)
 
 
 def creation_flags(trt: Any) -> int:
@@ -66,6 +80,17 @@ def tensors(found: Sequence[Any]) -> list[Tensor]:
 
 def tensor(name: str, dtype: Any, shape: Sequence[int]) -> Tensor:
     return Tensor(name, _DTYPES.get(dtype.name, dtype.name.lower()), tuple(n if n >= 0 else None for n in shape))
+
+
+def load_plugins(trt: Any, logger: Any) -> None:
+    """Register NVIDIA's plugins, before an engine is read or a graph is parsed.
+
+    Its parser makes plugins of some of ONNX's operators (ScatterElements, RoiAlign, InstanceNormalization), and an
+    engine that holds one is read only where they are known. TensorRT-RTX has none.
+    """
+    register = getattr(trt, "init_libnvinfer_plugins", None)
+    if register is not None:
+        register(logger, "")
 
 
 def make_logger(trt: Any) -> Any:

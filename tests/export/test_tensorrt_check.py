@@ -190,13 +190,69 @@ def test_what_the_library_refuses_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_crash_of_the_library_takes_nothing_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tensorrt.py").write_text("import os\nos.abort()\n")
+    for name in ("tensorrt", "tensorrt_rtx"):
+        (tmp_path / f"{name}.py").write_text("import os\nos.abort()\n")
     monkeypatch.syspath_prepend(tmp_path)
     readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
     assert readiness.accepted is None
     assert readiness.verdict.startswith(
-        "passes the rules of TensorRT 8.6, 10.3, 10.13, 10.16 and 11; NVIDIA's library could not"
+        "passes the rules of TensorRT 8.6, 10.3, 10.13, 10.16 and 11; TensorRT could not be run"
     )
+
+
+# As NVIDIA's modules, as far as the check uses them. A parser knows operators that are plugins only once these are
+# registered; TensorRT's builder is null without a GPU, which pybind11 makes a TypeError.
+LIBRARY = """
+from enum import Enum
+from types import SimpleNamespace
+__version__ = "{version}"
+registered = []
+class ILogger:
+    ERROR, INTERNAL_ERROR, WARNING = 1, 0, 2
+class NetworkDefinitionCreationFlag(Enum):
+    EXPLICIT_BATCH, STRONGLY_TYPED = 0, 1
+    def __int__(self): return self.value
+def init_libnvinfer_plugins(logger, namespace):
+    registered.append(logger)
+class Builder:
+    def __init__(self, logger):
+        if {without_gpu}:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+    def create_network(self, flags): return SimpleNamespace(num_layers=0)
+    def create_builder_config(self): return None
+    def build_serialized_network(self, network, config): return SimpleNamespace(nbytes=1000)
+class OnnxParser:
+    num_errors = 1
+    def __init__(self, network, logger): self.known = bool(registered)
+    def parse_from_file(self, path): return self.known
+    def get_error(self, index): return SimpleNamespace(desc=lambda: "RoiAlign: no plugin of that name")
+"""
+
+
+def stand_in(folder: Path, name: str, version: str, without_gpu: bool = False) -> None:
+    (folder / f"{name}.py").write_text(LIBRARY.format(version=version, without_gpu=without_gpu))
+
+
+@pytest.mark.parametrize("without_gpu", [False, True])
+def test_where_tensorrt_cannot_say_tensorrt_rtx_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_gpu: bool
+) -> None:
+    stand_in(tmp_path, "tensorrt", "10.3.0", without_gpu)
+    stand_in(tmp_path, "tensorrt_rtx", "1.7.1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
+    assert readiness.accepted
+    assert readiness.library == ("TensorRT-RTX 1.7.1" if without_gpu else "TensorRT 10.3.0")
+
+
+def test_where_none_can_say_both_reasons_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, version in (("tensorrt", "10.3.0"), ("tensorrt_rtx", "1.7.1")):
+        stand_in(tmp_path, name, version, without_gpu=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    readiness = check_tensorrt(tmp_path / "model.onnx", CLEAN, 0)
+    assert readiness.accepted is None
+    assert [text.partition(" could")[0] for text in readiness.warnings] == ["TensorRT", "TensorRT-RTX"]
+    assert "factory function returned nullptr" in readiness.warnings[0]
 
 
 def test_a_verdict_without_a_library_says_which_rules_hold() -> None:

@@ -1,7 +1,8 @@
-"""Engines that hang in C after a few frames, and a camera command that knows them."""
+"""Engines that hang in C after a few frames, or spoil the process, and a camera command that knows them."""
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
@@ -61,6 +62,14 @@ class HangingAtTheEnd(Hanging):
 
     def close(self) -> None:
         ctypes.CDLL(None).sleep(AN_HOUR_S)
+
+
+class AbortingAtExit(Hanging):
+    """Fails as after a sticky CUDA error: what is left is destroyed at Python's exit, and ends the process with 134."""
+
+    def hang(self) -> None:
+        atexit.register(os.abort)
+        raise EngineError("cuCtxSynchronize failed: an illegal memory access was encountered")
 
 
 if __name__ == "__main__":

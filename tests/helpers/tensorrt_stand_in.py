@@ -87,7 +87,17 @@ class Runtime:
         self._logger = logger
 
     def deserialize_cuda_engine(self, content: bytes) -> Engine | None:
-        return Engine() if content == b"engine" else None
+        """An engine that holds a plugin: read only where these are registered."""
+        return Engine() if content == b"engine" and self._logger in REGISTERED else None
+
+
+REGISTERED: list[object] = []
+"""The loggers with which the plugins were registered."""
+
+
+def init_libnvinfer_plugins(logger: object, namespace: str) -> bool:
+    REGISTERED.append(logger)
+    return True
 
 
 TRT = SimpleNamespace(
@@ -97,6 +107,7 @@ TRT = SimpleNamespace(
     IProfiler=IProfiler,
     TensorIOMode=TensorIOMode,
     Runtime=Runtime,
+    init_libnvinfer_plugins=init_libnvinfer_plugins,
 )
 
 
@@ -139,6 +150,7 @@ def use(monkeypatch: pytest.MonkeyPatch, onnx: Path) -> Path:
         "CudaDevice": Device, "InferenceSlot": InferenceSlot,
     }.items():  # fmt: skip
         monkeypatch.setattr(tensorrt_engine, name, value)
+    REGISTERED.clear()
     model, engine = open_model_file(onnx), onnx.with_suffix(".engine")
     engine.write_bytes(b"engine")
     key = engine_key(model, BuildSettings(), TRT, GPU)

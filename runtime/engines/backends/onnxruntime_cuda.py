@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EngineError, ModelError
+from edgeseg.core.errors import EngineError
 from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.cuda import CudaDevice, InferenceSlot, no_cuda
 from edgeseg.runtime.engines.device_buffers import BufferPlan, plan_buffers
@@ -19,6 +19,7 @@ from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
 
 _PROVIDER = "CUDAExecutionProvider"
+_RUNS_BEFORE_CAPTURE = 4  # it allocates in the first ones, then records (onnxruntime.ai, CUDA, enable_cuda_graph)
 
 
 class OnnxRuntimeCuda(GraphEngine):
@@ -50,36 +51,39 @@ class OnnxRuntimeCuda(GraphEngine):
             self._slot = InferenceSlot(device, plans, [output.name for output in form.outputs])
             stack.callback(self._slot.close)
             stack.callback(self._release)  # ONNX Runtime's session goes before the memory and the context
-            self._session = self._open(model, settings)
             self._adopt(model, inputs, outputs)
-            self._binding = self._bound(plans)
+            self._open(model, settings, plans)
             self._held = stack.pop_all()
 
-    def _open(self, model: ModelFile, settings: EngineSettings) -> Any:
-        """Return a session with a CUDA graph, or, where a node is left to the CPU, one without."""
+    def _open(self, model: ModelFile, settings: EngineSettings, plans: Sequence[BufferPlan]) -> None:
+        """Open a session with a CUDA graph, or, where a node is left to the CPU or nothing can be recorded, without.
+
+        It records after the first runs, so these are tried here.
+        """
+        if settings.cuda_graph and not settings.embedded:
+            try:
+                self._bind(model, settings, plans, cuda_graph=True)
+                frame = np.zeros([int(n or 1) for n in self.form.input.shape], self.form.input.dtype)
+                for _ in range(_RUNS_BEFORE_CAPTURE):
+                    self._infer(frame)
+                return
+            except EngineError:
+                raise
+            except Exception:  # ONNX Runtime's share no base; what is not the graph's fault fails again below
+                self._release()
+        self._bind(model, settings, plans, cuda_graph=False)
+
+    def _bind(self, model: ModelFile, settings: EngineSettings, plans: Sequence[BufferPlan], cuda_graph: bool) -> None:
         from edgeseg.runtime.engines.onnxruntime_session import open_session
 
-        options = provider_options(self._slot.stream.handle, settings)
-        try:
-            session = open_session(model, settings, [(_PROVIDER, options), "CPUExecutionProvider"])
-        except ModelError:
-            if not settings.cuda_graph:
-                raise
-            options["enable_cuda_graph"] = "0"
-            session = open_session(model, settings, [(_PROVIDER, options), "CPUExecutionProvider"])
-        if session.get_providers()[0] != _PROVIDER:  # it goes on by the CPU without a word
-            raise EngineError(
-                "ONNX Runtime could not load its CUDA provider; install the CUDA and cuDNN it was built for"
-            )
-        return session
-
-    def _bound(self, plans: Sequence[BufferPlan]) -> Any:
+        options = provider_options(self._slot.stream.handle, settings, cuda_graph)
+        self._session = open_session(model, settings, [(_PROVIDER, options), "CPUExecutionProvider"])
         binding = self._session.io_binding()
         for plan in plans:
             address = self._slot.addresses[plan.name]
             bind = binding.bind_input if plan.copies == "in" else binding.bind_output
             bind(plan.name, "cuda", 0, np.dtype(plan.dtype).type, list(plan.shape), address)
-        return binding
+        self._binding = binding
 
     def close(self) -> None:
         self._held.close()
@@ -92,13 +96,13 @@ class OnnxRuntimeCuda(GraphEngine):
         self._binding = self._session = None
 
 
-def provider_options(stream: int, settings: EngineSettings) -> dict[str, str]:
+def provider_options(stream: int, settings: EngineSettings, cuda_graph: bool) -> dict[str, str]:
     """Return the CUDA provider's options: our stream, so that its work and our copies keep their order."""
     return {
         "device_id": "0",
         "user_compute_stream": str(stream),
         "cudnn_conv_algo_search": "EXHAUSTIVE",  # during the warm-up; shapes never change
-        "enable_cuda_graph": "1" if settings.cuda_graph else "0",
+        "enable_cuda_graph": "1" if cuda_graph else "0",
         "use_tf32": "1" if settings.tf32 else "0",
     }
 

@@ -22,7 +22,15 @@ from edgeseg.runtime.engines.manifest import EngineManifest, why_stale
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import BuildSettings, EngineSettings
 from edgeseg.runtime.engines.tensorrt_builder import engine_key
-from edgeseg.runtime.engines.tensorrt_library import library, library_name, make_logger, make_profiler, tensor
+from edgeseg.runtime.engines.tensorrt_library import (
+    check_gpu_code,
+    library,
+    library_name,
+    load_plugins,
+    make_logger,
+    make_profiler,
+    tensor,
+)
 from edgeseg.runtime.machine.child import run_child
 from edgeseg.runtime.machine.gpu import Gpu, find_gpu
 
@@ -42,12 +50,14 @@ class TensorRt(GraphEngine):
         self._slots: deque[_TrtSlot] = deque()
         self._waiting: deque[_TrtSlot] = deque()
         trt, gpu = library(), find_gpu()
+        check_gpu_code(trt, gpu)
         path = _checked(model, trt, gpu) if model.manifest else _built_if_stale(model, settings, trt, gpu)
         self.device = gpu.name
         self._logger = make_logger(trt)
         with contextlib.ExitStack() as stack:
             device = CudaDevice()
             stack.callback(device.close)
+            load_plugins(trt, self._logger)
             self._runtime = trt.Runtime(self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
             if self._engine is None:
@@ -59,11 +69,12 @@ class TensorRt(GraphEngine):
             plans = plan_buffers(self.form, outputs, gpu.integrated, str(path))
             read = [output.name for output in self.form.outputs]
             self.in_flight = settings.in_flight
-            slots = [InferenceSlot(device, plans, read) for _ in range(self.in_flight)]
-            for slot in slots:
+            stack.callback(self._release)  # TensorRT's objects go before the context
+            for _ in range(self.in_flight):
+                slot = InferenceSlot(device, plans, read)
                 stack.callback(slot.close)
-            stack.callback(self._release)  # TensorRT's objects go before the memory and the context
-            self._slots.extend(_TrtSlot(slot, self._engine, self._last_error) for slot in slots)
+                stack.callback(self._drop_contexts)  # and before the memory that they were given
+                self._slots.append(_TrtSlot(slot, self._engine, self._last_error))
             self._wants_graph = settings.cuda_graph
             self._held = stack.pop_all()
 
@@ -104,9 +115,11 @@ class TensorRt(GraphEngine):
         class_map, confidence = self.form.read(outputs)
         return class_map, confidence, device_ms
 
-    def _release(self) -> None:
+    def _drop_contexts(self) -> None:
         self._slots.clear()
         self._waiting.clear()
+
+    def _release(self) -> None:
         self._engine = self._runtime = None
 
     def _last_error(self) -> str:

@@ -59,6 +59,25 @@ def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said:
     assert json.loads(stats.read_text().splitlines()[0])["status"] == "ok"
 
 
+@pytest.mark.parametrize("log", [[], ["--log-json"]])
+def test_an_engine_whose_remains_abort_the_process_ends_with_code_5_and_all_is_said(
+    tmp_path: Path, log: list[str]
+) -> None:
+    model, stats, summary = write_colour_model(tmp_path / "model.onnx"), tmp_path / "stats", tmp_path / "summary.json"
+    command = ["AbortingAtExit", "scenes://?size=128x72&fps=30", "--model", model, "--backend", "onnxruntime-cpu"]
+    command += ["--stats", stats, "--summary", summary, *log]
+    said = tmp_path / "said"
+    with said.open("w") as file:  # what is buffered for a file is lost unless it is flushed
+        done = subprocess.run(
+            [sys.executable, *PROGRAM, *map(str, command)], stdout=file, stderr=file, cwd=ROOT, timeout=100
+        )
+    assert done.returncode == 5, said.read_text()
+    assert "an illegal memory access" in said.read_text().splitlines()[-1]
+    statuses = [json.loads(line)["status"] for line in stats.read_text().splitlines()]
+    assert "failed" in statuses
+    assert json.loads(summary.read_text())["frames"]["failed"] == statuses.count("failed")
+
+
 def test_runs_in_time_are_left_alone_and_slow_machines_get_more_of_it() -> None:
     watchdog = Watchdog(limit_s=1.0)
     try:
