@@ -18,8 +18,8 @@ from edgeseg.runtime.engines.layer_times import LayerTime, layer_table, layer_ti
 from edgeseg.runtime.engines.onnx_bytes import onnx_operators
 from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.runtime.engines.tensorrt_library import library_name, make_profiler
-from tests.helpers import tensorrt_stand_in
 from tests.helpers.foreign_models import noise
+from tests.helpers.gpu import tensorrt_stand_in
 
 WriteModel = Callable[..., Path]
 

@@ -14,9 +14,9 @@ from edgeseg.core.errors import EngineError
 from edgeseg.runtime import api
 from edgeseg.runtime.engines.choose import load_engine, open_engine
 from edgeseg.runtime.engines.settings import EngineSettings
-from tests.helpers import cuda_stand_in
 from tests.helpers.colour_model import numbered_frame
-from tests.helpers.cuda_stand_in import Cuda, LogicError, OutOfMemoryError, Session
+from tests.helpers.gpu import cuda_stand_in
+from tests.helpers.gpu.cuda_stand_in import Cuda, LogicError, OutOfMemoryError, Session
 
 WriteModel = Callable[..., Path]
 ON_CUDA = EngineSettings(backend="onnxruntime-cuda")

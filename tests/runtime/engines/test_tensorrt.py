@@ -14,8 +14,8 @@ from edgeseg.runtime.engines.backends import tensorrt as tensorrt_engine
 from edgeseg.runtime.engines.choose import load_engine
 from edgeseg.runtime.engines.settings import EngineSettings
 from edgeseg.runtime.engines.tensorrt_library import load_plugins
-from tests.helpers import tensorrt_stand_in
 from tests.helpers.colour_model import VIDEO_SIZE
+from tests.helpers.gpu import tensorrt_stand_in
 
 WriteModel = Callable[..., Path]
 ON_TENSORRT = EngineSettings(backend="tensorrt", in_flight=2)

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.runtime.engines import cuda
-from edgeseg.runtime.engines.backends import onnxruntime_cuda
+from edgeseg.runtime.engines.backends import onnxruntime_cuda, tensorrt
 from edgeseg.runtime.machine.gpu import Gpu
 
 ORIN = Gpu("Orin", "8.7", 8, 8192, integrated=True)
@@ -180,8 +180,8 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     package.driver = driver
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-    for module in (cuda, onnxruntime_cuda):
-        monkeypatch.setattr(module, "no_cuda", lambda: None, raising=False)
+    monkeypatch.setattr(onnxruntime_cuda, "no_cuda", lambda: None)
+    monkeypatch.setattr(tensorrt, "no_cuda", lambda: "there is no TensorRT here")
     monkeypatch.setattr(cuda, "find_gpu", lambda: ORIN)
     monkeypatch.setattr(
         cuda, "gpu", SimpleNamespace(DRIVER=None)

@@ -1,0 +1,1 @@
+"""Stand-ins for GPUs and their libraries."""
