@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgeseg.data.formats.labelme import shape_of
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, PILLOW, PIXEL, POLYGON, Canvas, Figure
+from edgeseg.data.reading.shapes import Shape
 from tests.helpers.figures import CVAT, LINE_WIDTH, SIZE, golden, labelme_document, random_figures, tiled, write_golden
 
 KINDS = {"polygon": POLYGON, "box": BOX, "ellipse": ELLIPSE}
@@ -36,7 +37,11 @@ def filled(figures: Sequence[Figure], rule: str) -> Masks:
 def labelme_figures() -> list[Figure]:
     """Return the figures of a LabelMe file, as edgeseg reads it."""
     shapes = [shape_of(each, "shape", LINE_WIDTH) for each in labelme_document()["shapes"]]
-    return [Figure(each.points, each.kind, each.width) for each in shapes if each and each.points is not None]
+    return [
+        Figure(each.points, each.kind, each.width)
+        for each in shapes
+        if isinstance(each, Shape) and each.points is not None
+    ]
 
 
 def cvat_figures() -> list[Figure]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from edgeseg.commands.options import CLASSES
+from edgeseg.commands.options import CLASSES, remark_lines, say_remarks
 from edgeseg.core.console import PATH, SIZE, given, say, setting_options
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import FITS, Crop, Size
@@ -57,7 +57,8 @@ def formats() -> None:
 @data.command()
 @data_argument
 @click.option("--out", type=PATH, help="Folder for check.json and check.png, which are not written without it.")
-def check(data: str, out: Path | None) -> int:
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+def check(data: str, out: Path | None, strict: bool) -> int:
     """Prove that every picture and every label of a data set is right; exit code 3 if not.
 
     All errors are listed, one line each. With --out, check.json has all that was found, and check.png shows the labels
@@ -65,8 +66,8 @@ def check(data: str, out: Path | None) -> int:
     """
     from edgeseg.core.files import check_writable, replace_whole, write_whole
     from edgeseg.core.quiet import suppress_stderr
+    from edgeseg.data.remarks import number
     from edgeseg.data.tools.check import check_dataset
-    from edgeseg.data.tools.check_report import number
     from edgeseg.training.progress import SampleProgress
 
     written = [out / "check.json", out / "check.png"] if out else []
@@ -76,6 +77,9 @@ def check(data: str, out: Path | None) -> int:
     started = time.perf_counter()
     with SampleProgress("checking") as progress, suppress_stderr():  # decoders write about broken files there
         report = check_dataset(dataset, progress.start, progress.step, progress.say)
+    remarks = remark_lines(report.warnings, report.notes, strict)
+    if strict:
+        report.errors, report.warnings = [*report.errors, *report.warnings], []
     seconds = time.perf_counter() - started
 
     if written:
@@ -84,7 +88,7 @@ def check(data: str, out: Path | None) -> int:
         write_whole(written[0], json.dumps(report.document(data), indent=1) + "\n")
         replace_whole(written[1], lambda partial: draw_check(report, partial))
     samples = report.total.samples
-    say("\n".join([*report.table(), *(f"warning: {line}" for line in report.warnings)]))
+    say("\n".join([*report.table(), *remarks]))
     speed = f"{number(samples, 'sample')} in {seconds:.1f} s, {samples / seconds:.0f} a second"
     where = f"see {written[0]} and {written[1]}" if written else "--out DIR writes check.json and check.png"
     say(f"{speed}; {where}")
@@ -106,6 +110,7 @@ def masks(data: str, out: Path, colour: bool) -> None:
     dataset = open_dataset(data)
     with SampleProgress("writing") as progress, suppress_stderr():
         count = write_masks(dataset, out, colour, progress.start, progress.step)
+    say_remarks(dataset.remarks)
     say(f"{count} masks and classes.json: {out}")
 
 
@@ -151,6 +156,7 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
                 raise KeyboardInterrupt
 
         packed = write_pack(dataset, out, settings, data, splits, overwrite, progress.start, done)
+    say_remarks(dataset.remarks)
     shards = [shard for listed in packed.splits.values() for shard in listed]
     size = sum(shard.bytes for shard in shards) / 1e6
     say(f"{packed.samples} samples, {size:.0f} MB in {len(shards)} shard(s): {out}; read it as tfrecord:{out}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.commands.options import CLASSES, FLIP, MODEL_SIZE
+from edgeseg.commands.options import CLASSES, FLIP, MODEL_SIZE, lines_of
 from edgeseg.core.console import PATH, note, say
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.commands.options import engine_options
@@ -59,7 +59,6 @@ def evaluate(
 
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.data.argument import data_of_model, open_dataset, with_classes
-    from edgeseg.data.reading.decode import take_remarks
     from edgeseg.evaluation.against import compare, read_earlier
     from edgeseg.evaluation.evaluate import evaluate as measure
     from edgeseg.evaluation.evaluate import load_predictor
@@ -90,7 +89,7 @@ def evaluate(
             scores = measure(predictor, samples, dataset.classes, show, boundaries=True)
         units = units_of(scores, samples, over)
         scores = with_intervals(scores, units)
-        say("\n".join([*_lines(scores), *(f"warning: {line}" for line in take_remarks())]))
+        say("\n".join([*_lines(scores), *lines_of(dataset.remarks)]))
         for path in documents:
             write_whole(path, json.dumps(asdict(scores), indent=1) + "\n")
         if out:

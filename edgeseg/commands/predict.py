@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgeseg.commands.options import FLIP, MODEL_SIZE
+from edgeseg.commands.options import FLIP, MODEL_SIZE, say_remarks
 from edgeseg.core.console import PATH, note, say
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings
@@ -46,7 +46,6 @@ def predict(
     from edgeseg.core.files import check_writable, write_whole
     from edgeseg.core.quiet import suppress_stderr
     from edgeseg.core.signals import StopRequest
-    from edgeseg.data.reading.decode import take_remarks
     from edgeseg.data.tools.write_coco import CocoDocument
     from edgeseg.data.tools.write_masks import check_free
     from edgeseg.evaluation.predict import find_pictures
@@ -68,8 +67,7 @@ def predict(
             )
         if coco and document:
             write_whole(coco, json.dumps(document.document()) + "\n")
-    for line in take_remarks():
-        click.echo(f"warning: {line}", err=True)
+    say_remarks(done.remarks)
     say(f"{done.written} of {len(pictures)} pictures: {out}")
     if stop.requested and done.written + len(done.failed) < len(pictures):
         click.echo("stopped before the last picture; what is written is whole", err=True)

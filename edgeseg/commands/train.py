@@ -29,6 +29,7 @@ from edgeseg.training.settings import TrainSettings
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @CLASSES
 @click.option("--require-gpu", is_flag=True, help="Fail where TensorFlow finds no GPU.")
+@click.option("--strict", is_flag=True, help="What the data is warned of at the start is an error.")
 @click.option("--hosts", metavar="A:PORT,B:PORT", help="Train on these hosts together; or set TF_CONFIG.")
 @click.option("--index", type=int, help="This host's place among --hosts, from 0; the first one writes --out.")
 @click.option(
@@ -45,6 +46,7 @@ def train(
     crop: str | None,
     classes: str | None,
     require_gpu: bool,
+    strict: bool,
     hosts: str | None,
     index: int | None,
     preset: str,
@@ -79,7 +81,9 @@ def train(
 
     from edgeseg.training.train import train as run_training
 
-    result = run_training(settings, out, resume, started=started, cluster=cluster, require_gpu=require_gpu)
+    result = run_training(
+        settings, out, resume, started=started, cluster=cluster, require_gpu=require_gpu, strict=strict
+    )
     if result.epochs and (cluster is None or cluster.is_chief):
         say(f"mean IoU {result.miou:.3f} on val, the best of {result.epochs} epochs, {result.seconds:.0f} s: {out}")
     return 130 if result.stopped else 0

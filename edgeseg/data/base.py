@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import DataError, EdgesegError, UsageError, nearest
 from edgeseg.core.geometry import Crop
 from edgeseg.core.labels import ClassMap
+from edgeseg.data.remarks import Remarks, Tell, unheard
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""
@@ -30,9 +32,11 @@ class Sample(ABC):
         drive: what its neighbours in time have in common; None where only the name tells it
             (`edgeseg.data.splits.drive_of`).
         bits: of pictures stored in 16 bits, how many count (`edgeseg.core.pictures.depth`); None if nobody said.
+        remarks: its data set's, which take in what reading finds; None for a sample of no data set.
     """
 
     bits: int | None = None
+    remarks: Remarks | None = None
 
     def __init__(self, name: str, classes: ClassMap) -> None:
         self.name = name
@@ -62,12 +66,10 @@ class Sample(ABC):
             )
         return image, class_map
 
-    def doubts(self) -> Mapping[str, int]:
-        """Return what a check should warn of that reading does not refuse: lines, and how many objects each is about.
-
-        Raises DataError where the labels cannot be read.
-        """
-        return {}
+    @property
+    def tell(self) -> Tell:
+        """Takes what reading finds that is no error (`edgeseg.data.remarks`): all of it, each time it is read."""
+        return unheard if self.remarks is None else self.remarks.of(self.name)
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
@@ -116,7 +118,7 @@ class EncodedSample(Sample):
 
     def _open(self) -> Sample:
         opened = self._opened()
-        opened.bits = self.bits
+        opened.bits, opened.remarks = self.bits, self.remarks
         return opened
 
     @abstractmethod
@@ -157,9 +159,10 @@ class Dataset(ABC):
     @abstractmethod
     def __init__(self, argument: str, **options: str) -> None: ...
 
-    def remarks(self) -> list[str]:
-        """Return what reading samples has found so far that is no error but may be wrong, a line each."""
-        return []
+    @cached_property
+    def remarks(self) -> Remarks:
+        """What reading its samples has found so far that is no error, but must not go unsaid."""
+        return Remarks()
 
     def split(self, name: str, complete: bool = True) -> list[Sample]:
         """Return the samples of a split in a fixed order; at least one.
@@ -178,8 +181,9 @@ class Dataset(ABC):
             raise DataError(f"{error.filename}: cannot be read ({error.strerror}); mend it, or --data") from error
         if not samples:
             raise DataError(f"split {name!r} is empty; expected at least one image with a mask")
-        if self.bits is not None:
-            for sample in samples:
+        for sample in samples:
+            sample.remarks = self.remarks
+            if self.bits is not None:
                 sample.bits = self.bits
         problem = next((sample.problem for sample in samples if sample.problem), None)
         if complete and problem:

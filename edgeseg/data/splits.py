@@ -145,11 +145,6 @@ class ListedDataset(Dataset):
     """A data set whose samples are listed when it is opened."""
 
     _listed: Mapping[str, Sequence[Sample]]
-    _counted_by: object = None
-    """What made class ids of the mask files, where it counts something that is worth a remark."""
-
-    def remarks(self) -> list[str]:
-        return list(getattr(self._counted_by, "remarks", list)())
 
     def _list(self, listed: Mapping[str, Sequence[Sample]]) -> None:
         """Set the splits."""

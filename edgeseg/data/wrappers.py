@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,6 @@ class RememberedSample(Sample):
         if self._read is None:
             self._read = self._sample.read()
         return self._read
-
-    def doubts(self) -> Mapping[str, int]:
-        return self._sample.doubts()
 
     def _image(self) -> Image:
         return self.read()[0]
@@ -61,9 +58,6 @@ class MergedSample(Sample):
         image, class_map = self._sample.read()
         return image, self._table[class_map]
 
-    def doubts(self) -> Mapping[str, int]:
-        return self._sample.doubts()
-
     def _image(self) -> Image:
         return self._sample.read_image()
 
@@ -78,10 +72,8 @@ class MergedDataset(Dataset):
         self.classes, self._table = merge_classes(dataset.classes, rule)
         self.splits = dataset.splits
         self.split_hint, self.crop, self.edges = dataset.split_hint, dataset.crop, dataset.edges
+        self.remarks = dataset.remarks
         self._dataset = dataset
-
-    def remarks(self) -> list[str]:
-        return self._dataset.remarks()
 
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)

@@ -13,6 +13,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from edgeseg.data.base import Image, Mask
 from edgeseg.data.parallel import map_in_order
 from edgeseg.data.reading.listing import IMAGE_SUFFIXES, pictures_in
 from edgeseg.data.reading.pictures import read_image
+from edgeseg.data.remarks import Remarks
 from edgeseg.data.tools.write_coco import CocoDocument
 from edgeseg.data.tools.write_masks import (
     CLASSES_FILE,
@@ -50,11 +52,12 @@ JPEG_QUALITY = 90
 
 @dataclass
 class Prediction:
-    """What `predict` did: how many pictures it wrote, and a line for each that it could not read."""
+    """What `predict` did: how many pictures it wrote, a line for each that it could not read, and what it found."""
 
     written: int = 0
     failed: list[str] = field(default_factory=list)
     thumbnails: dict[int, tuple[str, Image]] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=Remarks)
 
 
 class _Picture(NamedTuple):
@@ -131,7 +134,9 @@ def predict(
     def write(picture: _Picture) -> _Written | _Picture:
         return picture if picture.problem else _write(predictor, picture, out, colour, coco, picture.position in shown)
 
-    for each in map_in_order(write, _predicted(predictor, map_in_order(_read, listed), stop)):
+    for each in map_in_order(
+        write, _predicted(predictor, map_in_order(partial(_read, remarks=done.remarks), listed), stop)
+    ):
         if isinstance(each, _Picture):
             done.failed.append(each.problem)
             on_problem(each.problem)
@@ -153,9 +158,9 @@ def _names(pictures: Sequence[Path]) -> list[str]:
     return file_names([str(path) for path in pictures])
 
 
-def _read(picture: _Picture) -> _Picture:
+def _read(picture: _Picture, remarks: Remarks) -> _Picture:
     try:
-        return picture._replace(image=read_image(picture.path))
+        return picture._replace(image=read_image(picture.path, tell=remarks.of(str(picture.path))))
     except DataError as error:
         return picture._replace(problem=str(error))
 

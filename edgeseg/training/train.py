@@ -25,12 +25,12 @@ from edgeseg.core.labels import IGNORE_INDEX
 from edgeseg.core.signals import StopRequest
 from edgeseg.core.spec import ModelSpec
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.feeding.checks import check_labelled
+from edgeseg.data.feeding.checks import check_labelled, start_warnings
 from edgeseg.data.feeding.class_balance import class_weights
 from edgeseg.data.feeding.fit import PixelColour
+from edgeseg.data.feeding.label_counts import SplitCount
 from edgeseg.data.feeding.pipeline import FittedSamples, TrainingBatches
 from edgeseg.data.parallel import OnProgress
-from edgeseg.data.reading.decode import take_remarks
 from edgeseg.data.wrappers import MIB, remembered
 from edgeseg.evaluation.predictors import load_predictor
 from edgeseg.models.inputs import padding_colour
@@ -84,6 +84,7 @@ def train(
     cluster: Cluster | None = None,
     devices: Sequence[str] = (),
     require_gpu: bool = False,
+    strict: bool = False,
 ) -> TrainResult:
     """Train a network and leave a run directory with the model that was best on the val split.
 
@@ -97,6 +98,7 @@ def train(
             `out`; only the first one writes there and validates.
         devices: TensorFlow's names of this machine's devices to train on; all GPUs, or else the CPU, by default.
         require_gpu: refuse to train without one.
+        strict: what the data is warned of at the start is an error.
 
     Raises:
         UsageError: settings that do not go together, a directory that cannot be used or that another training is
@@ -114,11 +116,16 @@ def train(
         check_gpu()
     is_chief = cluster is None or cluster.is_chief
     with started.run.writing() if is_chief else contextlib.nullcontext():
-        return _train(settings, started, resume, console, Distribution.open(cluster, devices))
+        return _train(settings, started, resume, console, Distribution.open(cluster, devices), strict)
 
 
 def _train(
-    settings: TrainSettings, started: Start, resume: bool, console: Console | None, distribution: Distribution
+    settings: TrainSettings,
+    started: Start,
+    resume: bool,
+    console: Console | None,
+    distribution: Distribution,
+    strict: bool,
 ) -> TrainResult:
     began = time.monotonic()
     run, dataset, network = started
@@ -152,10 +159,14 @@ def _train(
             progress.say(line)
         watch = _watch(stop, progress)
         try:
-            weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch)
-            check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
-            for line in (*dataset.remarks(), *take_remarks()):
+            seen = SplitCount()
+            weights, end_epoch.train_shares = _class_weights(settings, samples, len(dataset.classes), watch, seen)
+            val = check_labelled(validation, settings.size, settings.fit, settings.crop, watch("reading val"))
+            splits = {"train": (samples.samples, seen), "val": (validation, val)}
+            for line in start_warnings(dataset, splits, strict):
                 progress.say(f"warning: {line}")
+            for line in dataset.remarks.notes():
+                progress.say(f"note: {line}")
             distribution.check_same(_marks(settings, mark, state.step, len(history)))
             if distribution.is_chief:
                 run.begin(settings, spec)
@@ -195,10 +206,14 @@ def _watch(stop: StopRequest, progress: TrainingProgress) -> Callable[[str], OnP
 
 
 def _class_weights(
-    settings: TrainSettings, samples: FittedSamples, classes: int, watch: Callable[[str], OnProgress]
+    settings: TrainSettings,
+    samples: FittedSamples,
+    classes: int,
+    watch: Callable[[str], OnProgress],
+    seen: SplitCount,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return a weight for each class and its share of the labels, for the report; refuse masks without any label."""
-    counts = samples.class_counts(classes, watch("reading the labels"))
+    counts = samples.class_counts(classes, watch("reading the labels"), seen)
     return class_weights(counts, settings.class_balance), counts.shares
 
 

@@ -158,14 +158,25 @@ def _highest(path: Path, decode: Decode) -> int | None:
     return None if pixels is None else int(pixels.max())
 
 
+def note_on(path: Path) -> str | None:
+    """Return a line on a picture's folder, if the rule takes its pictures for fewer than 16 bits."""
+    key = (path.parent, path.suffix.lower())
+    with _lock:
+        usual = _usual.get(key)
+    return None if usual is None or usual.bits == 16 else _note(key, usual)
+
+
 def take_notes() -> list[str]:
     """Return a line on each folder whose pictures are taken for fewer than 16 bits by the rule; each is told once."""
     with _lock:
         new = sorted(set(_usual) - _told)
         _told.update(new)
-    return [
-        f"{folder}/*{suffix}: 16-bit pictures that do not say how many bits count are taken for {each.bits}, since the "
-        f"highest value of {each.looked_at} is {each.highest}; ?bits= behind a data set says otherwise"
-        for (folder, suffix) in new
-        if (each := _usual[folder, suffix]).bits < 16
-    ]
+    return [_note(key, each) for key in new if (each := _usual[key]).bits < 16]
+
+
+def _note(key: tuple[Path, str], usual: _Usual) -> str:
+    folder, suffix = key
+    return (
+        f"{folder}/*{suffix}: 16-bit pictures that do not say how many bits count are taken for {usual.bits}, since "
+        f"the highest value of {usual.looked_at} is {usual.highest}; ?bits= behind a data set says otherwise"
+    )

@@ -30,6 +30,8 @@ from edgeseg.data.class_lists.structured import structured
 from edgeseg.data.reading.pictures import read_text
 
 MOST_ID = 0xFFFF
+LABELME_IGNORE = "__ignore__"
+"""The first line of LabelMe's label lists, whose number is -1: the line behind it is number 0."""
 SAID = {"r": "R", "g": "G", "b": "B", ALPHA: "A", HEX: "#RRGGBB", ID: "ID", NAME: "NAME"}
 
 
@@ -166,9 +168,10 @@ def _checked(line: Line, found: ClassLine, layout: Layout) -> ClassLine:
 def _numbered(found: list[ClassLine]) -> list[ClassLine]:
     """Give every class its id, and sort by them. Raises DataError for an id that is repeated or out of range."""
     if any(each.id is None for each in found):
+        found = [each for each in found if folded(each.name) != LABELME_IGNORE]
         return [each._replace(id=index) for index, each in enumerate(found)]
     first: dict[int, ClassLine] = {}
-    for each in found:
+    for each in (each._replace(name=IGNORED) if folded(each.name) == LABELME_IGNORE else each for each in found):
         assert each.id is not None
         if not 0 <= each.id <= MOST_ID:
             raise DataError(f"{each.where}: id {each.id} of {each.name!r}; expected 0 to {MOST_ID}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.labels import IGNORE_INDEX, IGNORED, ClassMap, Colour, folded
@@ -40,10 +42,15 @@ class Palette:
         lines = [(IGNORED if folded(name) == folded(ignored) else name, colour) for name, colour in self.lines]
         return replace(self, lines=tuple(lines))
 
-    def decode_ids(self, trusted: bool = False) -> IdMask:
+    def decode_ids(self, trusted: bool = False, values: Mapping[int, str] = MappingProxyType({})) -> IdMask:
         """Return what makes classes of a file of these ids.
 
-        Unless the ids are `trusted`, a palette file with these colours in another order is an error.
+        Args:
+            trusted: a palette file with these colours in another order is none the less what is meant, and no error.
+            values: other ids that stand for a class, or for `ignore`, by its name.
+
+        Raises:
+            UsageError: a name of `values` is no class.
         """
         ids = self.ids or tuple(range(len(self.lines)))
         pairs, index = {IGNORE_INDEX: IGNORE_INDEX}, 0
@@ -51,9 +58,21 @@ class Palette:
             kept = folded(name) != IGNORED
             pairs[file_id] = index if kept else IGNORE_INDEX
             index += kept
+        pairs.update({file_id: self._index(file_id, name) for file_id, name in values.items()})
         listed = tuple((file_id, colour) for file_id, (_, colour) in zip(ids, self.lines, strict=True))
         colours = listed if self.has_colours else ()
         return IdMask(tuple(pairs.items()), colours=() if trusted else colours)
+
+    def _index(self, file_id: int, name: str) -> int:
+        if folded(name) == IGNORED:
+            return IGNORE_INDEX
+        index = self.classes.index(name)
+        if index is None:
+            names = self.classes.names
+            raise UsageError(
+                f"option values={file_id}:{name}{nearest(name, names)}; expected one of {', '.join(names)}, or ignore"
+            )
+        return index
 
     def decode_colours(
         self, where: Path, tolerance: int | None = None, what: str = "the masks are colours"

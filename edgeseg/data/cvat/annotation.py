@@ -55,6 +55,7 @@ class CvatFrame:
         size: what it was labelled at.
         subset: CVAT's word for a split; empty if there is none.
         number: of a video's frame.
+        without_area: how many shapes cover no pixels, by kind (one of WITHOUT_AREA) and label.
     """
 
     where: str
@@ -63,6 +64,7 @@ class CvatFrame:
     subset: str = ""
     number: int | None = None
     shapes: list[CvatShape] = field(default_factory=list)
+    without_area: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class CvatFile:
@@ -72,7 +74,6 @@ class CvatFile:
         frames: of images in the order of the file, of a video by number.
         labels: what the task, job or project declares.
         video: it holds tracks.
-        left_out: how many shapes cover no pixels, by label and kind (one of WITHOUT_AREA); of tracks, in each frame.
         keyframes_only: why its tracks lack frames, or an empty text.
     """
 
@@ -80,7 +81,6 @@ class CvatFile:
         self.where = where
         self.labels: list[CvatLabel] = []
         self.frames: list[CvatFrame] = []
-        self.left_out: Counter[tuple[str, str]] = Counter()
         self._meta = Element("meta")
         self._tracks: list[tuple[str, list[tuple[int, bool]]]] = []
         self._by_number: dict[int, CvatFrame] = {}
@@ -150,7 +150,7 @@ class CvatFile:
 
     def _add(self, frame: CvatFrame, shape: CvatShape) -> None:
         if shape.kind in WITHOUT_AREA:
-            self.left_out[shape.label, shape.kind] += 1
+            frame.without_area[shape.kind, shape.label] += 1
         if shape.kind not in WITHOUT_AREA or shape.kind == LINES:
             frame.shapes.append(shape)
 

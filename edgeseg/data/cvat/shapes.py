@@ -16,11 +16,17 @@ import numpy as np
 
 from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
-from edgeseg.data.cvat.annotation import LINES, NUMBER, CvatFrame, CvatShape
+from edgeseg.data.cvat.annotation import LINES, NUMBER, WITHOUT_AREA, CvatFrame, CvatShape
 from edgeseg.data.reading.pictures import MAX_PIXELS
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, LINE, MARGIN, Figure, Points, outline
 from edgeseg.data.reading.rle import mask_from_row_rle
-from edgeseg.data.reading.shapes import Annotation, Shape, points_from
+from edgeseg.data.reading.shapes import Annotation, Omissions, Shape, points_from
+from edgeseg.data.remarks import LeftOut
+
+_OF_KIND = {
+    kind: LeftOut("they cover no pixels", what=f"<{kind}>s", kind=kind, option="line_width=3" if kind == LINES else "")
+    for kind in WITHOUT_AREA
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,14 @@ def annotation_of(frame: CvatFrame, drawing: CvatDrawing) -> Annotation:
     """Return a frame's shapes, those of a higher z_order later, else in the order of the file. Raises DataError."""
     kept = [each for each in frame.shapes if each.kind != LINES or drawing.line_width]
     ordered = sorted(kept, key=lambda each: _whole(each, "z_order", f"{frame.where}: {each.place}", "0"))
-    return Annotation(frame.size, [_shape(each, frame, drawing) for each in ordered])
+    shapes = [_shape(each, frame, drawing) for each in ordered]
+    return Annotation(frame.size, shapes, True, left_out(frame, drawing))
+
+
+def left_out(frame: CvatFrame, drawing: CvatDrawing) -> Omissions:
+    """Return what of a frame's shapes is not drawn."""
+    drawn = LINES if drawing.line_width else ""
+    return {(_OF_KIND[kind], label): count for (kind, label), count in frame.without_area.items() if kind != drawn}
 
 
 def _shape(shape: CvatShape, frame: CvatFrame, drawing: CvatDrawing) -> Shape:

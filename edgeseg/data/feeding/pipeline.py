@@ -21,6 +21,7 @@ from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.feeding.checks import check_batch, nothing_labelled
 from edgeseg.data.feeding.class_balance import ClassCounts
 from edgeseg.data.feeding.fit import PixelColour, fit_class_map
+from edgeseg.data.feeding.label_counts import SplitCount, count_ids
 from edgeseg.data.feeding.photometry import change_colours
 from edgeseg.data.feeding.warp import Source, draw_map, paint_padding, warp
 from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order, reading_threads
@@ -98,19 +99,25 @@ class FittedSamples:
         """Return each class's share of the labelled pixels, (classes,) float64; see class_counts."""
         return self.class_counts(classes, on_progress).shares
 
-    def class_counts(self, classes: int, on_progress: OnProgress = ignore_progress) -> ClassCounts:
+    def class_counts(
+        self, classes: int, on_progress: OnProgress = ignore_progress, seen: SplitCount | None = None
+    ) -> ClassCounts:
         """Count the pixels of each class, for the whole split from at most SHARES_FROM samples of it.
 
         Args:
             classes: number of classes.
             on_progress: called with the number of samples done so far; what it raises ends the reading.
+            seen: the labels that are read are counted there too.
 
         Raises:
             DataError: a sample cannot be read, or none has a labelled pixel.
         """
+        seen = SplitCount() if seen is None else seen
+        seen.samples = len(self)
         chosen = np.unique(np.linspace(0, len(self) - 1, min(len(self), SHARES_FROM)).astype(int))
         pixels, labelled_where_present = np.zeros(classes), np.zeros(classes)
         for done, counted in enumerate(map_in_order(self._count, chosen, FEW_AHEAD, reading_threads()), start=1):
+            seen.add(counted, classes)
             pixels += counted[:classes]
             labelled_where_present += (counted[:classes] > 0) * counted[:classes].sum()
             on_progress(done)
@@ -127,7 +134,7 @@ class FittedSamples:
             sample = self.samples[index]
             whole = sample.read_class_map()
             class_map = fit_class_map(whole, self._placement(whole), sample.classes.ignore_index)
-        return np.bincount(class_map.ravel(), minlength=256)
+        return count_ids(class_map)
 
 
 class TrainingBatches:

@@ -17,6 +17,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,10 +37,14 @@ from edgeseg.data.reading.json_fields import field, key, read_json, whole
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.polygons import BOX
 from edgeseg.data.reading.rle import mask_from_rle
-from edgeseg.data.reading.shapes import Annotation, Shape, points_from
+from edgeseg.data.reading.shapes import Annotation, Omissions, Shape, points_from
+from edgeseg.data.remarks import LeftOut
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 
 CROWDS = ("ignore", "class")
+CROWD = LeftOut(
+    "they are ignored where nothing else is labelled", what="crowds (iscrowd)", kind="crowd", option="crowd=class"
+)
 EXPECTED = "COCO JSON with images, annotations and categories"
 
 
@@ -92,17 +97,26 @@ class CocoSample(DrawnSample):
             for number, each in file.annotations.get(key(entry, "id", ""), [])
         ]
 
+    def left_out(self) -> Omissions:
+        """Return how many crowds are ignored, by class. Raises DataError."""
+        crowds = [pair for pair in self.annotations if pair[1].get("iscrowd") and not self.crowd]
+        return Counter((CROWD, self._category(each, place)) for place, each in crowds)
+
     def _annotation(self) -> Annotation:
         shapes = [shape for place, each in self.annotations for shape in self._shapes(each, place)]
         # A crowd says that there are more of them, not that what is labelled one by one is none: it lies beneath.
-        return Annotation(self.size, sorted(shapes, key=lambda shape: shape.label is not None))
+        return Annotation(self.size, sorted(shapes, key=lambda shape: shape.label is not None), True, self.left_out())
 
-    def _shapes(self, entry: Any, place: str) -> list[Shape]:
+    def _category(self, entry: Any, place: str) -> str:
         category = key(entry, "category_id", place)
         if category not in self.categories:
             raise DataError(f"{place}: category {category} is not declared; expected one of the file's categories")
-        label = None if entry.get("iscrowd") and not self.crowd else self.categories[category]
-        place = f"{place} ({self.categories[category]})"
+        return self.categories[category]
+
+    def _shapes(self, entry: Any, place: str) -> list[Shape]:
+        category = self._category(entry, place)
+        label = None if entry.get("iscrowd") and not self.crowd else category
+        place = f"{place} ({category})"
         segmentation = entry.get("segmentation")
         if isinstance(segmentation, dict):
             return [Shape(label, place, region=_region(segmentation, place), whole=True)]
@@ -166,6 +180,7 @@ class Coco(ListedDataset):
         images: str = "",
         sizes: str = "check",
         edges: str = "pixel",
+        leave_out: str = "",
         crowd: str = "ignore",
         **split: str,
     ) -> None:
@@ -179,7 +194,7 @@ class Coco(ListedDataset):
         found = [name for file in files for name in file.categories.values()]
         with errors_name(files[0].path):
             self.classes, background = drawn_classes(found, names, unlabelled, in_order=True)
-        self._rule = DrawRule(background, sizes, edges)
+        self._rule = DrawRule(background, sizes, edges, leave_out=leave_out)
         self.edges = self._rule.fill
         samples = [(_split_of(file.path, self.root), self._samples_of(file)) for file in files]
         if len(files) > 1 and all(name for name, _ in samples):
@@ -228,7 +243,10 @@ class Coco(ListedDataset):
         image = find_image(self.root, folders, [name])
         if image is None:
             raise DataError(f"{where}: no image {name!r} in {folders[0]} and the usual places; say images=FOLDER")
-        return CocoSample(image, entry, file, self.classes, self._rule, self._crowd)
+        sample = CocoSample(image, entry, file, self.classes, self._rule, self._crowd)
+        with suppress(DataError):  # said when it is read
+            self._rule.tell_left_out(sample.left_out(), self.remarks.of(sample.name))
+        return sample
 
 
 def _json_files(path: Path, argument: str) -> Sequence[Path]:

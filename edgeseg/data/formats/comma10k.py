@@ -47,6 +47,7 @@ class Comma10k(ListedDataset):
         samples = pair_samples(root / images, root / masks, self.classes, ColourMask.of(self.classes, EMPTY))
         if images != "imgs":
             labelled = {path.relative_to(root / masks).with_suffix("").as_posix() for path in files_in(root / masks)}
+            self.remarks.take_in_unlabelled(sum(name not in labelled for name in samples))
             samples = {name: sample for name, sample in samples.items() if name in labelled}
         rule = SplitRule.parse(split)
         if rule.group is None and all(DRIVE.search(name) for name in samples):

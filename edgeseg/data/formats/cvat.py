@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.labels import ClassMap, Colour, folded
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
 from edgeseg.data.cvat.annotation import LINES, WITHOUT_AREA, CvatFile, CvatFrame
-from edgeseg.data.cvat.shapes import CvatDrawing, annotation_of
+from edgeseg.data.cvat.shapes import CvatDrawing, annotation_of, left_out
 from edgeseg.data.cvat.sources import CvatSource, cvat_sources
 from edgeseg.data.cvat.zip_members import ZipMember
 from edgeseg.data.reading.causes import why_no_class
@@ -37,7 +37,7 @@ from edgeseg.data.reading.drawn import (
     reject_duplicate_images,
 )
 from edgeseg.data.reading.pictures import Encoded, PictureFile
-from edgeseg.data.reading.shapes import Annotation, distinct_colours
+from edgeseg.data.reading.shapes import Annotation, Omissions, distinct_colours
 from edgeseg.data.splits import FOLDER_SPLITS, SPLIT_OPTIONS, ListedDataset, SplitRule
 
 TRACKS = ("check", "listed")
@@ -74,11 +74,7 @@ class ZippedSample(EncodedSample):
 
 
 class Cvat(ListedDataset):
-    """The annotations are held in memory, the pictures are not.
-
-    Attributes:
-        left_out: how many shapes are not drawn since they cover no pixels, by label and kind (such as polyline).
-    """
+    """The annotations are held in memory, the pictures are not."""
 
     OPTIONS: ClassVar = {
         **DRAWN_OPTIONS,
@@ -86,7 +82,6 @@ class Cvat(ListedDataset):
         "tracks": "if a file seems to hold keyframes only: check refuses it, listed takes what is there (check)",
         **SPLIT_OPTIONS,
     }
-    left_out: Counter[tuple[str, str]]
 
     def __init__(
         self,
@@ -97,6 +92,7 @@ class Cvat(ListedDataset):
         images: str = "",
         sizes: str = "check",
         edges: str = "",
+        leave_out: str = "",
         line_width: str = "0",
         tracks: str = "check",
         **split: str,
@@ -112,15 +108,12 @@ class Cvat(ListedDataset):
                 f"tracks=listed if all is there"
             )
         files = [source.file for source in sources]
-        with errors_name(files[0].where, lambda: _why_no_class(files)):
+        with errors_name(files[0].where, lambda: _why_no_class(files, self._how)):
             found = _class_names(files, bool(self._how.line_width))
             classes, background = drawn_classes(found, names, unlabelled, in_order=True)
         self.classes = _coloured(classes, files)
-        self._rule = DrawRule(background, sizes, edges or "pixel")
+        self._rule = DrawRule(background, sizes, edges or "pixel", leave_out=leave_out)
         self.edges = self._rule.fill
-        self.left_out = sum((file.left_out for file in files), Counter())
-        if self._how.line_width:
-            self.left_out = Counter({key: count for key, count in self.left_out.items() if key[1] != LINES})
         pairs = [pair for source in sources for pair in self._samples_of(source)]
         self._divide(
             reject_duplicate_images(sample for _, sample in pairs), [key for key, _ in pairs], SplitRule.parse(split)
@@ -135,6 +128,9 @@ class Cvat(ListedDataset):
             others = source.pictures.numbers(frames[0].subset if frames else "")
             frames += [file.frame(number) for number in sorted(others - listed)]
         made = [(frame, self._sample(frame, source)) for frame in frames]
+        for frame, sample in made:
+            name = sample.name if sample else frame.where
+            self._rule.tell_left_out(left_out(frame, self._how), self.remarks.of(name))
         return [(_key(frame, source.prefix), sample) for frame, sample in made if sample]
 
     def _sample(self, frame: CvatFrame, source: CvatSource) -> Sample | None:
@@ -176,11 +172,11 @@ def _class_names(files: Iterable[CvatFile], with_lines: bool) -> list[str]:
     return kept if declared else drawn
 
 
-def _why_no_class(files: Sequence[CvatFile]) -> str:
-    def left_out(file: CvatFile) -> Iterator[str]:
-        return (kind for _, kind in file.left_out.elements())
+def _why_no_class(files: Sequence[CvatFile], how: CvatDrawing) -> str:
+    def omitted(file: CvatFile) -> Omissions:
+        return sum((Counter(left_out(frame, how)) for frame in file.frames), Counter())
 
-    return why_no_class(files, lambda file: file, left_out, {LINES: "line_width=3"})
+    return why_no_class(files, omitted)
 
 
 def _coloured(classes: ClassMap, files: Iterable[CvatFile]) -> ClassMap:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgeseg.data.class_lists.encoding import check_encoding, mask_decoder
+from edgeseg.data.class_lists.encoding import VALUES_OPTION, check_encoding, mask_decoder, parse_values
 from edgeseg.data.class_lists.palette import read_palette
 from edgeseg.data.reading.colour_masks import TOLERANCE_OPTION, parse_tolerance
 from edgeseg.data.reading.layout import class_list_of, images_of, masks_of
@@ -29,6 +29,7 @@ class Folder(ListedDataset):
         "palette": "the class list (classes.txt, or another usual name)",
         "encoding": "ids or colours (as the first mask is)",
         "suffix": "what a mask's name has behind its picture's (.png, or that of another kind of picture)",
+        **VALUES_OPTION,
         **TOLERANCE_OPTION,
         **SPLIT_OPTIONS,
     }
@@ -42,17 +43,17 @@ class Folder(ListedDataset):
         palette: str = "",
         encoding: str = "",
         suffix: str = "",
+        values: str = "",
         tolerance: str = "",
         **split: str,
     ) -> None:
         root = data_folder(argument, "a folder with images/, masks/ and classes.txt in it")
         check_encoding(encoding)
-        near = parse_tolerance(tolerance)
+        near, named = parse_tolerance(tolerance), parse_values(values)
         listed = class_list_of(root, palette)
         lines = read_palette(listed)
         self.classes = lines.classes
         pictures, labels = images_of(root, images), masks_of(root, masks)
-        decode = mask_decoder(lines, listed, encoding, masks_in(labels, suffix).values(), near)
+        decode = mask_decoder(lines, listed, encoding, masks_in(labels, suffix).values(), near, named)
         samples = pair_samples(pictures, labels, self.classes, decode, suffix)
-        self._counted_by = decode
         self._divide(list(samples.values()), list(samples), SplitRule.parse(split))

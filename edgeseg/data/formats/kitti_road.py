@@ -47,6 +47,7 @@ class KittiRoad(ListedDataset):
             names[f"{kind}_{truth}_{number}.png"] = image
         present = {path.name: path for path in files_in(masks, ".png") if f"_{truth}_" in path.name}
         if truth == "lane":  # drawn for one kind of road only
+            self.remarks.take_in_unlabelled(sum(name not in present for name in names))
             names = {name: image for name, image in names.items() if name in present}
         samples: list[Sample] = [sample_of(image, masks / name, CLASSES, DECODE) for name, image in names.items()]
         keys = [image.stem for image in names.values()]

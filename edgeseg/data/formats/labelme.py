@@ -13,7 +13,9 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +27,7 @@ from edgeseg.core.errors import DataError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, EncodedSample, Sample
-from edgeseg.data.reading.causes import why_no_class
+from edgeseg.data.reading.causes import Survey
 from edgeseg.data.reading.drawn import (
     DRAWN_OPTIONS,
     DrawnSample,
@@ -41,10 +43,28 @@ from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import MAX_PIXELS, Encoded, PictureFile
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, LINE, PILLOW, POLYGON, Points
 from edgeseg.data.reading.shapes import Annotation, Shape, points_from
+from edgeseg.data.remarks import LeftOut, Remark
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
-POINTS = ("point", "points")
-LINES = ("line", "linestrip")
+NO_AREA = "they cover no pixels"
+POINTS = {kind: LeftOut(NO_AREA, what=f"shapes of type {kind}", kind=kind) for kind in ("point", "points")}
+LINES = {
+    kind: LeftOut(NO_AREA, what=f"shapes of type {kind}", kind=kind, option="line_width=3")
+    for kind in ("line", "linestrip")
+}
+IGNORE, BACKGROUND = "__ignore__", "_background_"
+"""What LabelMe's own export of masks (labelme2voc) takes for pixels to ignore, and for those under no shape."""
+UNDER_NO_SHAPE = Remark(
+    f"shapes called {BACKGROUND}: as in LabelMe, pixels under no shape are of this class too; unlabelled=ignore "
+    f"ignores both",
+    False,
+)
+NOT_BACKGROUND = LeftOut(
+    f"in LabelMe {BACKGROUND} is what is under no shape, which is ignored",
+    what=f"shapes called {BACKGROUND}",
+    kind="background",
+    option=f"unlabelled={BACKGROUND}",
+)
 CORNERS = ("polygon", "oriented_rectangle", "rotation")  # the last is that of X-AnyLabeling
 WITH_AREA = (*CORNERS, "rectangle", "circle", "mask")
 
@@ -62,17 +82,34 @@ def _annotation(document: dict[str, Any], path: Path, line_width: int) -> Annota
     height, width = (whole(document.get(side)) or 0 for side in ("imageHeight", "imageWidth"))
     size = Size(height, width) if height > 0 < width else None
     listed = enumerate(field(document, "shapes", list, str(path)), 1)
-    shapes = [shape_of(each, f"{path}: shape {number}", line_width) for number, each in listed]
-    return Annotation(size, [shape for shape in shapes if shape])
+    shapes: list[Shape] = []
+    left_out: Counter[tuple[LeftOut, str]] = Counter()
+    for number, each in listed:
+        found = shape_of(each, f"{path}: shape {number}", line_width)
+        if isinstance(found, Shape):
+            shapes.append(found)
+        else:
+            left_out[found, _label(each["label"]) or IGNORE] += 1
+    return Annotation(size, shapes, left_out=left_out)
 
 
-def shape_of(entry: Any, place: str, line_width: int) -> Shape | None:
-    """Return one of the file's shapes; None for points, and for lines without a width. Raises DataError."""
-    label = field(entry, "label", str, place)
-    place = f"{place} ({' '.join(label.split())})"
+def _label(text: str) -> str | None:
+    label = " ".join(text.split())
+    return None if label == IGNORE else label
+
+
+def shape_of(entry: Any, place: str, line_width: int) -> Shape | LeftOut:
+    """Return one of the file's shapes, or why it is none: points, and lines without a width. Raises DataError."""
+    shape = _shape(entry, place, line_width)
+    return replace(shape, is_background=True) if isinstance(shape, Shape) and shape.label == BACKGROUND else shape
+
+
+def _shape(entry: Any, place: str, line_width: int) -> Shape | LeftOut:
+    text = field(entry, "label", str, place)
+    label, place = _label(text), f"{place} ({' '.join(text.split())})"
     kind = entry.get("shape_type") or "polygon"
-    if kind in POINTS or (kind in LINES and not line_width):
-        return None
+    if isinstance(kind, str) and kind in (POINTS if line_width else {**POINTS, **LINES}):
+        return {**POINTS, **LINES}[kind]
     if kind not in (*WITH_AREA, *LINES):
         raise DataError(f"{place}: shape type {kind!r}{nearest(str(kind), WITH_AREA)}; expected {', '.join(WITH_AREA)}")
     points = points_from(_flat(field(entry, "points", list, place), place), place)
@@ -148,6 +185,13 @@ class LabelMeSample(DrawnSample):
         document = _document(self.path) if self._document is None else self._document
         return _annotation(document, self.path, self.line_width)
 
+    def _examine(self, shapes: Sequence[Shape], size: Size) -> None:
+        count = sum(shape.is_background for shape in shapes)
+        if count and self.rule.unlabelled == self.classes.ignore_index:
+            self.rule.tell_left_out({(NOT_BACKGROUND, ""): count}, self.tell)
+        elif count and self.classes.index(BACKGROUND) == self.rule.unlabelled:
+            self.tell(UNDER_NO_SHAPE, count)
+
 
 class EmbeddedSample(EncodedSample):
     """A JSON file that holds its picture; it is read when it is asked for, once for picture and labels."""
@@ -181,10 +225,11 @@ class LabelMe(ListedDataset):
         argument: str,
         *,
         names: str = "",
-        unlabelled: str = "ignore",
+        unlabelled: str = "",
         images: str = "",
         sizes: str = "check",
         edges: str = "inclusive",
+        leave_out: str = "",
         line_width: str = "0",
         **split: str,
     ) -> None:
@@ -193,9 +238,16 @@ class LabelMe(ListedDataset):
         if not paths:
             raise DataError(f"{self.root}: no JSON file; expected LabelMe's *.json beside the pictures")
         self._line_width = parse_line_width(line_width)
-        with errors_name(self.root, lambda: _why_no_class(paths, self._line_width)):
-            self.classes, background = drawn_classes(_names(paths, self._line_width), names, unlabelled)
-        self._rule = DrawRule(background, sizes, edges, PILLOW)
+        survey = Survey(paths, lambda path: read_labelme(path, self._line_width))
+        found = [] if names else list(survey.names())
+        listed = [name for name in names.split(",") if name.strip() != IGNORE]
+        if survey.has_background or BACKGROUND in map(str.strip, listed):
+            unlabelled = unlabelled or BACKGROUND
+        with errors_name(self.root, survey.why_no_class):
+            self.classes, background = drawn_classes(found, ",".join(listed), unlabelled)
+        self._rule = DrawRule(background, sizes, edges, PILLOW, leave_out)
+        for path, left_out in survey.left_out.items():
+            self._rule.tell_left_out(left_out, self.remarks.of(str(path)))
         self.edges = self._rule.fill
         self._images = self.root / images if images else None
         keys = [path.relative_to(self.root).with_suffix("").as_posix() for path in paths]
@@ -223,24 +275,3 @@ class LabelMe(ListedDataset):
         except DataError as error:
             return BrokenSample(str(path), self.classes, error)
         return LabelMeSample(path, image, self.classes, self._rule, self._line_width)
-
-
-def _names(paths: Sequence[Path], line_width: int) -> Iterator[str]:
-    """Yield the class names of all files; one that cannot be read says so when its sample is read."""
-    for path in paths:
-        try:
-            yield from (shape.label or "" for shape in read_labelme(path, line_width).shapes)
-        except DataError:
-            continue
-
-
-def _why_no_class(paths: Sequence[Path], line_width: int) -> str:
-    """Return why no file names a class; lines are among what is left out if they have no width."""
-    drawn_with = {} if line_width else dict.fromkeys(LINES, "line_width=3")
-
-    def left_out(path: Path) -> Iterator[str]:
-        for each in _document(path)["shapes"]:
-            if each.get("shape_type") in (*POINTS, *drawn_with):
-                yield str(each["shape_type"])
-
-    return why_no_class(paths, lambda path: read_labelme(path, line_width), left_out, drawn_with)

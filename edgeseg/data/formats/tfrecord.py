@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.class_lists.encoding import check_encoding, mask_decoder
+from edgeseg.data.class_lists.encoding import VALUES_OPTION, check_encoding, mask_decoder, parse_values
 from edgeseg.data.class_lists.palette import Palette, read_palette
 from edgeseg.data.reading.colour_masks import TOLERANCE_OPTION, parse_tolerance
 from edgeseg.data.reading.drawn import drawn_classes
@@ -39,6 +39,7 @@ OTHERS = {
     "encoding": "ids or colours (as the first mask is)",
     "image": "the key of the pictures (image)",
     "mask": "the key of the masks (mask)",
+    **VALUES_OPTION,
     **TOLERANCE_OPTION,
 }
 
@@ -62,6 +63,8 @@ class TFRecords(ListedDataset):
     def _list_pack(self, root: Path, chosen: set[str] | None) -> None:
         spec = read_pack_spec(root)
         self.classes, self.crop, self.edges = spec.classes, spec.crop, spec.edges
+        for remark in spec.remarks:
+            self.remarks.of(str(root))(remark)
         splits = {}
         for split, shards in spec.splits.items():
             wanted = [shard for shard in shards if chosen is None or shard.file in chosen]
@@ -88,16 +91,17 @@ class TFRecords(ListedDataset):
         encoding: str = "",
         image: str = "image",
         mask: str = "mask",
+        values: str = "",
         tolerance: str = "",
         **split: str,
     ) -> None:
         check_encoding(encoding)
-        near = parse_tolerance(tolerance)
+        near, named = parse_tolerance(tolerance), parse_values(values)
         rule = SplitRule.parse(split)
         listed, where = _class_list(root, palette, names)
         self.classes = listed.classes
         offsets, broken = _scan(files)
-        self._counted_by = decode = mask_decoder(listed, where, encoding, _masks(offsets, mask), near)
+        decode = mask_decoder(listed, where, encoding, _masks(offsets, mask), near, named)
         layout = EncodedFiles(image, mask, decode)
         samples: list[Sample] = []
         keys: list[str] = []

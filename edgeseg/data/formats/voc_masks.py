@@ -15,9 +15,9 @@ from edgeseg.data.base import BrokenSample, Sample
 from edgeseg.data.class_lists.palette import Palette, read_palette
 from edgeseg.data.reading.colour_masks import TOLERANCE_OPTION, parse_tolerance
 from edgeseg.data.reading.image_sets import read_image_sets
-from edgeseg.data.reading.listing import data_folder
+from edgeseg.data.reading.listing import data_folder, pictures_in
 from edgeseg.data.reading.lookup import find_image
-from edgeseg.data.reading.pairs import mask_without_image, masks_in, sample_of
+from edgeseg.data.reading.pairs import FileSample, mask_without_image, masks_in, sample_of
 from edgeseg.data.reading.pictures import MaskDecoder
 from edgeseg.data.reading.shapes import distinct_colours
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
@@ -55,7 +55,6 @@ class VocMasks(ListedDataset):
             palette = palette.with_ignored(ignore, root)
             self.classes, decode = palette.classes, palette.decode_ids(trusted=True)
         folders = [root / images] if images else [root / name for name in ("JPEGImages", "images", ".")]
-        self._counted_by = decode
         samples: dict[str, Sample] = {}
         for stem, mask in masks.items():
             try:
@@ -65,6 +64,9 @@ class VocMasks(ListedDataset):
                 continue
             found = sample_of(image, mask, self.classes, decode) if image else None
             samples[stem] = found or mask_without_image(mask, self.classes, folders[0])
+        used = {sample.image for sample in samples.values() if isinstance(sample, FileSample)}
+        there = (folder for folder in folders if folder != root and folder.is_dir())  # beside lie other things too
+        self.remarks.take_in_unlabelled(sum(path not in used for folder in there for path in pictures_in(folder)))
         sets = read_image_sets(root, samples, self.classes)
         if sets:
             self._list(sets)

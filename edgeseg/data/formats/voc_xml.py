@@ -8,14 +8,15 @@ splits if they are there, or folders `train/`, `val/` and `test/`; otherwise who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import BrokenSample, Sample
-from edgeseg.data.reading.causes import why_no_class
+from edgeseg.data.reading.causes import Survey
 from edgeseg.data.reading.drawn import (
     DRAWN_OPTIONS,
     DrawnSample,
@@ -29,11 +30,12 @@ from edgeseg.data.reading.listing import data_folder, files_in
 from edgeseg.data.reading.lookup import find_image
 from edgeseg.data.reading.pictures import read_bytes
 from edgeseg.data.reading.polygons import BOX
-from edgeseg.data.reading.shapes import Annotation
+from edgeseg.data.reading.shapes import Annotation, Shape
 from edgeseg.data.reading.voc_annotation import VocAnnotation, parse_voc
+from edgeseg.data.remarks import Remark
 from edgeseg.data.splits import SPLIT_OPTIONS, ListedDataset, SplitRule
 
-BEYOND = (
+BEYOND = Remark(
     "<bndbox> reaching the picture's width or height, beyond its last pixel: say first_pixel=1 if pixels are counted "
     "from 1, as in PASCAL VOC's own files"
 )
@@ -61,12 +63,12 @@ class VocXmlSample(DrawnSample):
     def _annotation(self) -> Annotation:
         return read_voc(self.path, self.first_pixel).annotation
 
-    def doubts(self) -> Mapping[str, int]:
+    def _examine(self, shapes: Sequence[Shape], size: Size) -> None:
         """Boxes that reach beyond the last pixel, counted from 0: PASCAL VOC's own count from 1."""
-        shapes, size = self._placed()
         boxes = [shape.points for shape in shapes if shape.points is not None and shape.kind == BOX]
         beyond = sum(bool((points.max(axis=0) >= (size.width, size.height)).any()) for points in boxes)
-        return {BEYOND: beyond} if beyond else {}
+        if beyond:
+            self.tell(BEYOND, beyond)
 
 
 class VocXml(ListedDataset):
@@ -87,6 +89,7 @@ class VocXml(ListedDataset):
         images: str = "",
         sizes: str = "check",
         edges: str = "inclusive",
+        leave_out: str = "",
         first_pixel: str = "0",
         **split: str,
     ) -> None:
@@ -95,9 +98,12 @@ class VocXml(ListedDataset):
         paths = files_in(annotations, ".xml")
         if not paths:
             raise DataError(f"{annotations}: no XML file; expected PASCAL VOC annotations *.xml")
-        with errors_name(annotations, lambda: why_no_class(paths, read_voc)):
-            self.classes, background = drawn_classes(_names(paths), names, unlabelled)
-        self._rule = DrawRule(background, sizes, edges)
+        survey = Survey(paths, lambda path: read_voc(path).annotation)
+        with errors_name(annotations, survey.why_no_class):
+            self.classes, background = drawn_classes(survey.names(), names, unlabelled)
+        self._rule = DrawRule(background, sizes, edges, leave_out=leave_out)
+        for path, left_out in survey.left_out.items():
+            self._rule.tell_left_out(left_out, self.remarks.of(str(path)))
         self.edges = self._rule.fill
         self._first_pixel = _first_pixel(first_pixel)
         self._images = self.root / images if images else None
@@ -131,12 +137,3 @@ class VocXml(ListedDataset):
 
 def _hints(path: Path) -> Iterator[str]:
     yield from read_voc(path).paths
-
-
-def _names(paths: Sequence[Path]) -> Iterator[str]:
-    """Yield the class names of all files; one that cannot be read says so when its sample is read."""
-    for path in paths:
-        try:
-            yield from (shape.label or "" for shape in read_voc(path).annotation.shapes)
-        except DataError:
-            continue

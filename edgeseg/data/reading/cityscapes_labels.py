@@ -17,6 +17,7 @@ from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.reading.colour_masks import ColourMask
 from edgeseg.data.reading.masks import IdMask
+from edgeseg.data.remarks import LeftOut
 
 LICENSE_PLATE = 255  # its id is -1, which is 255 in an 8-bit file
 
@@ -82,6 +83,16 @@ LABELS_HELP = (
 )
 
 
+NOT_EVALUATED = LeftOut(
+    "the benchmark does not count these labels, they are ignored",
+    False,
+    "pixels",
+    option="labels=all or labels=founding",
+)
+NO_PLATES = LeftOut("the label license plate has no id of its own, they are ignored", False, "pixels")
+PLATE = "license plate"
+
+
 def classes_of(labels: str) -> ClassMap:
     """Return the classes of the option `labels`. Raises UsageError."""
     if labels not in LABELS:
@@ -96,13 +107,16 @@ def _rest(labels: str) -> int:
 def decode_ids(labels: str) -> IdMask:
     """Return what makes classes of a file of label ids."""
     if labels == "all":
-        return IdMask((*((index, index) for index in range(len(TABLE))), (LICENSE_PLATE, IGNORE_INDEX)))
+        ids = (*((index, index) for index in range(len(TABLE))), (LICENSE_PLATE, IGNORE_INDEX))
+        return IdMask(ids, left_out=(NO_PLATES, ((LICENSE_PLATE, PLATE),)))
     if labels == "colours":
         of_colour = {colour: index for index, colour in enumerate(COLOURS.colours)}
         known = ((index, of_colour[label.colour]) for index, label in enumerate(TABLE))
         return IdMask((*known, (LICENSE_PLATE, of_colour[PLATE_COLOUR])))
     pairs = [(index, label.train_id if label.train_id != 255 else _rest(labels)) for index, label in enumerate(TABLE)]
-    return IdMask((*pairs, (LICENSE_PLATE, _rest(labels))))
+    unseen = tuple((index, label.name) for index, label in enumerate(TABLE) if label.train_id == IGNORE_INDEX)
+    left_out = (NOT_EVALUATED, (*unseen, (LICENSE_PLATE, PLATE)))
+    return IdMask((*pairs, (LICENSE_PLATE, _rest(labels))), left_out=left_out if labels == "train" else None)
 
 
 def decode_train_ids(labels: str) -> IdMask:
@@ -125,4 +139,5 @@ def decode_colours(labels: str) -> ColourMask:
         return ColourMask.of(COLOURS)
     pairs = {label.colour: _rest(labels) for label in TABLE}
     pairs.update({label.colour: label.train_id for label in _EVALUATED})  # pole and polegroup share one
-    return ColourMask(tuple(pairs.items()))
+    unseen = {label.colour: label.name for label in reversed(TABLE) if pairs[label.colour] == IGNORE_INDEX}
+    return ColourMask(tuple(pairs.items()), left_out=(NOT_EVALUATED, tuple(unseen.items())) if unseen else None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from edgeseg.core.labels import IGNORE_INDEX, ClassMap, Colour
 from edgeseg.data.base import Mask
 from edgeseg.data.reading.masks import read_colours
 from edgeseg.data.reading.pictures import PictureFile
+from edgeseg.data.remarks import Amounts, LeftOut, Remark, Tell, unheard
 
 NO_CLASS = 0
 NOT_NEAR = 0xFFFE
@@ -35,26 +35,16 @@ def parse_tolerance(text: str) -> int | None:
     return int(text)
 
 
-class Matches:
-    """Counts the pixels that were matched with a tolerance, on any thread."""
+class Matched(Remark):
+    """Pixels that were read with a tolerance: how many, how many exactly, how many by the nearest colour."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._pixels = self._exact = self._near = 0
-
-    def add(self, pixels: int, exact: int, near: int) -> None:
-        with self._lock:
-            self._pixels, self._exact, self._near = self._pixels + pixels, self._exact + exact, self._near + near
-
-    def remarks(self, tolerance: int) -> Iterator[str]:
-        """Yield a line with the shares, once something was read."""
-        if self._pixels:
-            matched = (self._exact + self._near) / self._pixels
-            yield (
-                f"colours matched with tolerance {tolerance}: {matched:.2%} of {self._pixels} pixels read "
-                f"({self._exact / self._pixels:.2%} exactly), the other {1 - matched:.2%} are ignored; labels at edges "
-                f"are not to be trusted"
-            )
+    def line(self, by_label: Mapping[str, Amounts], pictures: int) -> str:
+        pixels, exact, near = by_label[""]
+        matched = (exact + near) / pixels
+        return (
+            f"{self.text}: {matched:.2%} of {pixels} pixels read ({exact / pixels:.2%} exactly), the other "
+            f"{1 - matched:.2%} are ignored; labels at edges are not to be trusted"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,15 +59,15 @@ class ColourMask:
         colours: pairs of an RGB colour and its class id or the ignore index.
         tolerance: largest difference in red, green or blue, 1 to 127; None if only exact colours count.
         takes_tolerance: the format has the option, which messages then name.
-        matches: counts what was matched with a tolerance.
+        left_out: what is told of colours that have a name but are ignored, and pairs of these colours and names.
     """
 
     colours: tuple[tuple[Colour, int], ...]
     tolerance: int | None = None
     takes_tolerance: bool = False
-    matches: Matches = field(default_factory=Matches, compare=False)
+    left_out: tuple[LeftOut, tuple[tuple[Colour, str], ...]] | None = None
 
-    def __call__(self, path: PictureFile) -> Mask:
+    def __call__(self, path: PictureFile, tell: Tell = unheard) -> Mask:
         near = "; or say tolerance=20 to take the nearest class's colour" if self.takes_tolerance else ""
         colours = read_colours(path, self.tolerance is not None, f"write the masks again from the labels{near}")
         codes = _codes(colours[..., :3])
@@ -85,20 +75,31 @@ class ColourMask:
         found[colours[..., 3] == 0] = IGNORE_INDEX + 1
         unknown = found == NO_CLASS
         if self.tolerance is not None:
-            self._match(codes, found, unknown, self.tolerance)
+            near_too = self._match(codes, found, unknown, self.tolerance)
+            remark = Matched(f"colours matched with tolerance {self.tolerance}")
+            tell(remark, codes.size, codes.size - int(unknown.sum()), near_too)
         elif unknown.any():
             raise self._unknown(path, colours, unknown)
+        self._tell_ignored(codes[found == IGNORE_INDEX + 1] if self.left_out else codes, tell)
         return (found - 1).astype(np.uint8)
+
+    def _tell_ignored(self, codes: NDArray[np.int32], tell: Tell) -> None:
+        """Tell what has a name of the pixels that are ignored, by their colour codes (N,)."""
+        remark, names = self.left_out or (None, ())
+        for (red, green, blue), name in names:
+            count = int(np.count_nonzero(codes == (red << 16 | green << 8 | blue)))
+            if count and remark:
+                tell(remark, count, label=name)
 
     def _match(
         self, codes: NDArray[np.int32], found: NDArray[np.uint16], unknown: NDArray[np.bool_], tolerance: int
-    ) -> None:
-        """Give the pixels of unknown colours (H, W) their nearest class, or ignore, in `found`; count them."""
+    ) -> int:
+        """Give the pixels of unknown colours (H, W) their nearest class, or ignore, in `found`; count those."""
         each, place = np.unique(codes[unknown], return_inverse=True)
         nearest = self._nearest_classes(each, tolerance)[place.ravel()]
         is_near = nearest != NOT_NEAR
         found[unknown] = np.where(is_near, nearest, IGNORE_INDEX) + 1
-        self.matches.add(codes.size, codes.size - len(nearest), int(is_near.sum()))
+        return int(is_near.sum())
 
     def _nearest_classes(self, codes: NDArray[np.int32], tolerance: int) -> NDArray[np.uint16]:
         """Return the class id of each colour code (N,), or NOT_NEAR."""
@@ -122,10 +123,6 @@ class ColourMask:
             f"{path}: colour {colour} at x {x}, y {y}, in {len(rows)} pixels, is no class; the nearest class "
             f"colour is {self._nearest(colour)}: correct the mask (no smoothing, no JPEG) or the palette"
         )
-
-    def remarks(self) -> Iterator[str]:
-        """Yield a line on what was matched with a tolerance."""
-        return self.matches.remarks(self.tolerance) if self.tolerance is not None else iter(())
 
     def _nearest(self, colour: tuple[int, ...]) -> Colour:
         return min(

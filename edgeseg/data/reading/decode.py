@@ -11,9 +11,10 @@ import numpy as np
 
 from edgeseg.core.errors import DataError
 from edgeseg.core.pictures import webp
-from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
+from edgeseg.core.pictures.depth import Depth, depth_of, eight_bits, note_on
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.reading import jpeg
+from edgeseg.data.remarks import Remark, Tell, unheard
 
 
 def damaged(path: object, problem: str) -> DataError:
@@ -21,7 +22,9 @@ def damaged(path: object, problem: str) -> DataError:
     return DataError(f"{path}: damaged ({problem}); write the file again or remove the pair")
 
 
-def decode_picture(content: bytes, path: object, orientation: int, bits: int | None) -> Image | None:
+def decode_picture(
+    content: bytes, path: object, orientation: int, bits: int | None, tell: Tell = unheard
+) -> Image | None:
     """Return the pixels of a file whose structure is whole, (H, W, 3) uint8 BGR; None if it is none that can be read.
 
     Args:
@@ -29,11 +32,14 @@ def decode_picture(content: bytes, path: object, orientation: int, bits: int | N
         path: names it; a Path has neighbours that a rule over its folder looks at.
         orientation: a JPEG file's, by its EXIF tag; all others OpenCV turns.
         bits: as in `edgeseg.core.pictures.depth.eight_bits`.
+        tell: told what was guessed, and what was not seen.
 
     Raises:
         DataError: its data are damaged, or its numbers are no pixels of up to 16 bits.
     """
     if jpeg.is_jpeg(content):
+        if jpeg.is_blind():
+            tell(jpeg.BLIND)
         stored, problem = jpeg.decode(content)
         if problem is not None:
             raise damaged(path, problem)
@@ -41,7 +47,7 @@ def decode_picture(content: bytes, path: object, orientation: int, bits: int | N
     try:
         depth = depth_of(content)
         if depth is not None:
-            return eight_bits(content, depth, _deep, path if isinstance(path, Path) else None, bits)
+            return _eight_bits(content, depth, path if isinstance(path, Path) else None, bits, tell)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     pixels: Image | None = _flat(content)
@@ -51,9 +57,12 @@ def decode_picture(content: bytes, path: object, orientation: int, bits: int | N
     return pixels
 
 
-def take_remarks() -> list[str]:
-    """Return what is to be told of the pictures read so far, each once: what was guessed, and what was not seen."""
-    return [line for line in (jpeg.take_blindness(), *take_notes()) if line]
+def _eight_bits(content: bytes, depth: Depth, path: Path | None, bits: int | None, tell: Tell) -> Image | None:
+    pixels: Image | None = eight_bits(content, depth, _deep, path, bits)
+    note = note_on(path) if path is not None and bits is None and depth.bits is None else None
+    if note is not None:
+        tell(Remark(note))
+    return pixels
 
 
 def _flat(content: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,17 +18,25 @@ from edgeseg.core.labels import IGNORED, ClassMap, folded
 from edgeseg.data.base import BrokenSample, Image, Mask, Sample
 from edgeseg.data.reading.pictures import MAX_PIXELS, PictureFile, align_mask_to_exif, read_image, read_picture
 from edgeseg.data.reading.polygons import OPENCV, PIXEL
-from edgeseg.data.reading.shapes import Annotation, NoClassError, Shape, classes_from_names, draw
+from edgeseg.data.reading.shapes import Annotation, NoClassError, Omissions, Shape, classes_from_names, draw
+from edgeseg.data.remarks import LeftOut, Tell
 
 DRAWN_OPTIONS = {
     "names": "the class list, in order and joined by commas; without it, the names found in the data",
     "unlabelled": "the class of pixels under no shape, or ignore (ignore)",
     "images": "the folder of the pictures, if it is none of the usual ones",
     "sizes": "where labels state another size than their picture has: check, scale them, or ignore it (check)",
+    "leave_out": "what is left out knowingly, so that it is counted without a warning: crowd, linestrip and the like",
     "edges": "what coordinates are: pixel (edges of pixels) or inclusive (pixels); else as the format's own tool draws",
 }
 EDGES = ("pixel", "inclusive")
 SIZES = ("check", "scale", "ignore")
+OUTSIDE = LeftOut("were they drawn at another size?", what="objects outside the picture", kind="outside")
+UNSEEN = LeftOut("too small or too thin for how they are filled", what="objects that cover no pixel", kind="unseen")
+KINDS_LEFT_OUT = (
+    *("outside", "unseen", "crowd", "line", "linestrip", "polyline", "point", "points", "cuboid", "skeleton", "tag"),
+    *("empty", "background"),
+)
 SAME_ASPECT = 0.01  # a resized picture's sides are whole pixels
 
 
@@ -39,6 +48,7 @@ class DrawRule:
         unlabelled: the class id of pixels under no shape.
         sizes: one of SIZES.
         edges: one of EDGES.
+        leave_out: some of KINDS_LEFT_OUT, joined by commas, which are left out knowingly.
         inclusive: the rule of `edgeseg.data.reading.polygons` that the format's own tool has for inclusive edges.
 
     Raises UsageError for another.
@@ -48,17 +58,32 @@ class DrawRule:
     sizes: str = "check"
     edges: str = "inclusive"
     inclusive: str = OPENCV
+    leave_out: str = ""
 
     def __post_init__(self) -> None:
         if self.edges not in EDGES:
             raise UsageError(f"option edges={self.edges}{nearest(self.edges, EDGES)}; expected {' or '.join(EDGES)}")
         if self.sizes not in SIZES:
             raise UsageError(f"option sizes={self.sizes}{nearest(self.sizes, SIZES)}; expected {', '.join(SIZES)}")
+        for kind in filter(None, self.leave_out.split(",")):
+            if kind not in KINDS_LEFT_OUT:
+                known = ", ".join(KINDS_LEFT_OUT)
+                raise UsageError(f"option leave_out={kind}{nearest(kind, KINDS_LEFT_OUT)}; expected some of {known}")
 
     @property
     def fill(self) -> str:
         """The rule that figures are filled by."""
         return PIXEL if self.edges == "pixel" else self.inclusive
+
+    def tell_left_out(self, left_out: Omissions, tell: Tell) -> None:
+        """Tell what a sample's annotation leaves out, as a warning unless it is known."""
+        known = self.leave_out.split(",")
+        for (remark, label), count in left_out.items():
+            tell(
+                replace(remark, is_warning=False) if remark.kind and remark.kind in known else remark,
+                count,
+                label=label,
+            )
 
 
 class DrawnSample(Sample):
@@ -71,19 +96,26 @@ class DrawnSample(Sample):
         self.labelled_in = name
 
     def _image(self) -> Image:
-        return read_image(self.image, self.bits)
+        return read_image(self.image, self.bits, self.tell)
 
     def _class_map(self) -> Mask:
-        shapes, size = self._placed()
-        return align_mask_to_exif(draw(shapes, size, self.classes, self.rule.unlabelled, self.rule.fill), self.image)
-
-    def _placed(self) -> tuple[Sequence[Shape], Size]:
-        """Return the shapes as they lie in the picture, and the size that they are drawn at."""
         annotation = self._annotation()
         picture = read_picture(self.image)
         # A tool that ignores the EXIF tag labels the pixels as stored, and says so by the size it writes.
         size = picture.stored if annotation.size == picture.stored else picture.upright
-        return self._at(annotation, size), size
+        shapes, left_out = self._at(annotation, size), Counter(annotation.left_out)
+
+        def on_unseen(shape: Shape) -> None:
+            if shape.label is not None and folded(shape.label) != IGNORED:
+                left_out[OUTSIDE if _is_outside(shape, size) else UNSEEN, shape.label] += 1
+
+        drawn = draw(shapes, size, self.classes, self.rule.unlabelled, self.rule.fill, on_unseen)
+        self.rule.tell_left_out(left_out, self.tell)
+        self._examine(shapes, size)
+        return align_mask_to_exif(drawn, self.image)
+
+    def _examine(self, shapes: Sequence[Shape], size: Size) -> None:
+        """Tell what of the shapes, as they lie in a picture of a size, may be wrong."""
 
     def _at(self, annotation: Annotation, size: Size) -> Sequence[Shape]:
         """Return the shapes for a picture of a size; a picture that was resized after labelling lies elsewhere."""
@@ -110,6 +142,15 @@ def _looks_resized(shapes: Sequence[Shape], stated: Size, size: Size) -> bool:
         return False
     points = [shape.points for shape in shapes if shape.points is not None]
     return bool(points) and bool((np.concatenate(points) <= (stated.width, stated.height)).all())
+
+
+def _is_outside(shape: Shape, size: Size) -> bool:
+    if shape.points is not None:
+        (left, top), (right, bottom) = shape.points.min(axis=0), shape.points.max(axis=0)
+    else:
+        (left, top), region = shape.origin, np.zeros((1, 1)) if shape.region is None else shape.region
+        right, bottom = left + region.shape[1], top + region.shape[0]
+    return bool(right <= 0 or bottom <= 0 or left >= size.width or top >= size.height)
 
 
 def _scaled(shape: Shape, stated: Size, size: Size) -> Shape:

@@ -7,7 +7,7 @@ moves with the picture), class weights, validation, evaluation, checks. Pixels u
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,9 +32,6 @@ class MaskedSample(Sample):
         image, class_map = self._sample.read()
         return image, self._masked(class_map)
 
-    def doubts(self) -> Mapping[str, int]:
-        return self._sample.doubts()
-
     def _image(self) -> Image:
         return self._sample.read_image()
 
@@ -57,14 +54,11 @@ class MaskedDataset(Dataset):
 
     def __init__(self, dataset: Dataset, path: str) -> None:
         self.classes, self.splits, self.split_hint = dataset.classes, dataset.splits, dataset.split_hint
-        self.crop, self.edges = dataset.crop, dataset.edges
+        self.crop, self.edges, self.remarks = dataset.crop, dataset.edges, dataset.remarks
         self._dataset, self._path = dataset, path
         self._mask = read_colours(Path(os.path.expanduser(path)), remedy="draw it again and save it as PNG")[
             :, :, :3
         ].max(axis=2)
-
-    def remarks(self) -> list[str]:
-        return self._dataset.remarks()
 
     def _samples(self, split: str) -> Sequence[Sample]:
         samples = self._dataset.split(split, complete=False)

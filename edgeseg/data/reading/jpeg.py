@@ -6,7 +6,6 @@ Without that library, and for what it cannot read, OpenCV reads them, and damage
 from __future__ import annotations
 
 import importlib
-import threading
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -16,9 +15,10 @@ import numpy as np
 
 from edgeseg.core.pictures.jpeg import SIGNATURE, damage_in
 from edgeseg.data.base import Image
+from edgeseg.data.remarks import Remark
 
 _STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-_unjudged = threading.Event()
+BLIND = Remark("simplejpeg is not installed: damage inside JPEG pictures is not seen; pip install 'edgeseg[train]'")
 _TRIED_SIZE = (45, 67)  # neither side fills a block
 
 
@@ -26,12 +26,9 @@ def is_jpeg(content: bytes) -> bool:
     return content.startswith(SIGNATURE)
 
 
-def take_blindness() -> str | None:
-    """Return a warning if JPEG files were read without simplejpeg since the last call: damage inside was not seen."""
-    if not _unjudged.is_set():
-        return None
-    _unjudged.clear()
-    return "simplejpeg is not installed: damage inside JPEG pictures is not seen; pip install 'edgeseg[train]'"
+def is_blind() -> bool:
+    """Return whether files are read without simplejpeg, so that BLIND is to be told."""
+    return _library() is None
 
 
 def decode(content: bytes) -> tuple[Image | None, str | None]:
@@ -44,7 +41,6 @@ def decode(content: bytes) -> tuple[Image | None, str | None]:
     library = _library()
     try:
         if library is None:
-            _unjudged.set()
             return _by_opencv(content), None
         _, _, colours, sampling = library.decode_jpeg_header(content)
         if _is_equal(colours, sampling):

@@ -13,7 +13,7 @@ IMAGES = ("images", "image", "imgs", "img", "JPEGImages", "pictures", "frames", 
 MASKS = ("masks", "mask", "labels", "label", "annotations", "gt", "groundtruth", "ground_truth", "SegmentationClass")
 LISTS = (
     *("classes.txt", "labelmap.txt", "label_colors.txt", "class_dict.csv", "classes.csv", "labels.txt", "labels.csv"),
-    *("classes.json", "classes.yaml", "classes.yml", "data.yaml", "palette.txt"),
+    *("classes.json", "classes.yaml", "classes.yml", "data.yaml", "palette.txt", "class_names.txt"),
 )
 """Names that other tools write. The first of each goes before the others, of which only one may be there."""
 

@@ -22,6 +22,7 @@ from edgeseg.data.base import Mask
 from edgeseg.data.reading.decode import decode_picture
 from edgeseg.data.reading.lossy import lossy_kind
 from edgeseg.data.reading.pictures import PictureFile, read_bytes, read_whole, unreadable
+from edgeseg.data.remarks import LeftOut, Tell, unheard
 
 GREY_STEP = {"L;2": 0x55, "L;4": 0x11}
 """Pillow stretches grey levels of 2 and 4 bits to 8 by these factors."""
@@ -122,13 +123,15 @@ class IdMask:
         other: the class id of every other id in the file; None if that is an error.
         colours: pairs of an id in the file and its RGB, if a palette file that has them in another order is an error:
             programs that save colours as a palette give them indices as they come.
+        left_out: what is told of ids that have a name but are ignored, and pairs of these ids and names.
     """
 
     ids: tuple[tuple[int, int], ...]
     other: int | None = None
     colours: tuple[tuple[int, Colour], ...] = ()
+    left_out: tuple[LeftOut, tuple[tuple[int, str], ...]] | None = None
 
-    def __call__(self, path: PictureFile) -> Mask:
+    def __call__(self, path: PictureFile, tell: Tell = unheard) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
         if self.colours:
@@ -141,7 +144,14 @@ class IdMask:
                 f"{path}: class id {ids[y, x]} found at x {x}, y {y}, in {unknown.size} pixels; expected {listed}: "
                 f"correct the mask or the class list"
             )
-        return table[ids]
+        class_map = table[ids]
+        if self.left_out:
+            remark, names = self.left_out
+            counts = np.bincount(ids[class_map == IGNORE_INDEX])
+            for file_id, name in names:
+                if file_id < len(counts) and counts[file_id]:
+                    tell(remark, int(counts[file_id]), label=name)
+        return class_map
 
     @classmethod
     def of(cls, classes: ClassMap, void: tuple[int, ...] = ()) -> IdMask:

@@ -31,10 +31,10 @@ class FileSample(Sample):
         return Path(self.name)
 
     def _image(self) -> Image:
-        return read_image(self.image, self.bits)
+        return read_image(self.image, self.bits, self.tell)
 
     def _class_map(self) -> Mask:
-        return align_mask_to_exif(self._decode(self.mask), self.image)
+        return align_mask_to_exif(self._decode(self.mask, self.tell), self.image)
 
 
 def masks_in(folder: Path, suffix: str = "") -> dict[str, Path]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from edgeseg.core.pictures.damage import damage_of
 from edgeseg.data.base import Image, Mask
 from edgeseg.data.reading.decode import damaged, decode_picture, turned_upright
 from edgeseg.data.reading.text_encoding import not_utf8
+from edgeseg.data.remarks import Tell, unheard
 
 MAX_PIXELS = 80_000_000  # twice the largest cameras; a small file can claim far more than fits into memory
 EXIF_ORIENTATION = 274
@@ -35,8 +35,12 @@ class Encoded(NamedTuple):
 
 
 PictureFile = Path | Encoded
-MaskDecoder = Callable[[PictureFile], Mask]
-"""Makes class ids of a mask file."""
+
+
+class MaskDecoder(Protocol):
+    """Makes class ids of a mask file, and tells what it leaves out. Raises DataError."""
+
+    def __call__(self, path: PictureFile, tell: Tell = unheard) -> Mask: ...
 
 
 class Picture(NamedTuple):
@@ -51,20 +55,21 @@ class Picture(NamedTuple):
         return Size(self.stored.width, self.stored.height) if self.orientation >= 5 else self.stored
 
 
-def read_image(path: PictureFile, bits: int | None = None) -> Image:
+def read_image(path: PictureFile, bits: int | None = None, tell: Tell = unheard) -> Image:
     """Return a picture file as (H, W, 3) uint8 BGR, turned upright by its EXIF tag.
 
     Args:
         path: the file.
         bits: of a file of 16 bits, how many of them count; None: as it says itself, or its folder
             (`edgeseg.core.pictures.depth`).
+        tell: told what was guessed, and what could not be seen.
 
     Raises:
         DataError: it cannot be read, or is damaged as far as that can be seen (docs/data-check.md says how far).
     """
     encoded, header = read_whole(path)
     try:
-        decoded = decode_picture(encoded, path, header.orientation, bits)
+        decoded = decode_picture(encoded, path, header.orientation, bits, tell)
     except cv2.error as error:
         raise DataError(f"{path}: cannot be read (not decodable); expected an image file") from error
     if decoded is None:

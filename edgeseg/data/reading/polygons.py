@@ -59,17 +59,21 @@ class Canvas:
         self.wide = np.full((size.height, size.width + 2 * SPARE), background, np.uint8)
         self.class_map: Mask = self.wide[:, SPARE:-SPARE]
 
-    def fill(self, figure: Figure, value: int, rule: str) -> None:
-        """Fill a figure by one of the three rules; it may lie outside, in part or altogether."""
+    def fill(self, figure: Figure, value: int, rule: str) -> bool:
+        """Fill a figure by one of the three rules, in or out of the picture; return whether it covers any pixel."""
         figure = figure._replace(points=np.clip(figure.points, -FARTHEST, FARTHEST))
-        FILLS[PILLOW if figure.kind == LINE else rule](self, figure, value)
+        return FILLS[PILLOW if figure.kind == LINE else rule](self, figure, value)
 
-    def paint(self, region: NDArray[np.bool_], origin: tuple[int, int], value: int) -> None:
-        """Set the pixels of a mask whose upper left corner lies at `origin` (x, y), in or out of the picture."""
+    def paint(self, region: NDArray[np.bool_], origin: tuple[int, int], value: int) -> bool:
+        """Set the pixels of a mask whose upper left corner lies at `origin` (x, y), in or out of the picture.
+
+        Returns whether it has any in the picture.
+        """
         left, top = origin
         part = self.class_map[max(top, 0) : max(top + len(region), 0), max(left, 0) : max(left + region.shape[1], 0)]
         seen = region[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
         part[seen] = value
+        return bool(seen.any())
 
 
 def outline(figure: Figure) -> Points:
@@ -85,17 +89,24 @@ def outline(figure: Figure) -> Points:
     return np.column_stack([x, y])
 
 
-def _fill_by_pixel_edges(canvas: Canvas, figure: Figure, value: int) -> None:
-    canvas.paint(*inside(outline(figure), canvas.size), value)
+def _fill_by_pixel_edges(canvas: Canvas, figure: Figure, value: int) -> bool:
+    return canvas.paint(*inside(outline(figure), canvas.size), value)
 
 
-def _fill_by_opencv(canvas: Canvas, figure: Figure, value: int) -> None:
+def _fill_by_opencv(canvas: Canvas, figure: Figure, value: int) -> bool:
     corners = np.add(_whole(clipped(outline(figure), canvas.size)), (SPARE, 0)).astype(np.int32)
-    if len(corners):  # it may lie outside altogether
-        cv2.fillPoly(canvas.wide, [corners], value)
+    if not len(corners):  # it may lie outside altogether
+        return False
+    cv2.fillPoly(canvas.wide, [corners], value)
+    in_picture = (corners >= (SPARE, 0)) & (corners < (canvas.size.width + SPARE, canvas.size.height))
+    if in_picture.all(axis=1).any():  # the outline is filled too
+        return True
+    alone = np.zeros_like(canvas.wide)
+    cv2.fillPoly(alone, [corners], 1)
+    return bool(alone[:, SPARE:-SPARE].any())
 
 
-def _fill_by_pillow(canvas: Canvas, figure: Figure, value: int) -> None:
+def _fill_by_pillow(canvas: Canvas, figure: Figure, value: int) -> bool:
     if figure.kind == ELLIPSE and np.abs(figure.points).max() > MARGIN:
         figure = Figure(outline(figure))
     if figure.kind == LINE:
@@ -104,12 +115,11 @@ def _fill_by_pillow(canvas: Canvas, figure: Figure, value: int) -> None:
         corners = clipped(outline(figure) if figure.kind == BOX else figure.points, canvas.size)
     corners = _whole(corners)
     if not len(corners):
-        return
+        return False
     image = PillowImage.new("L", (canvas.size.width, canvas.size.height))
     _draw(ImageDraw.Draw(image), [(x, y) for x, y in corners.tolist()], figure)
     box = image.getbbox()
-    if box:
-        canvas.paint(np.asarray(image.crop(box), np.bool_), box[:2], value)
+    return box is not None and canvas.paint(np.asarray(image.crop(box), np.bool_), box[:2], value)
 
 
 def _draw(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], figure: Figure) -> None:
@@ -124,7 +134,7 @@ def _draw(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], figure: 
         draw.polygon(points if len(points) > 1 else points * 2, fill=1, outline=1)
 
 
-FILLS: dict[str, Callable[[Canvas, Figure, int], None]] = {
+FILLS: dict[str, Callable[[Canvas, Figure, int], bool]] = {
     PIXEL: _fill_by_pixel_edges,
     OPENCV: _fill_by_opencv,
     PILLOW: _fill_by_pillow,

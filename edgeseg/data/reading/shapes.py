@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,11 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.labels import IGNORED, ClassMap, Colour, folded
 from edgeseg.data.base import Mask
 from edgeseg.data.reading.polygons import POLYGON, Canvas, Figure, Points
+from edgeseg.data.remarks import LeftOut
 from edgeseg.scenes import CLASSES as FOUNDING
+
+Omissions = Mapping[tuple[LeftOut, str], int]
+"""How many objects a reader leaves out, by reason and class."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Shape:
         place: names the object in messages.
         points, kind, width: as of `edgeseg.data.reading.polygons.Figure`.
         whole: the region is as large as the picture.
+        is_background: it is as what lies under no shape, whatever its label is.
     """
 
     label: str | None
@@ -34,6 +40,7 @@ class Shape:
     region: NDArray[np.bool_] | None = None
     origin: tuple[int, int] = (0, 0)
     whole: bool = False
+    is_background: bool = False
     kind: str = POLYGON
     width: int = 1
 
@@ -49,11 +56,13 @@ class Annotation(NamedTuple):
         size: what the picture was labelled at, if it says so.
         shapes: in the order they are drawn.
         exact: the size is that of the picture; otherwise it may be a placeholder, as in many exports to PASCAL VOC.
+        left_out: the objects that the format draws none of.
     """
 
     size: Size | None
     shapes: Sequence[Shape]
     exact: bool = True
+    left_out: Omissions = MappingProxyType({})
 
 
 def points_from(values: Iterable[Any], place: str) -> Points:
@@ -69,25 +78,56 @@ def points_from(values: Iterable[Any], place: str) -> Points:
     return numbers.reshape(-1, 2)
 
 
-def draw(shapes: Iterable[Shape], size: Size, classes: ClassMap, unlabelled: int, rule: str) -> Mask:
+def draw(
+    shapes: Iterable[Shape],
+    size: Size,
+    classes: ClassMap,
+    unlabelled: int,
+    rule: str,
+    on_unseen: Callable[[Shape], None] = lambda shape: None,
+) -> Mask:
     """Return the (H, W) uint8 class map of the shapes, later ones on top, over the class id `unlabelled`.
 
-    `rule` is one of `edgeseg.data.reading.polygons`. Raises DataError for a shape whose class is not among `classes`.
+    Args:
+        shapes: those of one `place` are parts of one object.
+        size: of the picture.
+        classes: what ids stand for.
+        unlabelled: the id of pixels under no shape.
+        rule: one of `edgeseg.data.reading.polygons`.
+        on_unseen: told each object that covers no pixel of the picture, by its first part.
+
+    Raises:
+        DataError: the class of a shape is not among `classes`.
     """
     canvas = Canvas(size, unlabelled)
+    seen: set[str] = set()
+    unseen: dict[str, Shape] = {}
     for shape in shapes:
-        class_id = _class_id(shape, classes)
-        if shape.points is not None:
-            canvas.fill(Figure(shape.points, shape.kind, shape.width), class_id, rule)
-        if shape.region is not None:
-            if shape.whole and shape.region.shape != size:
-                found = Size(*shape.region.shape)
-                raise DataError(f"{shape.place}: RLE of {found}; expected the picture's {size}: label it at its size")
-            canvas.paint(shape.region, shape.origin, class_id)
+        if _painted(canvas, shape, _class_id(shape, classes, unlabelled), rule):
+            seen.add(shape.place)
+        else:
+            unseen.setdefault(shape.place, shape)
+    for place, shape in unseen.items():
+        if place not in seen:
+            on_unseen(shape)
     return np.ascontiguousarray(canvas.class_map)
 
 
-def _class_id(shape: Shape, classes: ClassMap) -> int:
+def _painted(canvas: Canvas, shape: Shape, class_id: int, rule: str) -> bool:
+    """Draw a shape; return whether it covers any pixel."""
+    if shape.points is not None:
+        return canvas.fill(Figure(shape.points, shape.kind, shape.width), class_id, rule)
+    if shape.region is None:
+        return False
+    if shape.whole and shape.region.shape != canvas.size:
+        found = Size(*shape.region.shape)
+        raise DataError(f"{shape.place}: RLE of {found}; expected the picture's {canvas.size}: label it at its size")
+    return canvas.paint(shape.region, shape.origin, class_id)
+
+
+def _class_id(shape: Shape, classes: ClassMap, unlabelled: int) -> int:
+    if shape.is_background:
+        return unlabelled
     if shape.label is None or folded(shape.label) == IGNORED:
         return classes.ignore_index
     index = classes.index(shape.label)

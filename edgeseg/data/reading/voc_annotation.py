@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -14,9 +15,13 @@ from edgeseg.core.geometry import Size
 from edgeseg.data.reading.polygons import BOX, Points
 from edgeseg.data.reading.shapes import Annotation, Shape, points_from
 from edgeseg.data.reading.xml_file import parse_xml
+from edgeseg.data.remarks import LeftOut
 
 TURNED = ("robndbox", "rotated_box", "rbndbox")  # roLabelImg and its offspring
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+DELETED = LeftOut("LabelMe's web tool keeps what was deleted", False, "objects marked <deleted>")
+EMPTY = LeftOut("they have no point", what="empty polygons", kind="empty")
+PART = LeftOut("the objects that they are of are drawn", False, "<part>s of objects")
 POINT = re.compile(r"([xy])([0-9]{1,9})$")
 
 
@@ -43,14 +48,18 @@ def parse_voc(text: bytes, where: str, first_pixel: int = 0) -> VocAnnotation:
         raise DataError(f"{where}: CVAT's own XML; expected <annotation> of PASCAL VOC: read it as cvat:PATH")
     if root.tag != "annotation":
         raise DataError(f"{where}: <{root.tag}> is the outermost element; expected <annotation> of PASCAL VOC")
-    shapes = [
-        shape
-        for number, each in enumerate(root.iter("object"), 1)
-        if _text(each, "deleted") != "1"  # LabelMe's web tool keeps what was deleted
-        for shape in _shapes(each, f"{where}: object {number}", first_pixel)
-    ]
+    shapes: list[Shape] = []
+    left_out: Counter[tuple[LeftOut, str]] = Counter()
+    for number, each in enumerate(root.iter("object"), 1):
+        name = " ".join(_text(each, "name").split())
+        if _text(each, "deleted") == "1":
+            left_out[DELETED, name] += 1
+            continue
+        shapes += _shapes(each, f"{where}: object {number}", first_pixel)
+        empty = sum(not len(polygon) for polygon in each.findall("polygon"))
+        left_out.update({(EMPTY, name): empty, (PART, name): len(each.findall("part"))})
     paths = tuple(filter(None, (_text(root, "filename"), _text(root, "path"))))
-    return VocAnnotation(paths, Annotation(_size(root), shapes, exact=False))
+    return VocAnnotation(paths, Annotation(_size(root), shapes, False, +left_out))
 
 
 def _text(element: Element, tag: str) -> str:

@@ -13,6 +13,7 @@ from edgeseg.core.errors import DataError
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import EncodedSample, Image, Mask, Sample
 from edgeseg.data.reading.pictures import Encoded, MaskDecoder, align_mask_to_exif, read_image, read_whole
+from edgeseg.data.remarks import Tell
 from edgeseg.data.splits import sequence_of
 from edgeseg.data.tfrecord.example import Example, example_from
 from edgeseg.data.tfrecord.file import read_record
@@ -26,10 +27,10 @@ class Layout(ABC):
     """Finds picture and labels in a record. Both raise DataError."""
 
     @abstractmethod
-    def image(self, record: Example, bits: int | None) -> Image: ...
+    def image(self, record: Example, bits: int | None, tell: Tell) -> Image: ...
 
     @abstractmethod
-    def class_map(self, record: Example) -> Mask: ...
+    def class_map(self, record: Example, tell: Tell) -> Mask: ...
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class EncodedFiles(Layout):
     mask_key: str
     decode: MaskDecoder
 
-    def image(self, record: Example, bits: int | None) -> Image:
-        return read_image(self._image_file(record), bits)
+    def image(self, record: Example, bits: int | None, tell: Tell) -> Image:
+        return read_image(self._image_file(record), bits, tell)
 
-    def class_map(self, record: Example) -> Mask:
+    def class_map(self, record: Example, tell: Tell) -> Mask:
         mask = Encoded(record.bytes_of(self.mask_key), f"{record.where}: mask")
-        return align_mask_to_exif(self.decode(mask), self._image_file(record))
+        return align_mask_to_exif(self.decode(mask, tell), self._image_file(record))
 
     def _image_file(self, record: Example) -> Encoded:
         return Encoded(record.bytes_of(self.image_key), f"{record.where}: image")
@@ -86,14 +87,14 @@ def _encoded(suffix: str, pixels: Image, name: str, flags: tuple[int, ...] = ())
 class Packed(Layout):
     """What `packed_record` wrote."""
 
-    def image(self, record: Example, bits: int | None) -> Image:
+    def image(self, record: Example, bits: int | None, tell: Tell) -> Image:
         if record.bytes_of("encoding") != b"raw":
-            return read_image(Encoded(record.bytes_of("image"), f"{record.where}: image"))
+            return read_image(Encoded(record.bytes_of("image"), f"{record.where}: image"), None, tell)
         height, width = self._size(record)
         pixels = self._raw(record, "image", height * width * 3).reshape(height, width, 3)
         return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
 
-    def class_map(self, record: Example) -> Mask:
+    def class_map(self, record: Example, tell: Tell) -> Mask:
         if record.bytes_of("encoding") == b"raw":
             height, width = self._size(record)
             return np.array(self._raw(record, "mask", height * width).reshape(height, width))
@@ -144,7 +145,7 @@ class _OpenedRecord(Sample):
         self._record, self._layout = record, layout
 
     def _image(self) -> Image:
-        return self._layout.image(self._record, self.bits)
+        return self._layout.image(self._record, self.bits, self.tell)
 
     def _class_map(self) -> Mask:
-        return self._layout.class_map(self._record)
+        return self._layout.class_map(self._record, self.tell)

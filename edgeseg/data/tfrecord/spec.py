@@ -12,6 +12,7 @@ from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.geometry import Crop
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.reading.json_fields import field, read_json
+from edgeseg.data.remarks import Remark
 
 SPEC_FILE = "dataset.json"
 INDEX_FILE = "index.json"
@@ -42,7 +43,8 @@ class PackSpec:
     Attributes:
         classes: what the masks' ids stand for.
         splits: the shards of each split, in the order of the samples.
-        made: how it was packed (size, fit, crop, encoding, quality, edges, source, edgeseg's version), for people.
+        made: how it was packed (size, fit, crop, encoding, quality, edges, source, edgeseg's version), for people; and
+            what was said of the data then (warnings, notes).
     """
 
     classes: ClassMap
@@ -67,6 +69,12 @@ class PackSpec:
         """The rule that polygons were filled by; None where none were drawn, and in packs of an earlier edgeseg."""
         edges = self.made.get("edges")
         return edges if isinstance(edges, str) else None
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was said when it was packed: the masks do not show any more what was left out of them."""
+        said = [(line, key == "warnings") for key in ("warnings", "notes") for line in self.made.get(key) or []]
+        return [Remark(f"when it was packed: {line}", is_warning) for line, is_warning in said]
 
     @property
     def files(self) -> set[str]:
@@ -131,6 +139,11 @@ def read_pack_spec(folder: Path) -> PackSpec:
     made = {
         key: document.get(key) for key in ("size", "fit", "crop", "encoding", "quality", "edges", "source", "edgeseg")
     }
+    for key in ("warnings", "notes"):
+        lines = document.get(key, [])
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise DataError(f"{path}: {key} is no list of lines; expected what edgeseg data pack wrote: pack it again")
+        made[key] = lines
     return PackSpec(classes, splits, made)
 
 

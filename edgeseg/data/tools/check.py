@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
+from edgeseg.data.feeding.label_counts import SplitCount, class_warnings, count_ids, shared_sequences
 from edgeseg.data.parallel import map_in_order
-from edgeseg.data.reading.decode import take_remarks
-from edgeseg.data.splits import sequence_of
-from edgeseg.data.tools.check_report import Report, SplitCount, number
+from edgeseg.data.remarks import number
+from edgeseg.data.tools.check_report import Report
 
 DIGEST_BYTES = 16
 
@@ -34,7 +33,6 @@ class _Finding:
     digest: bytes = b""
     pixels: NDArray[np.int64] | None = None
     size: Size | None = None
-    doubts: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_dataset(
@@ -68,17 +66,17 @@ def check_dataset(
         everything += [(split, sample) for sample in listed]
     on_start(len(everything))
 
-    seen, doubts = _Seen(), _Doubts()
+    seen = _Seen()
     findings = map_in_order(lambda pair: _inspect(pair[1]), everything)
     for (split, sample), finding in zip(everything, findings, strict=True):
         for line in (*finding.errors, *seen.in_another_split(finding.digest, split, sample.name)):
             fail(line)
         if finding.pixels is not None and finding.size is not None:
             report.add(split, sample, finding.pixels, finding.size)
-        doubts.add(finding.doubts)
         on_sample()
-    report.warnings += [*dataset.remarks(), *take_remarks(), *seen.repeated_within_splits()]
-    report.warnings += [*doubts.lines(), *_class_warnings(report)]
+    report.notes, report.left_out = dataset.remarks.notes(), dataset.remarks.left_out()
+    report.warnings += [*dataset.remarks.warnings(), *seen.repeated_within_splits()]
+    report.warnings += class_warnings(dataset.classes, report.splits, takes_values="values" in dataset.OPTIONS)
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 
@@ -86,11 +84,9 @@ def check_dataset(
 def _inspect(sample: Sample) -> _Finding:
     try:
         image, class_map = sample.read()
-        doubts = sample.doubts()
     except Exception as error:  # a data set class may be the user's own: whatever it raises, the check goes on
         return _explain(sample, error)
-    pixels = np.bincount(class_map.ravel(), minlength=256)
-    return _Finding((), _digest(image), pixels, Size(*class_map.shape), doubts)
+    return _Finding((), _digest(image), count_ids(class_map), Size(*class_map.shape))
 
 
 def _explain(sample: Sample, error: Exception) -> _Finding:
@@ -146,53 +142,3 @@ class _Seen:
         for split, count in self._repeats.items():
             first, second = self._example[split]
             yield f"{split}: {number(count, 'picture')} there more than once, as {first} and {second}"
-
-
-class _Doubts:
-    """What the samples' labels leave in doubt, counted."""
-
-    def __init__(self) -> None:
-        self._objects: Counter[str] = Counter()
-        self._pictures: Counter[str] = Counter()
-
-    def add(self, doubts: Mapping[str, int]) -> None:
-        self._objects.update(doubts)
-        self._pictures.update(doubts.keys())
-
-    def lines(self) -> Iterator[str]:
-        for doubt, count in self._objects.items():
-            yield f"{count} in {number(self._pictures[doubt], 'picture')}: {doubt}"
-
-
-def _class_warnings(report: Report) -> Iterator[str]:
-    counted = {name: split for name, split in report.splits.items() if split.readable}
-    for index, name in enumerate(report.classes.names):
-        lacking = [split for split, count in counted.items() if not count.images[index]]
-        if counted and len(lacking) == len(counted):
-            yield f"class {name} never occurs; label it or leave it out"
-        else:
-            yield from (f"class {name} does not occur in {split}, but elsewhere" for split in lacking)
-    ignored, occur = report.total.pixels[report.classes.ignore_index], len(report.rarest_first())
-    if ignored and occur < 2 <= len(report.classes):
-        void = report.classes.ignore_index
-        yield f"{occur} of {len(report.classes)} classes occurs, beside ignored pixels; {void} is never a class"
-    for split, count in counted.items():
-        if count.unlabelled:
-            yield f"{split}: {number(count.unlabelled, 'picture')} without a single labelled pixel"
-
-
-def shared_sequences(samples: Iterator[tuple[str, str]]) -> Iterator[str]:
-    """Yield a warning for each sequence in several splits; `samples` are pairs of split and sample name.
-
-    Neighbours in time are nearly the same picture, so scores on such a split flatter. A drive without a digit in its
-    name says nothing: img_0001 may be in both splits, and be of two drives. Nor do folders, which may be the splits.
-    """
-    counts: dict[str, Counter[str]] = {}
-    for split, name in samples:
-        sequence = sequence_of(Path(name).stem)
-        if any(character.isdigit() for character in sequence):
-            counts.setdefault(sequence, Counter())[split] += 1
-    for sequence, in_splits in counts.items():
-        if len(in_splits) > 1:
-            shared = " and ".join(f"{split} ({number(count, 'picture')})" for split, count in in_splits.items())
-            yield f"sequence {sequence} is in {shared}: neighbours in time are alike, scores will flatter"

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.data.base import Sample
+from edgeseg.data.feeding.label_counts import SplitCount
+from edgeseg.data.remarks import number
 
 CANDIDATES = 3  # samples remembered for each class, so that two classes need not show the same picture
 PICTURES = 12  # in check.png; more only where a class would not be seen at all
@@ -27,33 +29,6 @@ class Candidate:
 
 
 @dataclass
-class SplitCount:
-    """What one split holds.
-
-    Attributes:
-        samples: how many there are.
-        readable: how many have a readable picture and a right mask; only these are counted below.
-        unlabelled: how many of these have no labelled pixel.
-        pixels: (256,) int64, pixels of every id, the ignore index among them.
-        images: (256,) int64, pictures that have at least one pixel of the id.
-        sizes: the smallest and the largest picture by area; empty before the first.
-    """
-
-    samples: int = 0
-    readable: int = 0
-    unlabelled: int = 0
-    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    images: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    sizes: tuple[Size, ...] = ()
-
-    def shares(self, classes: ClassMap) -> NDArray[np.float64]:
-        """Return each class's share of the labelled pixels, (classes,) float64; zeros if nothing is labelled."""
-        labelled = self.pixels[: len(classes)].astype(np.float64)
-        shares: NDArray[np.float64] = labelled / max(1.0, labelled.sum())
-        return shares
-
-
-@dataclass
 class Report:
     """The result of a check.
 
@@ -62,6 +37,8 @@ class Report:
         splits: counts by split, in the data set's order.
         errors: one line each, naming file and place; any makes the data set unfit.
         warnings: one line each, about what may be meant so.
+        notes: one line each, about what is as the format or the user has it.
+        left_out: what a rule leaves out, by kind and class.
         candidates: for each class id the samples where it fills most of the picture, best first.
     """
 
@@ -69,18 +46,14 @@ class Report:
     splits: dict[str, SplitCount]
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
     candidates: dict[int, list[Candidate]] = field(default_factory=dict)
 
     def add(self, split: str, sample: Sample, pixels: NDArray[np.int64], size: Size) -> None:
         """Count a sample's pixels by id, (256,) int64."""
-        count = self.splits[split]
-        count.readable += 1
-        count.pixels += pixels
-        count.images += pixels > 0
-        sizes = sorted({*count.sizes, size}, key=lambda each: (each.height * each.width, each))
-        count.sizes = (sizes[0], sizes[-1])
+        self.splits[split].add(pixels, len(self.classes), size)
         present = np.flatnonzero(pixels[: len(self.classes)])
-        count.unlabelled += not len(present)
         candidate = Candidate(split, sample, pixels / max(1, pixels.sum()))
         for index in map(int, present):
             best = self.candidates.setdefault(index, [])
@@ -137,6 +110,8 @@ class Report:
             "verdict": self.verdict,
             "errors": self.errors,
             "warnings": self.warnings,
+            "notes": self.notes,
+            "left_out": self.left_out,
             "classes": list(self.classes.names),
             "splits": {name: _document(split, self.classes) for name, split in self.splits.items()},
         }
@@ -154,11 +129,6 @@ class Report:
             lines.append(f"{name:<{width}}" + "".join(f"  {cell:>18}" for cell in cells))
         void = (f"{_ignored_share(split, self.classes):9.3%} of all " for split in self.splits.values())
         return [*lines, f"{'not labelled':<{width}}" + "".join(f"  {cell:>18}" for cell in void)]
-
-
-def number(count: int, what: str) -> str:
-    """Return `1 error`, `2 errors`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _ignored_share(split: SplitCount, classes: ClassMap) -> float:

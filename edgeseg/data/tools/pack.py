@@ -65,7 +65,9 @@ def write_pack(
             with _ShardWriter(folder, split, settings.shard_mb * MB) as writer:
                 _write_samples(samples, settings, writer, on_sample)
             shards[split] = writer.finished()
-        spec = PackSpec(dataset.classes, shards, _made(settings, settings.crop or dataset.crop, dataset.edges, source))
+        made = _made(settings, settings.crop or dataset.crop, dataset.edges, source)
+        made.update(warnings=dataset.remarks.warnings(), notes=dataset.remarks.notes())
+        spec = PackSpec(dataset.classes, shards, made)
         spec.write(folder)
         return spec
 

@@ -18,6 +18,7 @@ from edgeseg.core.errors import DataError, UsageError
 from edgeseg.data.argument import open_dataset
 from edgeseg.data.reading.colour_masks import ColourMask
 from edgeseg.data.reading.masks import mask_mode, read_file_ids
+from edgeseg.data.remarks import Remarks
 from edgeseg.data.tools.check import check_dataset
 from tests.helpers.data import write_mask, write_picture
 
@@ -131,12 +132,13 @@ def test_the_tolerance_takes_the_nearest_colour_and_ignores_what_is_near_none(tm
     path = write_mask(tmp_path / "m.png", pixels)
     for tolerance in (1, 40, 127):
         mask = ColourMask(colours, tolerance=tolerance)  # type: ignore[arg-type]
-        found = mask(path)
+        remarks = Remarks()
+        found = mask(path, remarks.of("m.png"))
         for y, x in itertools.product(range(40), range(50)):
             apart = [np.abs(np.array(colour) - pixels[y, x].astype(int)) for colour, _ in colours]
             near = [(int((each**2).sum()), index) for index, each in enumerate(apart) if each.max() <= tolerance]
             assert found[y, x] == (min(near)[1] if near else 255)
-        line = next(mask.remarks())
+        (line,) = remarks.warnings()
         assert f"{(found != 255).mean():.2%} of 2000 pixels" in line
 
 
@@ -148,7 +150,7 @@ def test_the_tolerance_is_an_option_of_voc_masks_too_and_merged_data_tells_it(tm
         open_dataset(f"voc-masks:{tmp_path}").split("train")[0].read()
     dataset = open_dataset(f"voc-masks:{tmp_path}?tolerance=20&classes=road;other=*")
     assert (dataset.split("train")[0].read_class_map()[50:, :70] == 0).all()
-    assert "tolerance 20" in dataset.remarks()[0]
+    assert "tolerance 20" in dataset.remarks.warnings()[0]
 
 
 @pytest.mark.parametrize("text", ["0", "128", "-1", "1.5", "many"])

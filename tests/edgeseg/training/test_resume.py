@@ -156,9 +156,9 @@ def test_a_stop_is_honoured_while_the_labels_are_read(
 ) -> None:
     real = FittedSamples.class_counts
 
-    def asked_to_stop(self: Any, classes: int, on_progress: Callable[[int], None]) -> Any:
+    def asked_to_stop(self: Any, classes: int, on_progress: Callable[[int], None], seen: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        real(self, classes, on_progress)
+        real(self, classes, on_progress, seen)
         raise AssertionError("the request was not seen")
 
     monkeypatch.setattr(FittedSamples, "class_counts", asked_to_stop)

@@ -74,7 +74,9 @@ def test_a_video_that_is_exported_as_images(tmp_path: Path) -> None:
 def test_shapes_of_tracks_that_cover_nothing_are_counted_in_each_frame(tmp_path: Path) -> None:
     points = [shape("points", frame=number, outside=int(number == 2), keyframe=0, points="1,1") for number in range(3)]
     dataset = Cvat(str(video(tmp_path, INTERPOLATED, track("road", *points))))
-    assert dataset.left_out == {("road", "points"): 2}
+    assert [(each["class"], each["what"], each["count"]) for each in dataset.remarks.left_out()] == [
+        ("road", "<points>s", 2)
+    ]
 
 
 @pytest.mark.parametrize(
