@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.core.geometry import SIZE_8K
-from edgeseg.core.settings import same_setting, setting
+from edgeseg.core.settings import check_settings, same_setting, setting
 from edgeseg.runtime.road_settings import RoadSettings
 
 STALL_TIMEOUT_S = 2.0  # between two frames of a camera
 MAX_PIXELS = SIZE_8K.height * SIZE_8K.width
+_DAY_S = 86_400
+_LONGEST_S = 1e9  # thirty years
+_MOST_FRAMES = 2**53  # what every reader of JSON takes
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,30 @@ class CaptureSettings:
     every_frame: bool = setting(
         False, "take each frame, as fast as it is consumed; otherwise the newest, at the source's own rate"
     )
-    stall_s: float = setting(STALL_TIMEOUT_S, "a camera without a frame for so long is opened again")
+    stall_s: float = setting(
+        STALL_TIMEOUT_S, "a camera without a frame for so long is opened again", (0, _DAY_S), above=True
+    )
     frozen_s: float | None = setting(
         None,
         "a picture unchanged for so long is frozen; 0 for never, None for supervisor.FROZEN_S with cameras and never "
         "with files, of which many hold still pictures",
+        (0, _DAY_S),
         kind=float,
     )
     give_up_s: float | None = setting(
         None,
         "a camera that is away for so long, at the start too, is an error; infinity for never, None for never once it "
         "has given a frame, and at once at the start",
+        (0, _LONGEST_S),
         kind=float,
+        endless=True,
     )
-    max_pixels: int = setting(MAX_PIXELS, "a source of larger pictures is an error, before they take memory")
+    max_pixels: int = setting(
+        MAX_PIXELS, "a source of larger pictures is an error, before they take memory", (1, 2**30)
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, "capture ")
 
 
 @dataclass(frozen=True)
@@ -47,10 +60,13 @@ class SinkSettings:
     legend: bool = setting(True, "show class names, frame rate and latency on overlays")
     quota: str | None = setting(None, "keep the newest 90min or 20GB of each overlay video, in segments", kind=str)
 
+    def __post_init__(self) -> None:
+        check_settings(self)
+
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a source is streamed through an engine.
+    """How a source is streamed through an engine. Raises UsageError for a value that makes no sense.
 
     Attributes:
         frozen_ms: None for the default of cameras, and never with files.
@@ -61,18 +77,24 @@ class LoopSettings:
     """
 
     every_frame: bool = setting(False, "process each frame, at full speed, instead of the newest")
-    frames: int | None = setting(None, "stop after so many masks", kind=int)
-    seconds: float | None = setting(None, "stop after so many seconds", kind=float)
-    deadline_ms: float | None = setting(None, "older masks are delivered as stale", kind=float)
-    stall_seconds: float = setting(STALL_TIMEOUT_S, "a camera without a frame so long is opened again")
+    frames: int | None = setting(None, "stop after so many masks", (1, _MOST_FRAMES), kind=int)
+    seconds: float | None = setting(None, "stop after so many seconds", (0, _LONGEST_S), kind=float, above=True)
+    deadline_ms: float | None = setting(
+        None, "older masks are delivered as stale", (0, _DAY_S * 1e3), kind=float, above=True
+    )
+    stall_seconds: float = setting(
+        STALL_TIMEOUT_S, "a camera without a frame so long is opened again", (0, _DAY_S), above=True
+    )
     frozen_ms: float | None = setting(
-        None, "masks of a picture unchanged for so long are stale, 0 for never", kind=float
+        None, "masks of a picture unchanged for so long are stale, 0 for never", (0, _DAY_S * 1e3), kind=float
     )
     give_up_seconds: float | None = setting(
-        None, "end with code 3 when a camera is away for so long; inf: never", kind=float
+        None, "end with code 3 when a camera is away for so long; inf: never", (0, _LONGEST_S), kind=float, endless=True
     )
     max_pixels: int = setting(
-        MAX_PIXELS, "refuse a source whose pictures are larger, before they take memory; the default is 8K"
+        MAX_PIXELS,
+        "refuse a source whose pictures are larger, before they take memory; the default is 8K",
+        (1, 2**30),
     )
     outputs: tuple[str, ...] = setting(
         (),
@@ -84,7 +106,10 @@ class LoopSettings:
     legend: bool = same_setting(SinkSettings, "legend")
     quota: str | None = same_setting(SinkSettings, "quota")
     road: RoadSettings | None = None
-    warm_up_frames: int = setting(3, "frames that are run before counting starts")
+    warm_up_frames: int = setting(3, "frames that are run before counting starts", (0, 10_000))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
     def for_capture(self) -> CaptureSettings:
         frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3

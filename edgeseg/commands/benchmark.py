@@ -12,6 +12,7 @@ import click
 
 from edgeseg.core.console import PATH, say
 from edgeseg.core.errors import UsageError
+from edgeseg.core.option_types import number
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.registry import BACKENDS
 from edgeseg.runtime.engines.settings import EngineSettings, take_engine_settings
@@ -26,8 +27,8 @@ Writer = Callable[[dict[str, Any], Path], None]
 @click.command()
 @click.argument("models", nargs=-1, type=PATH, metavar="MODEL...")
 @click.option("--source", default="scenes://", help="A video file, a folder of images, or scenes://.")
-@click.option("--seconds", type=float, default=10.0, help="How long to measure each model on each backend.")
-@click.option("--rounds", type=int, default=5, help="Turns of each in that time.")
+@click.option("--seconds", type=number(0.1, 1e6), default=10.0, help="How long to measure each model on each backend.")
+@click.option("--rounds", type=number(1, 1000, whole=True), default=5, help="Turns of each in that time.")
 @click.option(
     "--backend",
     "backends",
@@ -37,11 +38,11 @@ Writer = Callable[[dict[str, Any], Path], None]
     help="Engine; may be given several times.",
 )
 @partial(engine_options, leave_out=("backend",))
-@click.option("--camera-rate", type=click.FloatRange(0, min_open=True), help="Let so many frames a second arrive.")
-@click.option("--deadline-ms", type=click.FloatRange(0, min_open=True), help="Count frames that take longer.")
+@click.option("--camera-rate", type=number(0, 1000, above=True), help="Let so many frames a second arrive.")
+@click.option("--deadline-ms", type=number(0, 86_400_000, above=True), help="Count frames that take longer.")
 @click.option("--output", "outputs", multiple=True, help="Put masks out as edgeseg-camera does; timed beside.")
 @click.option("--layers", is_flag=True, help="Also the time of each layer, by the profiler of the engine.")
-@click.option("--soak", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="Run one so long, and watch.")
+@click.option("--soak", type=number(0, 100_000, above=True), metavar="MINUTES", help="Run one so long, and watch.")
 @click.option("--json", type=PATH, help="Write the result as JSON, for --compare.")
 @click.option("--csv", type=PATH, help="Write a line for each model and stage.")
 @click.option("--plot", type=PATH, help="Write the times and their histogram as a PNG; needs matplotlib.")

@@ -10,6 +10,7 @@ import click
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
 from edgeseg.core.console import PATH, say, setting_options
+from edgeseg.core.option_types import number
 
 if TYPE_CHECKING:
     from edgeseg.bundle.maker import Made
@@ -48,7 +49,7 @@ def _verify(context: click.Context, _: click.Parameter, path: Path | None) -> No
 )
 @click.option(
     "--equal-pixels",
-    type=click.FloatRange(0, 1),
+    type=number(0, 1),
     help="Least share of golden pixels on the device.  [default: 0.9999 for fp32, 0.999 for fp16, 0.97 for int8]",
 )
 @click.option(

@@ -16,6 +16,7 @@ from edgeseg.commands.options import CLASSES, remark_lines, say_remarks
 from edgeseg.core.console import PATH, SIZE, given, say, setting_options
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.option_types import number
 from edgeseg.data.argument import open_dataset, with_classes
 from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.tools.pack_settings import ENCODINGS, PackSettings
@@ -124,8 +125,10 @@ def masks(data: str, out: Path, colour: bool) -> None:
 @click.option("--fit", default=PackSettings.fit, help=f"How a picture's shape meets the size: {', '.join(FITS)}.")
 @click.option("--crop", metavar="X,Y,W,H", help="Pack only this part of the pictures, in their pixels.")
 @click.option("--encoding", type=click.Choice(ENCODINGS), default=PackSettings.encoding, help="Of the pictures.")
-@click.option("--quality", type=click.IntRange(1, 100), default=PackSettings.quality, help="Of JPEG.")
-@click.option("--shard-mb", type=click.IntRange(1), default=PackSettings.shard_mb, help="Megabytes a shard.")
+@click.option("--quality", type=number(1, 100, whole=True), default=PackSettings.quality, help="Of JPEG.")
+@click.option(
+    "--shard-mb", type=number(1, 100_000, whole=True), default=PackSettings.shard_mb, help="Megabytes a shard."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the pack that is there, once the new one is whole.")
 def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwrite: bool, **options: Any) -> None:
     """Write a data set as TFRecord shards, which train faster than loose files; read them as tfrecord:DIR.
@@ -171,8 +174,8 @@ def pack(data: str, out: Path, splits: tuple[str, ...], crop: str | None, overwr
 @click.option("--fit", default="stretch", help=f"How a picture's shape meets the network's: {', '.join(FITS)}.")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the pictures, in their pixels.")
 @click.option("--split", default="train", help="Of the data set.")
-@click.option("--count", type=click.IntRange(1, 100), default=4, help="Pictures, evenly spread over the split.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Decides the augmentation.")
+@click.option("--count", type=number(1, 100, whole=True), default=4, help="Pictures, evenly spread over the split.")
+@click.option("--seed", type=number(0, 2**31 - 1, whole=True), default=0, help="Decides the augmentation.")
 @setting_options(Augmentation)
 def preview(
     data: str,

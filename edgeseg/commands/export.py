@@ -12,6 +12,7 @@ import click
 from edgeseg.core.console import PATH, SIZE, say, setting_option
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import FITS, Crop, Size
+from edgeseg.core.option_types import number
 from edgeseg.export.settings import ExportSettings
 
 
@@ -36,7 +37,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--calibrate", metavar="FORMAT:PATH", help="Frames for int8's calibration.  [default: the run's data]")
 @click.option(
     "--equal-pixels",
-    type=click.FloatRange(0, 1),
+    type=number(0, 1),
     help="Least share of pixels as the model's.  [default: 0.9999 for fp32, 0.999 for fp16, 0.97 for int8]",
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 from edgeseg.core.console import PATH, SIZE, say
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import Size
+from edgeseg.core.option_types import number
 
 if TYPE_CHECKING:
     from edgeseg.core.spec import ModelSpec
@@ -30,7 +31,7 @@ RECIPES = ("bisenetv2", "ddrnet", "pidnet", "segformer", "torchvision", "twinlit
 )
 @click.option("--output", metavar="NAME", help="With --write-spec: which output is the mask, where it has several.")
 @click.option("--size", type=SIZE, help="With --write-spec: the network's input size, where the file leaves it free.")
-@click.option("--classes", type=click.IntRange(1, 255), help="With --write-spec: number of classes, likewise.")
+@click.option("--classes", type=number(1, 255, whole=True), help="With --write-spec: number of classes, likewise.")
 @click.option(
     "--camera-size", type=SIZE, help="With --write-spec: the camera's; frames then keep their shape and are padded."
 )

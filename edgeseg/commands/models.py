@@ -10,6 +10,7 @@ import click
 
 from edgeseg.core.console import PATH, SIZE, say
 from edgeseg.core.geometry import Size
+from edgeseg.core.option_types import number
 from edgeseg.models.registry import ARCHITECTURES, ENCODERS
 from edgeseg.training.settings import TrainSettings
 
@@ -20,16 +21,14 @@ MOST_CLASSES = 255
 @click.option("--size", type=SIZE, default=str(TrainSettings.size), help="The network's input size.")
 @click.option("--model", type=click.Choice(list(ARCHITECTURES)), help="Only this architecture.")
 @click.option("--encoder", type=click.Choice(list(ENCODERS)), help="Only this encoder.")
-@click.option(
-    "--width", type=click.FloatRange(0, 4), default=0.0, help="Multiplies the numbers of filters; 0: the usual."
-)
+@click.option("--width", type=number(0, 4), default=0.0, help="Multiplies the numbers of filters; 0: the usual.")
 @click.option(
     "--score-stride",
     type=click.Choice(["1", "2", "4"]),
     default="1",
     help="Where unet's decoder ends.",
 )
-@click.option("--classes", type=click.IntRange(1, MOST_CLASSES), default=11, help="Number of classes.")
+@click.option("--classes", type=number(1, MOST_CLASSES, whole=True), default=11, help="Number of classes.")
 @click.option("--latency", is_flag=True, help="Export each and time it with ONNX Runtime on this CPU.")
 @click.option("--json", "json_path", type=PATH, help="Write the table as JSON.")
 def models(

@@ -10,6 +10,7 @@ import click
 
 from edgeseg.commands.options import FLIP, MODEL_SIZE, say_remarks
 from edgeseg.core.console import PATH, note, say
+from edgeseg.core.option_types import number
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings
 
@@ -23,8 +24,10 @@ STOPPED = 130
 @click.option("--out", type=PATH, required=True, help="Folder for masks, overlays and contact.png: new or empty.")
 @click.option("--colour", is_flag=True, help="Also write masks in the classes' colours.")
 @click.option("--coco", type=PATH, metavar="FILE", help="Also write the masks as COCO polygons, to correct in a tool.")
-@click.option("--coco-tolerance", type=click.FloatRange(0, 20), default=1.0, help="So many pixels may an outline move.")
-@click.option("--coco-min-area", type=click.IntRange(1), default=16, help="Pixels; smaller regions are left out.")
+@click.option("--coco-tolerance", type=number(0, 20), default=1.0, help="So many pixels may an outline move.")
+@click.option(
+    "--coco-min-area", type=number(1, 2**53, whole=True), default=16, help="Pixels; smaller regions are left out."
+)
 @MODEL_SIZE
 @FLIP
 @engine_options

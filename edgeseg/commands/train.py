@@ -14,6 +14,7 @@ from edgeseg.commands.options import CLASSES
 from edgeseg.core.console import PATH, given, say, setting_options
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Crop
+from edgeseg.core.option_types import number
 from edgeseg.data.argument import open_dataset, with_classes
 from edgeseg.data.base import Dataset
 from edgeseg.data.feeding.augment import Augmentation
@@ -31,7 +32,11 @@ from edgeseg.training.settings import TrainSettings
 @click.option("--require-gpu", is_flag=True, help="Fail where TensorFlow finds no GPU.")
 @click.option("--strict", is_flag=True, help="What the data is warned of at the start is an error.")
 @click.option("--hosts", metavar="A:PORT,B:PORT", help="Train on these hosts together; or set TF_CONFIG.")
-@click.option("--index", type=int, help="This host's place among --hosts, from 0; the first one writes --out.")
+@click.option(
+    "--index",
+    type=number(0, 1023, whole=True),
+    help="This host's place among --hosts, from 0; the first one writes --out.",
+)
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from edgeseg.core.errors import EdgesegError, EngineError, UsageError, one_line
 from edgeseg.core.geometry import Size
+from edgeseg.core.option_types import number_in
 
 _EXTRA_OF = {
     "PIL": "train",
@@ -86,6 +87,8 @@ def setting_option(setting: Field[Any], prefix: str = "", shown: str = "") -> Ca
     name = prefix + setting.name.replace("_", "-")
     default, text = setting.default, setting.metadata["help"]
     kind: Any = SIZE if setting.metadata["kind"] is Size else setting.metadata["kind"]
+    if setting.metadata["between"]:
+        kind = number_in(setting.metadata["between"])
     if setting.metadata["choices"]:
         kind = click.Choice(setting.metadata["choices"])
     return click.option(

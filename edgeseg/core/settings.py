@@ -5,14 +5,12 @@ Command line, settings file and range check all read it there, so that a new set
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import field, fields
 from typing import Any
 
 from edgeseg.core.errors import UsageError, nearest
-
-NUMBERS = (int, float)  # and no bool, which is an int to isinstance
+from edgeseg.core.numbers import NUMBERS, Range, shortened
 
 
 def setting(
@@ -21,17 +19,25 @@ def setting(
     between: tuple[float, float] | None = None,
     choices: Sequence[str] = (),
     kind: type | None = None,
+    above: bool = False,
+    endless: bool = False,
 ) -> Any:
-    """Return a dataclass field.
+    """Return a dataclass field. Raises TypeError for a number without a range.
 
     Args:
         default: its type is the setting's type; an int takes whole numbers only.
         text: what it does, in a line that begins in lower case.
         between: the least and the greatest number that it may be.
         choices: the texts that it may be.
-        kind: its type where the default, None, does not say it.
+        kind: its type where the default, None, does not say it; None is always allowed then.
+        above: the least number itself is none of them.
+        endless: infinity is one too.
     """
-    metadata = {"help": text, "between": between, "choices": tuple(choices), "kind": kind or type(default)}
+    kind = kind or type(default)
+    if kind in NUMBERS and between is None:
+        raise TypeError(f"a setting, {text}: a number without a range may be anything")
+    allowed = Range(*between, kind is int, above, endless) if between else None
+    metadata = {"help": text, "between": allowed, "choices": tuple(choices), "kind": kind}
     return field(default=default, metadata=metadata)
 
 
@@ -45,8 +51,9 @@ def check_settings(settings: Any, prefix: str = "") -> None:
     """Raise UsageError for a value that its setting does not allow; `prefix` begins the message."""
     for each in fields(settings):
         value, metadata = getattr(settings, each.name), each.metadata
-        if metadata.get("between"):
-            _check_number(f"{prefix}{each.name}", value, type(each.default) is int, *metadata["between"])
+        allowed = metadata.get("between")
+        if allowed and value not in allowed and (value is not None or each.default is not None):
+            raise UsageError(f"{prefix}{each.name} = {shortened(value)}; expected {allowed}")
         if metadata.get("choices") and value not in metadata["choices"]:
             known = metadata["choices"]
             raise UsageError(
@@ -54,9 +61,3 @@ def check_settings(settings: Any, prefix: str = "") -> None:
             )
         if type(each.default) is bool and type(value) is not bool:
             raise UsageError(f"{prefix}{each.name} = {value!r}; expected true or false")
-
-
-def _check_number(name: str, value: Any, whole: bool, low: float, high: float) -> None:
-    if type(value) not in ((int,) if whole else NUMBERS) or not (math.isfinite(value) and low <= value <= high):
-        kind = "whole number" if whole else "number"
-        raise UsageError(f"{name} = {value}; expected a {kind} from {low:g} to {high:g}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from edgeseg.core.errors import EdgesegError, UsageError, nearest
 from edgeseg.core.geometry import FITS, Crop, Size
-from edgeseg.core.settings import NUMBERS, check_settings, same_setting, setting
+from edgeseg.core.numbers import NUMBERS
+from edgeseg.core.settings import check_settings, same_setting, setting
 from edgeseg.core.toml import parse_toml
 from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.feeding.class_balance import BALANCES

@@ -137,11 +137,11 @@ class CaptureProcess:
             return data, descriptors
         return None
 
-    def describe_exit(self) -> str:
-        """Wait for its end and say how it came."""
+    def describe_exit(self, where: str = "") -> str:
+        """Wait for its end and say how it came, and in `where` at which place of the source."""
         code = self._process.wait()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"its capture process {how} without a word; start again, and look for lack of memory if it recurs"
+        return f"its capture process {how} without a word{where}; look for lack of memory if it recurs"
 
 
 def _prefer_as_oom_victim(pid: int) -> None:

@@ -45,8 +45,8 @@ class Supervisor:
     def __init__(self, source: Source, settings: CaptureSettings, health: SourceHealth, consumer: Consumer) -> None:
         self._source, self._settings, self._health, self._consumer = source, settings, health, consumer
         frozen_s = settings.frozen_s if settings.frozen_s is not None else FROZEN_S if source.is_camera else 0.0
-        request = {"source": source.to_dict(), "every_frame": settings.every_frame, "frozen_s": frozen_s}
-        self._request = json.dumps(request)
+        self._request = {"source": source.to_dict(), "every_frame": settings.every_frame, "frozen_s": frozen_s}
+        self._reached = 0  # frames that came, of all capture processes
         self._fps = 0.0
         self._was_there = self._has_streamed = False
         self._gone_since: float | None = time.monotonic()  # None while frames come
@@ -90,6 +90,9 @@ class Supervisor:
             end, streamed_s = self._run_once(delay_s, self._patience_s(failures))
             if self._closing.is_set() or (end.kind == "end" and not self._source.is_camera):
                 return None
+            if not self._source.is_camera and end.kind == "death" and streamed_s:
+                self._note_resumption(end)
+                continue
             if not self._source.is_camera or end.kind == "hopeless" or self._left_s() <= 0:
                 return end.text
             if not self._was_there:
@@ -106,6 +109,8 @@ class Supervisor:
 
     def _patience_s(self, failures: int) -> float:
         """For how long a first frame is waited for."""
+        if not self._source.is_camera:
+            return OPEN_TIMEOUT_S
         stall_s = self._settings.stall_s  # a camera that may be silent for so long may be so at first, too
         open_s, again_s = max(OPEN_TIMEOUT_S, stall_s), max(REOPEN_TIMEOUT_S, stall_s) * 1.5 ** min(failures, 10)
         left_s = self._left_s() if self._was_there or self._settings.give_up_s is not None else open_s
@@ -120,7 +125,7 @@ class Supervisor:
                     self._health.attempts += 1
                     wait_for_return(delay_s, probe_of(self._source), self._closing, max(0.0, self._left_s()))
                 with self._changing:
-                    process.open(self._request, self._is_started)
+                    process.open(json.dumps({**self._request, "reached": self._reached}), self._is_started)
                 end = self._follow(process, patience_s)
                 if process.ring is not None and not self._closing.is_set():
                     self._note_interruption(end, process.heard_at)
@@ -157,6 +162,7 @@ class Supervisor:
         kind, body, end = data[:1], data[1:], None
         if kind == wire.FRAME:
             process.hold()
+            self._reached += 1
             self._note_return()
             self._consumer.add(process, wire.unpack_frame(data))
         elif kind == wire.OPENING:
@@ -181,7 +187,8 @@ class Supervisor:
         if kind == wire.END:
             text = f"source {self._source.uri}: the stream ended; check the camera"
         if kind not in kinds:
-            return End("death", f"source {self._source.uri}: {process.describe_exit()}")
+            again = "" if self._source.is_camera or process.first_frame_at else f" before frame {self._reached}"
+            return End("death", f"source {self._source.uri}: {process.describe_exit(again)}")
         return End(kinds[kind], text)
 
     def _begin_waiting(self) -> None:
@@ -204,6 +211,11 @@ class Supervisor:
             self._health.reconnects += is_back
             away_s = self._health.away.end(time.monotonic())
             self._consumer.tell(f"source {self._source.uri}: {'back' if is_back else 'there'} after {away_s:.1f} s")
+
+    def _note_resumption(self, end: End) -> None:
+        """A source that waits goes on where it was: no frame is lost. One that gives none any more has ended."""
+        self._health.deaths += 1
+        self._consumer.tell(f"{end.text}; it goes on behind frame {self._reached - 1}")
 
     def _note_interruption(self, end: End, last_frame_at: float) -> None:
         if not self._source.is_camera:

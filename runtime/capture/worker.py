@@ -22,6 +22,7 @@ from edgeseg.core.errors import EdgesegError
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.picture_watch import PictureWatch
+from edgeseg.runtime.capture.resume import pass_over
 from edgeseg.runtime.capture.wire import SLOTS, Ring, create_memory
 from edgeseg.runtime.machine.child import begin_child
 from edgeseg.runtime.sources.clocks import Stamp
@@ -130,9 +131,14 @@ class Publisher:
                 self._free.append(slot)
 
 
-def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool) -> None:
+def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool, is_resumed: bool = False) -> None:
     """Publish frames until the source ends, at its own rate unless every frame is wanted."""
     first = _sound_frame(reader, publisher)
+    if first is None and is_resumed:  # the process before died behind the last frame
+        if not loop:
+            return
+        reader.rewind()
+        first = _sound_frame(reader, publisher)
     if first is None:
         raise EdgesegError("it holds no frame that can be decoded; expected at least one")
     publisher.offer(first)
@@ -223,7 +229,9 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
         if source.is_camera:
             stream_camera(reader, publisher)
         else:
-            stream_file(reader, publisher, request["every_frame"], source.loop)
+            reached = request["reached"]
+            pass_over(reader, reached, source.loop, lambda: channel.send(wire.OPENING))
+            stream_file(reader, publisher, request["every_frame"], source.loop, reached > 0)
         for text in reader.remarks():
             publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
         reader.close()

@@ -14,13 +14,14 @@ import click
 from edgeseg.core.console import PATH, SIZE, Command, run_command, say, sentence, setting_option
 from edgeseg.core.errors import EdgesegError, UsageError
 from edgeseg.core.files import write_whole
+from edgeseg.core.option_types import number, number_in
 from edgeseg.core.signals import StopRequest
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.service.config import config_option, is_by_file
 from edgeseg.runtime.service.rollback import rollback_option
 from edgeseg.runtime.settings import LoopSettings
-from edgeseg.runtime.sources.source import SourceOptions
+from edgeseg.runtime.sources.source import RATES, SourceOptions
 
 if TYPE_CHECKING:
     from edgeseg.runtime.engines.base import Engine
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from edgeseg.runtime.service.log import Log
     from edgeseg.runtime.service.metrics import Metrics
     from edgeseg.runtime.service.plan import CameraPlan
-
-
-_SECONDS = click.FloatRange(0, min_open=True)
 
 
 def _source_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -51,7 +49,7 @@ def _loop_option(name: str, *spellings: str, unset: str = "", **details: Any) ->
     """Return the option of a setting of LoopSettings, explained by it; `unset` says what holds without it."""
     each = next(each for each in fields(LoopSettings) if each.name == name)
     if each.metadata["between"]:
-        details["type"] = click.FloatRange(*each.metadata["between"])
+        details["type"] = number_in(each.metadata["between"])
     if not details.get("multiple"):
         details["default"] = each.default
     text = f"{sentence(each.metadata['help'])}.{f'  [default: {unset}]' if unset else ''}"
@@ -78,16 +76,18 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @engine_options
 @_loop_option("every_frame", is_flag=True)
 @click.option("--loop", is_flag=True, help="Begin again when the source ends.")
-@click.option("--source-rate", type=float, help="Frames a second: asked of a camera, or to play anything else at.")
+@click.option(
+    "--source-rate", type=number_in(RATES), help="Frames a second: asked of a camera, or to play anything else at."
+)
 @click.option("--source-size", type=SIZE, help="Frame size to ask a camera for (csi://, v4l2://).")
 @_source_options
-@_loop_option("frames", type=click.IntRange(1))
-@_loop_option("seconds", type=_SECONDS)
-@_loop_option("deadline_ms", type=_SECONDS)
-@_loop_option("stall_seconds", type=_SECONDS)
-@_loop_option("frozen_ms", unset="500 for cameras, else 0", type=click.FloatRange(0))
-@_loop_option("give_up_seconds", unset="never, but at once at the start", type=click.FloatRange(0))
-@_loop_option("max_pixels", type=click.IntRange(1, 2**30))
+@_loop_option("frames")
+@_loop_option("seconds")
+@_loop_option("deadline_ms")
+@_loop_option("stall_seconds")
+@_loop_option("frozen_ms", unset="500 for cameras, else 0")
+@_loop_option("give_up_seconds", unset="never, but at once at the start")
+@_loop_option("max_pixels")
 @_loop_option("outputs", "--output", multiple=True, metavar="URI")
 @click.option("--record", type=PATH, help="Keep frames, masks and times here, for edgeseg replay.")
 @_loop_option("opacity")
@@ -99,7 +99,7 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.option("--summary", "summary_path", type=PATH, help="Write the summary as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on standard error.")
-@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics at 127.0.0.1:PORT.")
+@click.option("--metrics-port", type=number(1, 65535, whole=True), help="Serve Prometheus metrics at 127.0.0.1:PORT.")
 @click.option(
     "--check-config",
     is_flag=True,

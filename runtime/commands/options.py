@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from edgeseg.core.console import PATH, setting_option
-from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.core.option_types import number_in
+from edgeseg.runtime.engines.settings import THREADS, EngineSettings
 
 
 def engine_options(command: Callable[..., Any], leave_out: Sequence[str] = ()) -> Callable[..., Any]:
@@ -20,5 +21,5 @@ def engine_options(command: Callable[..., Any], leave_out: Sequence[str] = ()) -
         if each.name in leave_out:
             continue
         command = setting_option(each)(command)
-    command = click.option("--threads", type=click.IntRange(1), help=threads)(command)
+    command = click.option("--threads", type=number_in(THREADS), help=threads)(command)
     return click.option("--spec", type=PATH, metavar="FILE", help=spec)(command)

@@ -11,6 +11,7 @@ import click
 
 from edgeseg.core.console import PATH, say
 from edgeseg.core.errors import UsageError
+from edgeseg.core.option_types import number
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.engines.settings import take_engine_settings
 
@@ -28,7 +29,7 @@ STOPPED = 130
 @click.option("--write-budgets", is_flag=True, help="Write RECORDING/budgets.toml, with some room for what was found.")
 @click.option(
     "--equal-pixels",
-    type=click.FloatRange(0, 1),
+    type=number(0, 1),
     help="Least share of pixels as recorded, of all frames together; counts before the budgets' own.",
 )
 @click.option("--json", "json_path", type=PATH, help="Write the figures as JSON.")

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import UsageError
+from edgeseg.core.numbers import Range, shortened
 from edgeseg.core.settings import check_settings, setting
 from edgeseg.runtime.engines.registry import BACKENDS, GPU_BACKENDS
+
+THREADS = Range(1, 1024, whole=True)
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class EngineSettings:
             raise UsageError(
                 f"backend {self.backend} with a GPU required; expected auto or {' or '.join(GPU_BACKENDS)}"
             )
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"{self.threads} threads; expected at least 1")
+        if self.threads is not None and self.threads not in THREADS:
+            raise UsageError(f"threads = {shortened(self.threads)}; expected {THREADS}")
 
 
 @dataclass(frozen=True)

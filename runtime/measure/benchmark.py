@@ -45,8 +45,8 @@ class BenchmarkSettings:
 
     seconds: float = setting(10.0, "how long to measure each model on each backend", between=(0.1, 1e6))
     rounds: int = setting(5, "turns of each in that time", between=(1, 1000))
-    camera_rate: float | None = None
-    deadline_ms: float | None = None
+    camera_rate: float | None = setting(None, "frames a second that arrive", (0, 1000), kind=float, above=True)
+    deadline_ms: float | None = setting(None, "what takes longer is counted", (0, 86_400_000), kind=float, above=True)
     outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

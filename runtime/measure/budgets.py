@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.numbers import Range, shortened
 from edgeseg.core.toml import parse_toml
 from edgeseg.runtime.measure.timings import statistics
 
 STAGES = ("frame", "preprocess", "inference", "postprocess")
 MASKS = ("equal_pixels", "worst_frame", "mean_iou")
 _TIMES = tuple(statistics([]))
+_SHARES, _MILLISECONDS = Range(0, 1), Range(0, 1e9)
 _ROOM = 1.25  # above what was measured, for budgets that are drafted
 
 
@@ -38,7 +40,7 @@ class Budget:
         return self.name.startswith("masks.")
 
     def broken_by(self, value: float) -> bool:
-        return value < self.limit if self.at_least else value > self.limit
+        return not (value >= self.limit if self.at_least else value <= self.limit)  # so written, nan keeps nothing
 
 
 def read_budgets(path: Path) -> list[Budget]:
@@ -58,8 +60,9 @@ def read_budgets(path: Path) -> list[Budget]:
         for key, limit in limits.items():
             if key not in known:
                 raise UsageError(f"{path}: {table}.{key}{nearest(key, known)}; expected one of {', '.join(known)}")
-            if type(limit) not in (int, float) or limit < 0:
-                raise UsageError(f"{path}: {table}.{key} = {limit!r}; expected a number of at least 0")
+            allowed = _SHARES if table == "masks" else _MILLISECONDS
+            if limit not in allowed:
+                raise UsageError(f"{path}: {table}.{key} = {shortened(limit)}; expected {allowed}")
             budgets.append(Budget(f"{table}.{key}", float(limit)))
     return budgets
 

@@ -66,7 +66,7 @@ def read_config(path: Path, context: click.Context) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"{path}: cannot be read ({reason}); expected a TOML file of settings") from error
     known, values = keys(context.command), {}
-    for key, value in parse_toml(text, str(path), "lines such as deadline-ms = 100").items():
+    for key, value in parse_toml(text, str(path), "lines such as deadline-ms = 100", endless=True).items():
         name = key.replace("_", "-")
         if name not in known:
             raise UsageError(f"{path}: unknown key {key!r}{nearest(name, known)}; expected an option of --help")
@@ -92,7 +92,7 @@ def _value(path: Path, key: str, value: Any, parameter: click.Parameter, context
     several = parameter.multiple
     each = value if several and isinstance(value, list) else [value]
     kinds, expected = _expected(parameter)
-    if not all(type(one) in kinds and one == one and "\0" not in str(one) for one in each):  # nan is not itself
+    if not all(type(one) in kinds and "\0" not in str(one) for one in each):
         expected = f"{expected}, or a list of them" if several else expected
         raise UsageError(f"{path}: {key} = {value!r}; expected {expected}")
     each = [_placed(path, key, one, parameter) for one in each]

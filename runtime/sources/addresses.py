@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 from edgeseg.core.errors import SourceError, UsageError, nearest
 from edgeseg.core.files import lower_scheme, path_of_file_url
 from edgeseg.core.geometry import Size
+from edgeseg.core.numbers import shortened
 from edgeseg.core.settings import check_settings
 from edgeseg.runtime.machine.child import CREDENTIALS_VARIABLE
-from edgeseg.runtime.sources.source import Source, SourceOptions, hide_secrets, with_credentials
+from edgeseg.runtime.sources.source import RATES, Source, SourceOptions, hide_secrets, with_credentials
 
 _PASSWORD_RULE = "write @, /, : and ? in a password as %40, %2F, %3A and %3F, or give --source-credentials FILE"
 DEFAULT_FOLDER_FPS = 10.0
@@ -56,8 +57,8 @@ def parse_source(
         SourceError: there is nothing at that place.
     """
     options = options or SourceOptions()
-    if fps is not None and not 0 < fps <= 1000:
-        raise UsageError(f"source rate {fps:g}; expected frames a second between 0 and 1000")
+    if fps is not None and fps not in RATES:
+        raise UsageError(f"source rate {shortened(fps)}; expected {RATES}, of frames a second")
     check_settings(options, "source ")
     number = re.fullmatch(r"\d+", uri)
     if number:

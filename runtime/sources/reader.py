@@ -46,6 +46,18 @@ class Reader(ABC):
             SourceError: nothing more can be read.
         """
 
+    def skip(self, count: int) -> int:
+        """Pass over so many frames, those that cannot be read beside; return how many there were before the end."""
+        passed = 0
+        while passed < count:
+            try:
+                if self.read(None) is None:
+                    break
+            except DamagedFrameError:
+                continue
+            passed += 1
+        return passed
+
     def rewind(self) -> None:
         """Begin again."""
         raise SourceError("this source cannot begin again")

@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from edgeseg.core.geometry import Size
+from edgeseg.core.numbers import Range
 from edgeseg.core.settings import setting
 
 CAMERAS = ("csi", "v4l2", "rtsp", "http", "gst")
 """Kinds that have no end: one that goes away is waited for."""
+RATES = Range(0, 1000, above=True)
+"""Frames a second that a source may be asked for, or played at."""
 
 # As nvvidconv numbers them.
 FLIPS = (

@@ -157,7 +157,7 @@ def _checked(line: Line, found: ClassLine, layout: Layout) -> ClassLine:
     for alpha in alphas(line, layout):
         if not alpha.isdigit() or int(alpha[:9]) > 255:
             raise DataError(f"{line.where}: opacity {alpha}; expected a number from 0 to 255 in {line.text!r}")
-        if int(alpha) == 0 and folded(found.name) != IGNORED:
+        if not alpha.strip("0") and folded(found.name) != IGNORED:
             raise DataError(
                 f"{line.where}: {found.name!r} has opacity 0, but transparent pixels are ignored; expected 255, or "
                 f"the name ignore"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from edgeseg.core.errors import DataError, UsageError, nearest
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
+from edgeseg.core.numbers import Range, shortened
 from edgeseg.data.base import Dataset, Image, Mask, Sample
 from edgeseg.scenes import CLASSES, render_scene
 
@@ -68,6 +69,8 @@ def _settings(argument: str) -> dict[str, str]:
 
 
 def _number(key: str, text: str, limit: int) -> int:
-    if not text.isdecimal() or int(text) > limit:
-        raise UsageError(f"scenes: {key}={text}; expected a whole number from 0 to {limit}")
-    return int(text)
+    allowed = Range(0, limit, whole=True)
+    try:
+        return int(allowed.parse(text))
+    except ValueError as error:
+        raise UsageError(f"scenes: {key}={shortened(text)}; expected {allowed}") from error

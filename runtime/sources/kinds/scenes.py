@@ -26,5 +26,10 @@ class ScenesReader(Reader):
         self._next += 1
         return frame
 
+    def skip(self, count: int) -> int:
+        passed = count if self._frames is None else min(count, self._frames - self._next)
+        self._next += passed
+        return passed
+
     def rewind(self) -> None:
         self._next = 0

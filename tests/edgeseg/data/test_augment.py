@@ -268,7 +268,7 @@ def test_a_blur_mixes_no_padding_into_the_picture() -> None:
 
 @pytest.mark.parametrize("each", fields(Augmentation), ids=lambda each: str(each.name))
 def test_a_setting_out_of_range_is_refused(each: Any) -> None:
-    low, high = each.metadata["between"]
+    low, high = each.metadata["between"].low, each.metadata["between"].high
     wrong: tuple[Any, ...] = (low - 0.01, high + 0.01, float("nan"), True, "1")
     for value in wrong:
         with pytest.raises(UsageError, match=f"augmentation {each.name} = .*; expected a number from"):
@@ -282,7 +282,7 @@ def test_the_document_lists_every_setting_with_its_default_and_range() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| `--")]
     expected = []
     for each in fields(Augmentation):
-        low, high = each.metadata["between"]
+        low, high = each.metadata["between"].low, each.metadata["between"].high
         name = each.name.replace("_", "-")
         expected.append(f"| `--{name}` | {each.default:g} | {low:g} to {high:g} | {each.metadata['help']} |")
     assert rows == expected
