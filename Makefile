@@ -10,7 +10,7 @@ help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
 	@echo "make test     run the test suite"
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
-	@echo "make test-faults  faults of cameras, with those that take minutes"
+	@echo "make test-faults  faults and fuzzed inputs of every sort, judged: up to half an hour"
 	@echo "make test-gpu     engines on an NVIDIA GPU; fails where there is none"
 	@echo "make test-arm64   the Jetson installer on an emulated aarch64 system, as root: some ten minutes"
 	@echo "make test-interop   fills figures as LabelMe and datumaro do, in an environment of its own (1.2 GB)"
@@ -36,7 +36,8 @@ test-models: $(READY)
 	$(BIN)/pytest -m "models or not models" tests/edgeseg/models
 
 test-faults: $(READY)
-	$(BIN)/pytest -m "faults or not faults" tests/runtime/capture/test_faults.py
+	$(BIN)/pytest -m "faults or not faults" tests/runtime/capture/test_faults.py tests/faults
+	$(BIN)/python -m tests.faults
 
 test-gpu: $(READY)
 	$(BIN)/pytest -m gpu tests/runtime/engines/test_on_gpu.py

@@ -58,6 +58,15 @@ def one_line(text: object, most: int | None = None) -> str:
     return " ".join(str(text).split())[:most]
 
 
+def escaped(text: str) -> str:
+    r"""Return a text with what no terminal shows, or what steers one, as Python writes it.
+
+    >>> escaped("a\x1b[31m\n")
+    'a\\x1b[31m\\n'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def with_type(error: Exception, most: int | None = None) -> str:
     r"""Return an error's type and message on one line, for errors of code that is not ours.
 

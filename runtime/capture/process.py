@@ -16,7 +16,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.wire import SLOTS, Ring
 from edgeseg.runtime.machine.child import start_child
-from edgeseg.runtime.sources.picture_limit import limited
+from edgeseg.runtime.sources.picture_limit import limit_of
 
 
 class CaptureProcess:
@@ -56,7 +56,7 @@ class CaptureProcess:
                 str(os.getpid()),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                variables=limited({}, self._max_pixels),
+                variables=limit_of(self._max_pixels),
             )
             _prefer_as_oom_victim(self._process.pid)
         except OSError:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EdgesegError
+from edgeseg.core.errors import EdgesegError, SourceError, escaped, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.picture_watch import PictureWatch
@@ -36,8 +36,8 @@ _LARGE_BLOCK_BYTES = 256 * 1024
 
 
 def _message(kind: bytes, text: str) -> bytes:
-    """Return a message with a text, which may name a file whose name is not UTF-8."""
-    return kind + text.encode(errors="backslashreplace")[: wire.MESSAGE_BYTES - 1]
+    """Return a message with a text, which may hold what a camera said, or a name that is not UTF-8."""
+    return kind + escaped(one_line(text)).encode()[: wire.MESSAGE_BYTES - 1]
 
 
 class Publisher:
@@ -71,8 +71,13 @@ class Publisher:
         if self._ring is not None:
             while self._every_frame and len(self._free) < SLOTS:  # else pictures of mixed sizes pile up, a ring each
                 self._receive()
-        fd = create_memory(size)
-        self._ring = Ring(fd, size)
+        try:
+            fd = create_memory(size)
+            self._ring = Ring(fd, size)
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"no shared memory for frames of {size} ({error}); free memory, or raise its limit"
+            ) from error
         self._generation = (self._generation + 1) % 256
         self._free = list(range(SLOTS))
         text = json.dumps({"height": size.height, "width": size.width, "fps": self._fps})

@@ -133,6 +133,9 @@ def camera(
     4 the model cannot be used, 5 the engine failed.
     """
     # Heavy imports wait until here: --help must answer at once.
+    from edgeseg.runtime.sources.picture_limit import limit_here
+
+    limit_here(options["max_pixels"])  # before what comes next loads OpenCV
     from edgeseg.runtime.service.log import JsonLog, TextLog
     from edgeseg.runtime.service.plan import camera_plan
 

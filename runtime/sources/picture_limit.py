@@ -15,14 +15,14 @@ OPENCV_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 """OpenCV reads it once, when it is loaded, and then refuses larger pictures before it takes memory for them."""
 
 
-def limited(environment: dict[str, str], max_pixels: int) -> dict[str, str]:
-    """Return an environment for a process whose OpenCV, and whose `check_pixels`, allow at most so many pixels."""
-    return {**environment, OPENCV_VARIABLE: str(max_pixels)}
+def limit_of(max_pixels: int) -> dict[str, str]:
+    """Return the variables for a process whose OpenCV, and whose `check_pixels`, allow at most so many pixels."""
+    return {OPENCV_VARIABLE: str(max_pixels)}
 
 
 def limit_here(max_pixels: int = _DEFAULT) -> None:
     """Limit this process. Call it before OpenCV is loaded."""
-    os.environ[OPENCV_VARIABLE] = str(max_pixels)
+    os.environ.update(limit_of(max_pixels))
 
 
 def check_pixels(where: str, height: float, width: float) -> None:
