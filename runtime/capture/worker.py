@@ -234,7 +234,7 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
         if source.is_camera:
             stream_camera(reader, publisher)
         else:
-            reached = request["reached"]
+            reached = request.get("reached", 0)
             pass_over(reader, reached, source.loop, lambda: channel.send(wire.OPENING))
             stream_file(reader, publisher, request["every_frame"], source.loop, reached > 0)
         for text in reader.remarks():
