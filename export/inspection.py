@@ -55,7 +55,7 @@ class Inspection:
             None if a size is not fixed.
         transposed_convolutions: each of them.
         tails: of each output, where its values come from.
-        metadata: what its maker wrote into it.
+        metadata: what its maker wrote into it, but for the spec.
         spec: edgeseg's, if it holds one.
         is_proven: whether the graph is the one that the export has proven; None for a file without its checksum.
     """
@@ -111,7 +111,7 @@ def inspect_onnx(path: Path) -> Inspection:
             _deconvolution(node, shapes) for node in graph.node if node.op_type == "ConvTranspose"
         ],
         tails={each.name: tails.of(each.name) for each in graph.output},
-        metadata=metadata,
+        metadata={key: value for key, value in metadata.items() if key != METADATA_KEY},
         spec=spec,
         is_proven=metadata[GRAPH_KEY] == graph_sha256(path) if GRAPH_KEY in metadata else None,
     )

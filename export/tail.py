@@ -44,7 +44,7 @@ class Tail:
         behind: types of the operators that were looked through, from the output back.
         factor, offset: by constants between the two: output = factor * value + offset.
         classes: how many the operator chooses among, where the graph tells.
-        lowest, highest: what a Clip leaves of the output.
+        lowest, highest: what a Clip leaves of the output; None: no limit.
         resizes_linearly: a Resize between the two mixes neighbouring values.
         picked: the one channel of several that a Slice or Gather left.
         step: of the output, where a Cast cuts to whole numbers what was not rounded; 0 where none does.
@@ -56,8 +56,8 @@ class Tail:
     factor: float = 1.0
     offset: float = 0.0
     classes: int | None = None
-    lowest: float = -math.inf
-    highest: float = math.inf
+    lowest: float | None = None
+    highest: float | None = None
     resizes_linearly: bool = False
     picked: int | None = None
     step: float = 0.0
@@ -72,6 +72,10 @@ class Tail:
         else:
             return None
         return self.factor * value + self.offset
+
+    def leaves(self, value: float) -> bool:
+        """Whether the output goes beyond a value on both sides, for all that a Clip has cut."""
+        return (self.lowest is None or self.lowest < value) and (self.highest is None or value < self.highest)
 
     def __str__(self) -> str:
         through = f" through {', '.join(reversed(self.behind))}" if self.behind else ""
@@ -123,8 +127,8 @@ class Tails:
             walk.factor,
             walk.offset,
             self._classes(node) if node is not None else None,
-            walk.lowest,
-            walk.highest,
+            walk.lowest if math.isfinite(walk.lowest) else None,
+            walk.highest if math.isfinite(walk.highest) else None,
             walk.resizes_linearly,
             walk.picked,
             walk.step,

@@ -117,8 +117,8 @@ def _ids_or_mask(tensor: Tensor, tail: Tail, why: str) -> MaskOutput:
 def _of_two(tensor: Tensor, tail: Tail, middle: float, why: str, guessed: tuple[str, ...] = ()) -> MaskOutput:
     if tail.factor <= 0:
         raise NotAMask(_TURNED)
-    if not tail.lowest < middle < tail.highest:
-        raise NotAMask(f"a Clip to {tail.lowest:g} to {tail.highest:g} leaves nothing to tell by")
+    if not tail.leaves(middle):
+        raise NotAMask(f"a Clip to {tail.lowest} to {tail.highest} leaves nothing to tell by")
     threshold = None if middle == 0.5 else round(middle, 6)
     return MaskOutput(tensor, "probabilities", "", 2, threshold, guessed, why)
 
@@ -142,7 +142,7 @@ def _one_channel(tensor: Tensor, tail: Tail, why: str) -> MaskOutput:
         raise NotAMask(_TURNED)
     if (tail.lowest, tail.highest) == (0.0, 1.0):
         return _of_two(tensor, tail, 0.5, why, ("tensors.gives", "tensors.threshold"))
-    if not tail.lowest < 0 < tail.highest or "QuantizeLinear" in tail.behind[:1]:
+    if not tail.leaves(0) or "QuantizeLinear" in tail.behind[:1]:
         raise NotAMask("scores that are cut or quantised: nobody can say where the class begins; export them as float")
     return MaskOutput(tensor, "logits", "", 2, None, ("tensors.gives",), why)
 

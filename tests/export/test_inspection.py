@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg.commands.main import cli
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Size
+from edgeseg.core.json_text import parse_json
 from edgeseg.core.spec import ModelSpec
 from edgeseg.export.foreign.draft import draft_spec
 from edgeseg.export.inspection import inspect_onnx
@@ -42,7 +42,7 @@ def test_an_own_file_shows_its_spec_and_its_nodes(tmp_path: Path) -> None:
         "trained on camvid:CamVid",
     ):
         assert text in done.output
-    found = json.loads((tmp_path / "found.json").read_text())
+    found = parse_json((tmp_path / "found.json").read_text(), "found.json", "finite numbers")
     assert found["operators"]["Conv"] == 1
     assert found["spec"]["classes"][0]["name"] == "blue"
     assert found["bytes"] == path.stat().st_size
