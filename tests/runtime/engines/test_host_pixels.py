@@ -10,6 +10,7 @@ import pytest
 
 from edgeseg.core.geometry import Crop, Size
 from edgeseg.core.pixels import network_pixels
+from edgeseg.core.tensors import Tensors
 from edgeseg.runtime.engines.host_pixels import HostPixels
 from tests.helpers.colour_model import COLOUR_SPEC
 
@@ -46,3 +47,32 @@ def test_half_floats_are_rounded_once() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     pixels = HostPixels(COLOUR_SPEC, Size(32, 64), "nhwc", np.dtype(np.float16))(frame)
     np.testing.assert_array_equal(pixels[0], network_pixels(frame, COLOUR_SPEC).astype(np.float16))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("order", ["rgb", "grey"])
+@pytest.mark.parametrize("frame_size", [Size(32, 64), Size(37, 101)])
+def test_grey_bytes_and_a_padding_are_those_of_the_reference(frame_size: Size, order: str, dtype: type) -> None:
+    channels = 1 if order == "grey" else 3
+    mean, scale = (0.0, 1.0) if dtype == np.uint8 else (90.5, 0.02)
+    spec = dataclasses.replace(
+        COLOUR_SPEC,
+        colour_order=order,
+        mean=(mean,) * channels,
+        scale=(scale,) * channels,
+        fit="pad",
+        tensors=Tensors(padding=114),
+    )
+    frame = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
+    pixels = HostPixels(spec, frame_size, "nhwc", np.dtype(dtype))(frame)
+    assert pixels.dtype == dtype
+    expected = network_pixels(frame, spec)
+    assert expected.shape == (32, 64, channels)
+    if dtype == np.uint8:
+        expected = np.rint(expected)
+    # OpenCV's grey and ours may round a half apart
+    np.testing.assert_allclose(
+        pixels[0], expected, atol=1.001 * scale if order == "grey" or dtype == np.uint8 else 2e-5
+    )
+    if frame_size != spec.input_size:
+        np.testing.assert_allclose(pixels[0, 0], (114 - mean) * scale, rtol=1e-5)
