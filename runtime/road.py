@@ -95,7 +95,7 @@ class RoadReport:
         if self._last.maxlen != 1:
             self._last.appendleft(class_map.copy())  # an engine may use its output again
             class_map = majority(list(self._last))
-        result = RoadResult(self._shares(class_map), self._boundary(class_map), self._flicker(class_map))
+        result = RoadResult(self._shares(class_map), self.boundary(class_map), self._flicker(class_map))
         self._before = class_map.copy()
         return class_map, result
 
@@ -104,7 +104,8 @@ class RoadReport:
         named = {name: float(share) for name, share in zip(self._names, counts, strict=False)}
         return {**named, "ignore": float(counts[len(self._names) :].sum())}
 
-    def _boundary(self, class_map: ClassIds) -> NDArray[np.int16]:
+    def boundary(self, class_map: ClassIds) -> NDArray[np.int16]:
+        """Return for each column of a (h, w) class map where the road ends, as in RoadResult."""
         blocked = (class_map != self._road) & self._seen
         height = len(blocked)
         rows: NDArray[np.int16] = np.asarray(height - 1 - blocked[::-1].argmax(axis=0), np.int16)

@@ -50,7 +50,7 @@ def inspect(file: Path, json_path: Path | None, write_spec: Path | None, **optio
     for path in filter(None, (json_path, write_spec)):
         check_writable(path)
 
-    from edgeseg.runtime.engines.manifest import is_engine
+    from edgeseg.runtime.engines.registry import is_engine
 
     if is_engine(file):
         _show_engine(file, json_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -45,6 +44,8 @@ class EngineError(EdgesegError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean X?)` for the known word closest to `word` but for its case, or an empty string."""
     words = {each.casefold(): each for each in known}
+    import difflib  # for a mistake alone: every start would pay for it
+
     close = difflib.get_close_matches(word.casefold(), list(words), n=1)
     return f" (did you mean {words[close[0]]}?)" if close else ""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from edgeseg.core.errors import EdgesegError
 from edgeseg.runtime.doctor.findings import Finding, MachineUnderTest
 from edgeseg.runtime.engines.cache import engine_cache
-from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256, is_engine
+from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256
+from edgeseg.runtime.engines.registry import is_engine
 from edgeseg.runtime.machine import facts
 from edgeseg.runtime.machine.jetpacks import no_code_for
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.engines.graph_form import GraphForm, Tensor, form_of
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
-from edgeseg.runtime.engines.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.engines.watchdog import Watchdog
 
 
 @dataclass(frozen=True)

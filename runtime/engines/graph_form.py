@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import ModelError
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
-from edgeseg.runtime.engines.class_map_reader import ClassMapReader
-from edgeseg.runtime.engines.host_pixels import HostPixels
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
 PIXELS, LOGITS = "pixels", "logits"
@@ -110,6 +108,9 @@ class NetworkForm(GraphForm):
     """Pixels [1, channels, H, W] or [1, H, W, channels] to scores or a class map, as the spec's tensors say."""
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], spec: ModelSpec, where: str) -> None:
+        from edgeseg.runtime.engines.class_map_reader import ClassMapReader  # a camera graph starts without
+        from edgeseg.runtime.engines.host_pixels import HostPixels
+
         tensors = spec.tensors
         taken = _chosen(inputs, tensors.input, "input", where)
         if len(inputs) > 1:

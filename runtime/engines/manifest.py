@@ -19,7 +19,6 @@ from edgeseg.core.spec_values import typed
 from edgeseg.runtime.machine.gpu import Gpu
 
 FORMAT = 1
-SUFFIXES = (".engine", ".plan", ".trt")
 ANY = "any"
 _CHUNK = 1 << 20
 _EXPECTED = "the manifest that edgeseg engine build writes: build the engine again"
@@ -114,11 +113,6 @@ def _document_sha256(document: Any) -> str:
 
 def manifest_path(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
-
-
-def is_engine(path: Path) -> bool:
-    """Whether a path is named as engines are."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def file_sha256(path: Path) -> str:

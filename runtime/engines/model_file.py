@@ -9,14 +9,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.spec import METADATA_KEY, ModelSpec
 from edgeseg.runtime.engines.graph_form import LOGITS
-from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256, is_engine
 from edgeseg.runtime.engines.onnx_bytes import inner_shape, onnx_metadata
 from edgeseg.runtime.engines.proven import change_of_graph, check_spec
-from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.engines.registry import is_engine
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.engines.manifest import EngineManifest
+    from edgeseg.runtime.sources.source import Source
 
 BUNDLED_MODEL = Path(__file__).parents[1] / "bundled" / "scenes.onnx"
 """FCN-8, compact encoder, 320x192, for frames of 1280x720; `make bundled-model` trains it and writes it here."""
@@ -92,6 +96,8 @@ def _spec(path: Path, spec: Path | None, metadata: Mapping[str, str]) -> ModelSp
 
 
 def _engine(path: Path, spec: Path | None) -> ModelFile:
+    from edgeseg.runtime.engines.manifest import EngineManifest, file_sha256  # an ONNX file starts without
+
     if not os.path.isfile(path):
         raise ModelError(f"{path}: no such file; build it by edgeseg engine build")
     manifest = EngineManifest.read(path)

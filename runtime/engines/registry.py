@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 BACKENDS = {
     "tensorrt": "edgeseg.runtime.engines.backends.tensorrt:TensorRt",
     "onnxruntime-cuda": "edgeseg.runtime.engines.backends.onnxruntime_cuda:OnnxRuntimeCuda",
@@ -14,3 +16,10 @@ GPU_BACKENDS = ("tensorrt", "onnxruntime-cuda")
 CPU_RIVAL, CPU_REFERENCE = "openvino", "onnxruntime-cpu"
 AUTO_LEAVES_OUT = ("openvino-bf16",)
 """Taken only when named: a few pixels in a thousand become others (docs/engines.md)."""
+ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
+"""Of files that TensorRT has built."""
+
+
+def is_engine(path: Path) -> bool:
+    """Whether a path is named as engines are."""
+    return path.suffix.lower() in ENGINE_SUFFIXES

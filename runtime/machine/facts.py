@@ -17,6 +17,9 @@ from pathlib import Path
 from edgeseg.runtime.machine.child import run_child, run_program
 from edgeseg.runtime.machine.gpu import NoGpuError, find_gpu
 from edgeseg.runtime.machine.jetpacks import jetpack_of, major_of
+from edgeseg.runtime.machine.processor import jetson_model as jetson_model
+from edgeseg.runtime.machine.processor import processor as processor
+from edgeseg.runtime.machine.processor import read as read
 
 PACKAGES = (
     "edgeseg", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
@@ -26,20 +29,6 @@ PACKAGES = (
 PROBE_SECONDS = 60.0
 _GPU_CLOCKS = ("gpu", "ga10b", "gv11b", "gp10b", "gm20b")  # JetPack 6 says 17000000.gpu, JetPack 5 17000000.ga10b
 _MIB = 1 << 20
-
-
-def read(path: str | Path, root: Path = Path("/")) -> str:
-    """Return a small text file's content without blanks and zeros around it; empty if it cannot be read."""
-    try:
-        return (root / str(path).lstrip("/")).read_bytes()[:65536].decode(errors="replace").strip("\0 \n")
-    except OSError:
-        return ""
-
-
-def jetson_model(root: Path = Path("/")) -> str:
-    """Return the board's name, such as `NVIDIA Jetson Orin Nano`; empty on other machines."""
-    name = read("/proc/device-tree/model", root)
-    return name if "jetson" in name.lower() or "nvidia" in name.lower() else ""
 
 
 def is_jetson(root: Path = Path("/")) -> bool:
@@ -68,12 +57,6 @@ def system_name(root: Path = Path("/")) -> str:
     """Return the distribution's name."""
     found = re.search(r'^PRETTY_NAME="?([^"\n]*)', read("/etc/os-release", root), re.MULTILINE)
     return found[1] if found else platform.platform()
-
-
-def processor(root: Path = Path("/")) -> str:
-    """Return the processor's name as the kernel says it, else the board's or the architecture's."""
-    found = re.search(r"^(?:model name|Model)\s*: (.*)", read("/proc/cpuinfo", root), re.MULTILINE)
-    return found[1].strip() if found else jetson_model(root) or platform.machine()
 
 
 def memory_mib(root: Path = Path("/")) -> dict[str, int]:

@@ -11,7 +11,7 @@ from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.onnxruntime_session import open_session, tensors
 from edgeseg.runtime.engines.settings import EngineSettings
-from edgeseg.runtime.machine.facts import processor
+from edgeseg.runtime.machine.processor import processor
 
 
 class OnnxRuntimeCpu(GraphEngine):

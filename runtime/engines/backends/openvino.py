@@ -16,8 +16,8 @@ from edgeseg.runtime.engines.base import GraphEngine
 from edgeseg.runtime.engines.graph_form import FRAME, LOGITS, PIXELS, Tensor
 from edgeseg.runtime.engines.model_file import ModelFile
 from edgeseg.runtime.engines.settings import EngineSettings
-from edgeseg.runtime.machine.facts import processor
 from edgeseg.runtime.machine.openvino_import import import_openvino
+from edgeseg.runtime.machine.processor import processor
 
 _DTYPES = {
     "f32": "float32",
