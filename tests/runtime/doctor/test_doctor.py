@@ -268,7 +268,7 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     assert f"delete {cached}" in found[cached.name].remedy
     assert "here is Orin (compute capability 8.7, 8 multiprocessors)" in found[other.name].found
     assert "not the file that was built" in found[cut.name].found
-    assert "no readable manifest" in found["without_manifest.engine"].found
+    assert "expected the manifest that edgeseg engine build writes" in found["without_manifest.engine"].found
     assert "built from another changed.onnx" in found["changed.engine"].found
     assert found["changed.engine"].remedy == f"edgeseg engine build {changed}"
     assert (found["fresh.onnx"].state, "no engine yet" in found["fresh.onnx"].found) == ("note", True)
