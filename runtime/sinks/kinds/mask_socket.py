@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import secrets
 import selectors
 import socket
-import stat
 import threading
 import time
-from pathlib import Path
 
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
+from edgeseg.runtime.sinks.listener import listen
 from edgeseg.runtime.sinks.mask_message import HEADER_BYTES, header_of
 from edgeseg.runtime.sinks.mask_reader import MaskReader
 from edgeseg.runtime.sinks.places import WatchedPlace
@@ -24,8 +21,6 @@ _PATIENCE_S = 10.0  # for a reader that takes nothing, as one that is stopped in
 _LEAST_PATIENCE_S = 1.0  # with it when its place is wanted
 _TICK_S = 1.0
 _FAREWELL_S = 2.0  # at the end, for readers that have not got the last mask yet
-_MODE = 0o660  # connecting takes the right to write, which no umask of a service grants to others
-_PATH_BYTES = 107  # sun_path of unix(7), with its zero
 
 
 class MaskSocket(Sink):
@@ -59,7 +54,7 @@ class MaskSocket(Sink):
     def start(self) -> None:
         """Listen, so that readers can connect before the first mask. Raises UsageError."""
         try:
-            self._server = _listen(self._path, self.uri)
+            self._server = listen(self._path, self.uri, _MAX_READERS)
             self._place = WatchedPlace(self._path)
         except OSError as error:
             raise UsageError(f"output {self.uri}: cannot listen there ({error.strerror}); choose another") from error
@@ -189,7 +184,7 @@ class MaskSocket(Sink):
     def _listen_again(self) -> None:
         assert self._server is not None
         try:
-            server = _listen(self._path, self.uri)
+            server = listen(self._path, self.uri, _MAX_READERS)
             self._place = WatchedPlace(self._path)
         except (OSError, UsageError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -200,42 +195,3 @@ class MaskSocket(Sink):
         self._server = server
         self._selector.register(server, selectors.EVENT_READ)
         self._notice(f"output {self.uri} was deleted or moved away; it listens there again")
-
-
-def _listen(path: Path, uri: str) -> socket.socket:
-    """Return a socket that listens at `path`. Raises OSError, or UsageError if the place is taken."""
-    fresh = path.with_name(f".{secrets.token_hex(4)}")
-    if max(len(os.fsencode(each)) for each in (path, fresh)) > _PATH_BYTES:
-        raise UsageError(f"output {uri}: the path is longer than a socket's may be ({_PATH_BYTES}); take a shorter one")
-    if os.path.lexists(path):
-        _check_left_behind(path, uri)
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        server.bind(os.fspath(fresh))  # fails where there is something already: nothing of others is removed
-    except OSError:
-        server.close()
-        raise
-    try:
-        fresh.chmod(_MODE)
-        server.listen(_MAX_READERS)
-        server.setblocking(False)
-        fresh.replace(path)  # in one step, so that a reader always finds a socket that answers
-    except OSError:
-        server.close()
-        fresh.unlink(missing_ok=True)
-        raise
-    return server
-
-
-def _check_left_behind(path: Path, uri: str) -> None:
-    if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise UsageError(f"output {uri}: a file that is no socket lies there; move it away or choose another")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(os.fspath(path))
-        except ConnectionRefusedError:  # its process has gone
-            return
-        except OSError as error:
-            raise UsageError(f"output {uri}: cannot tell whether it is in use ({error}); choose another") from error
-    raise UsageError(f"output {uri}: another process serves masks there; stop it or choose another")

@@ -14,6 +14,7 @@ from edgeseg.runtime.settings import CaptureSettings
 from edgeseg.runtime.sources.addresses import parse_source
 from edgeseg.runtime.sources.kinds.mjpeg import MjpegReader
 from edgeseg.runtime.sources.multipart import Multipart
+from tests.faults.lying_cameras import LyingCamera, says
 from tests.helpers.camera_servers import MjpegCamera
 from tests.helpers.colour_model import numbered_frame
 from tests.helpers.damage import by_opencv, by_pillow, street
@@ -113,3 +114,12 @@ def test_digest_authentication_that_lacks_parameters_is_told(challenge: bytes, s
         with pytest.raises(SourceError, match=said) as error:
             MjpegReader(parse_source(camera.uri.replace("http://", "http://me:secret@")))
         assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 500 \x1b[31mred\x07\r\n\r\n", b"HTTP/1.1 two hundred\r\n\r\n"])
+def test_what_a_camera_says_is_one_line_that_steers_no_terminal(answer: bytes) -> None:
+    with LyingCamera(says(answer), 0) as camera:
+        source = parse_source(f"http://127.0.0.1:{camera.port}/")
+        with Capture(source) as capture, pytest.raises(SourceError, match="no answer that is of use") as caught:
+            capture.wait_until_open(GO_ON)
+    assert str(caught.value).isprintable()
