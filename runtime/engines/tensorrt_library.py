@@ -50,9 +50,18 @@ def is_rtx(trt: Any) -> bool:
 
 def check_gpu_code(trt: Any, gpu: Gpu) -> None:
     """Raise EngineError where this TensorRT is known to have no code for the GPU: it could not build for it."""
-    reason = None if is_rtx(trt) else no_code_for(trt.__version__, gpu.compute_capability)
+    reason = _unknown_to_rtx(trt, gpu) if is_rtx(trt) else no_code_for(trt.__version__, gpu.compute_capability)
     if reason:
         raise EngineError(reason)
+
+
+def _unknown_to_rtx(trt: Any, gpu: Gpu) -> str | None:
+    """Say that TensorRT-RTX, which is for GeForce and RTX, does not know a GPU; it has a list of those that it does."""
+    known = [name.removeprefix("SM") for name in dir(trt.ComputeCapability) if name.startswith("SM")]
+    if gpu.compute_capability.replace(".", "") in known:
+        return None
+    listed = ", ".join(f"{each[:-1]}.{each[-1]}" for each in sorted(known, key=int))
+    return f"TensorRT-RTX {trt.__version__} knows no GPU of compute capability {gpu.compute_capability}: {listed}"
 
 
 def creation_flags(trt: Any) -> int:
