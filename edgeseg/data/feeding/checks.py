@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.geometry import Crop, Size, place
 from edgeseg.data.base import Dataset, Sample
-from edgeseg.data.feeding.label_counts import SplitCount, class_warnings, count_ids, shared_sequences
+from edgeseg.data.feeding.label_counts import SplitCount, class_warnings, shared_sequences
 from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order, reading_threads
+from edgeseg.data.reading.masks import count_ids
 
 
 def check_labelled(

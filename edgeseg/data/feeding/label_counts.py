@@ -7,25 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
-from edgeseg.data.base import Mask
 from edgeseg.data.remarks import number
 from edgeseg.data.splits import sequence_of
-
-MOST_EXACT = 1 << 24  # pixels that float32, in which OpenCV counts, tells apart
-
-
-def count_ids(class_map: Mask) -> NDArray[np.int64]:
-    """Return the pixels of every id in a class map (H, W), (256,) int64. OpenCV counts three times as fast as NumPy."""
-    if class_map.size > MOST_EXACT:
-        return np.bincount(class_map.ravel(), minlength=256)
-    counts = cv2.calcHist([np.ascontiguousarray(class_map)], [0], None, [256], [0, 256])
-    return np.asarray(counts.ravel(), np.int64)
 
 
 @dataclass

@@ -21,10 +21,11 @@ from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.feeding.checks import check_batch, nothing_labelled
 from edgeseg.data.feeding.class_balance import ClassCounts
 from edgeseg.data.feeding.fit import PixelColour, fit_class_map
-from edgeseg.data.feeding.label_counts import SplitCount, count_ids
+from edgeseg.data.feeding.label_counts import SplitCount
 from edgeseg.data.feeding.photometry import change_colours
 from edgeseg.data.feeding.warp import Source, draw_map, paint_padding, warp
 from edgeseg.data.parallel import FEW_AHEAD, OnProgress, ignore_progress, map_in_order, reading_threads
+from edgeseg.data.reading.masks import count_ids
 from edgeseg.data.wrappers import MIB
 from edgeseg.tf import tf
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -33,8 +34,22 @@ OPAQUE = 255
 WITHOUT_CHECKSUMS = ("JPEG", "MPO", "WEBP")
 
 
-def read_file_ids(path: PictureFile) -> NDArray[np.uint16]:
-    """Return the ids of a mask file as (H, W) uint16. Raises DataError.
+MOST_EXACT = 1 << 24  # pixels that float32, in which OpenCV counts, tells apart
+
+
+def count_ids(ids: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Return the pixels of every id in a map (H, W): (256,) int64, of 16 bits (65536,).
+
+    OpenCV counts a map of 8 bits three times as fast as NumPy.
+    """
+    if ids.size > MOST_EXACT or ids.dtype != np.uint8:
+        return np.bincount(ids.ravel(), minlength=256 if ids.dtype == np.uint8 else 0x10000)
+    counts = cv2.calcHist([np.ascontiguousarray(ids)], [0], None, [256], [0, 256])
+    return np.asarray(counts.ravel(), np.int64)
+
+
+def read_file_ids(path: PictureFile) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return the ids of a mask file as (H, W) uint8, or uint16 if the file has more bits. Raises DataError.
 
     Ids are grey levels of 1 to 16 bits or palette indices, or stand alike in red, green and blue, all opaque. A lossy
     file holds none: at every edge it has others than were drawn.
@@ -53,6 +68,8 @@ def read_file_ids(path: PictureFile) -> NDArray[np.uint16]:
                 f"write the ids as a greyscale or palette PNG, or read colours with a format that has them"
             )
         pixels = grey
+    if pixels.dtype.itemsize == 1:
+        return pixels.astype(np.uint8, copy=False)
     if pixels.min() < 0 or pixels.max() > 0xFFFF:
         raise DataError(f"{path}: class ids of {pixels.min()} to {pixels.max()}; expected 0 to 65535")
     return pixels.astype(np.uint16)
@@ -134,24 +151,23 @@ class IdMask:
     def __call__(self, path: PictureFile, tell: Tell = unheard) -> Mask:
         table, known = _id_table(self.ids, self.other)
         ids = read_file_ids(path)
+        counts = count_ids(ids)
+        occurring = np.flatnonzero(counts)
         if self.colours:
-            _check_palette(path, ids, dict(self.colours))
-        unknown = np.flatnonzero(~known[ids])
-        if unknown.size:
+            _check_palette(path, occurring, dict(self.colours))
+        if not known[occurring].all():
+            unknown = np.flatnonzero(~known[ids])
             y, x = divmod(int(unknown[0]), ids.shape[1])
             listed = ", ".join(str(each) for each, _ in self.ids[:40])
             raise DataError(
                 f"{path}: class id {ids[y, x]} found at x {x}, y {y}, in {unknown.size} pixels; expected {listed}: "
                 f"correct the mask or the class list"
             )
-        class_map = table[ids]
-        if self.left_out:
-            remark, names = self.left_out
-            counts = np.bincount(ids[class_map == IGNORE_INDEX])
-            for file_id, name in names:
-                if file_id < len(counts) and counts[file_id]:
-                    tell(remark, int(counts[file_id]), label=name)
-        return class_map
+        remark, names = self.left_out or (None, ())
+        for file_id, name in names:
+            if remark and counts[file_id]:
+                tell(remark, int(counts[file_id]), label=name)
+        return cv2.LUT(ids, table[:256]).astype(np.uint8, copy=False) if ids.dtype == np.uint8 else table[ids]
 
     @classmethod
     def of(cls, classes: ClassMap, void: tuple[int, ...] = ()) -> IdMask:
@@ -160,13 +176,12 @@ class IdMask:
         return cls(tuple({**{index: index for index in range(len(classes))}, **ignored}.items()))
 
 
-def _check_palette(path: PictureFile, ids: NDArray[np.uint16], colours: Mapping[int, Colour]) -> None:
+def _check_palette(path: PictureFile, occurring: NDArray[np.int64], colours: Mapping[int, Colour]) -> None:
     """Raise DataError if the ids that occur in a palette file have the classes' colours, but not each its own."""
     with PillowImage.open(io.BytesIO(read_bytes(path))) as opened:
         palette = opened.getpalette("RGB") if opened.mode == "P" else None
     if not palette:
         return
-    occurring = np.flatnonzero(np.bincount(ids.ravel()))
     present = [int(index) for index in occurring if int(index) in colours]  # 255, ignored, may have any colour
     shown = {index: tuple(palette[3 * index : 3 * index + 3]) for index in present}
     moved = [index for index, colour in shown.items() if colours[index] != colour]

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.data.base import Dataset, Image, Sample
-from edgeseg.data.feeding.label_counts import SplitCount, class_warnings, count_ids, shared_sequences
+from edgeseg.data.feeding.label_counts import SplitCount, class_warnings, shared_sequences
 from edgeseg.data.parallel import map_in_order
+from edgeseg.data.reading.masks import count_ids
 from edgeseg.data.remarks import number
 from edgeseg.data.tools.check_report import Report
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from edgeseg.core.errors import DataError
 from edgeseg.data.argument import open_dataset
 from edgeseg.data.feeding.checks import start_warnings
-from edgeseg.data.feeding.label_counts import SplitCount, count_ids
+from edgeseg.data.feeding.label_counts import SplitCount
+from edgeseg.data.reading.masks import count_ids
 from edgeseg.data.tools.check import check_dataset
 from edgeseg.training.train import train
 from tests.helpers.data import write_mask, write_picture
