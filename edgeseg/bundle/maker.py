@@ -28,7 +28,7 @@ from edgeseg.core.locks import WriterLock, lock_beside
 from edgeseg.core.spec import ModelSpec
 from edgeseg.export.settings import EQUAL_PIXELS
 from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
-from edgeseg.runtime.sources.source import hide_secrets
+from edgeseg.runtime.sources.addresses import parse_source
 
 FORMAT = 1
 DEVICE_FILES = (
@@ -128,7 +128,7 @@ class _Maker:
 
     def _record(self, model: Path, spec: ModelSpec) -> None:
         source, frames = self._settings.golden, self._settings.golden_frames
-        self._notice(f"recording {frames} golden frames of {hide_secrets(source)}")
+        self._notice(f"recording {frames} golden frames of {parse_source(source).uri}")
         classes = record_golden(source, frames, model, spec, self._folder / "golden")
         if classes < 2:
             self._notice(

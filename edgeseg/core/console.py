@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from edgeseg.core.errors import EdgesegError, EngineError, UsageError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.core.option_types import number_in
+from edgeseg.core.private import without_typed_secrets
 
 _EXTRA_OF = {
     "PIL": "train",
@@ -185,5 +186,5 @@ def _print(text: str, file: TextIO) -> None:
 
 def _fail(program: str, message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # standard error may be full or gone
-        _print(f"{program}: {one_line(message)}", sys.stderr)
+        _print(f"{program}: {without_typed_secrets(one_line(message), sys.argv[1:])}", sys.stderr)
     _leave(code)

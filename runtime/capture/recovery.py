@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edgeseg.runtime.sources.source import Source
 
@@ -54,9 +53,8 @@ def probe_of(source: Source) -> Probe | None:
         return Path(source.location).exists
     if source.kind not in ("rtsp", "http"):
         return None
-    parts = urlsplit(source.location)
-    port = parts.port or {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}[parts.scheme]
-    host, is_plain = parts.hostname or "", parts.scheme in ("rtsp", "http")
+    address = source.network_address
+    host, port, is_plain = address.host.strip("[]"), address.port, address.scheme in ("rtsp", "http")
     greeting = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n" if source.kind == "rtsp" else b"HEAD / HTTP/1.0\r\n\r\n"
     return lambda: answers_at(host, port, greeting if is_plain else b"")
 

@@ -21,7 +21,6 @@ from edgeseg.runtime.service.plan import CameraPlan
 from edgeseg.runtime.sinks.kinds.recording import check_new
 from edgeseg.runtime.sinks.open import sink_path
 from edgeseg.runtime.sinks.segments import parse_quota
-from edgeseg.runtime.sources.source import hide_secrets
 
 _ORIGINS = {ParameterSource.COMMANDLINE: "typed", ParameterSource.DEFAULT_MAP: "of the file"}
 
@@ -38,7 +37,9 @@ def check_report(plan: CameraPlan, context: click.Context) -> str:
         lines = [*_source_lines(plan), *_model_lines(model), *_engine_lines(plan, model), *_output_lines(plan)]
     except EdgesegError as error:
         raise UsageError(str(error)) from error
-    return "\n".join([*lines, *_settings(context), "All of it is good; no camera was opened and no model loaded."])
+    return "\n".join(
+        [*lines, *_settings(context, plan), "All of it is good; no camera was opened and no model loaded."]
+    )
 
 
 def _check(plan: CameraPlan, model: ModelFile, metrics_port: int | None) -> None:
@@ -81,7 +82,7 @@ def _source_lines(plan: CameraPlan) -> Iterator[str]:
     asked = [str(source.size)] if source.size else []
     asked += [f"{source.fps:g} frames a second"] if source.fps else []
     absent = source.kind == "v4l2" and not os.path.exists(source.location)
-    yield f"source  {hide_secrets(source.uri)}: {', '.join([source.kind, *asked])}"
+    yield f"source  {source.uri}: {', '.join([source.kind, *asked])}"
     if absent:
         yield f"        {source.location} is not there now" + (
             "" if plan.settings.give_up_seconds else ": the run would end at once with code 3, unless --give-up-seconds"
@@ -120,10 +121,10 @@ def _output_lines(plan: CameraPlan) -> Iterator[str]:
         yield f"writes  {path}"
 
 
-def _settings(context: click.Context) -> Iterator[str]:
+def _settings(context: click.Context, plan: CameraPlan) -> Iterator[str]:
     for key, parameter in keys(context.command).items():
         origin = _ORIGINS.get(context.get_parameter_source(parameter.name) or ParameterSource.DEFAULT)
         if origin:
-            value = context.params[parameter.name]
-            texts = [hide_secrets(str(each)) for each in (value if isinstance(value, tuple) else (value,))]
+            value = plan.source.uri if key == "source" else context.params[parameter.name]
+            texts = map(str, value if isinstance(value, tuple) else (value,))
             yield f"option  {key} = {', '.join(texts)} ({origin})"

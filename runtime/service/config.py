@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ import click
 from edgeseg.core.console import PATH
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.files import lower_scheme
+from edgeseg.core.private import may_hold_secret
 from edgeseg.core.toml import parse_toml
+from edgeseg.runtime.sources.address import PORTS, parse_address, parse_pipeline
 
 _PATHS = ("source-credentials", "road-bonnet")  # settings, whose type is text
 _WRITTEN = ("output", "record", "stats", "summary")
 _FILE_SCHEMES = ("", "file", "unix", "record")
-_SECRETS = re.compile(r"(?i)(?<!file)://[^/\s?]*@|\buser-pw\s*=")  # anywhere: a pipeline has its addresses inside
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +69,7 @@ def read_config(path: Path, context: click.Context) -> dict[str, Any]:
     for key, value in parse_toml(text, str(path), "lines such as deadline-ms = 100", endless=True).items():
         name = key.replace("_", "-")
         if name not in known:
-            raise UsageError(f"{path}: unknown key {key!r}{nearest(name, known)}; expected an option of --help")
+            raise UsageError(f"{path}: unknown key {_shown(key)}{nearest(name, known)}; expected an option of --help")
         parameter = known[name]
         if parameter.name in values:
             raise UsageError(f"{path}: {name} is there twice, with - and with _; keep one")
@@ -94,14 +94,20 @@ def _value(path: Path, key: str, value: Any, parameter: click.Parameter, context
     kinds, expected = _expected(parameter)
     if not all(type(one) in kinds and "\0" not in str(one) for one in each):
         expected = f"{expected}, or a list of them" if several else expected
-        raise UsageError(f"{path}: {key} = {value!r}; expected {expected}")
+        raise UsageError(f"{path}: {key} = {_shown(value)}; expected {expected}")
     each = [_placed(path, key, one, parameter) for one in each]
     found = each if several else each[0]
     try:
         parameter.type_cast_value(context, found)
     except click.BadParameter as error:
-        raise UsageError(f"{path}: {key} = {value!r}: {error.message}") from error
+        reason = "not a value of it" if may_hold_secret(str(value)) else error.message
+        raise UsageError(f"{path}: {key} = {_shown(value)}: {reason}") from error
     return found
+
+
+def _shown(value: Any) -> str:
+    """Return what stands in the file for a message: an address in the wrong place is not repeated."""
+    return "..." if may_hold_secret(str(value)) else repr(value)
 
 
 def _expected(parameter: click.Parameter) -> tuple[tuple[type, ...], str]:
@@ -148,8 +154,17 @@ def _joined(folder: str, text: str) -> str:
 
 
 def _refuse_secrets(path: Path, source: str) -> None:
-    if _SECRETS.search(source):
+    if _tells_secret(source):
         raise UsageError(
             f"{path}: source holds a user's name or password, which all who may read the file would see; write "
             "USER:PASSWORD into a file of its own and name that by source-credentials, of rtsp:// and http://"
         )
+
+
+def _tells_secret(source: str) -> bool:
+    scheme, separator, rest = lower_scheme(source).partition("://")
+    if separator and scheme in PORTS:
+        return parse_address(f"{scheme}://{rest}").tells_secret
+    if separator and scheme == "gst":
+        return parse_pipeline(rest.strip()).tells_secret
+    return scheme != "file" and ":" in source.partition("@")[0] and "@" in source and not os.path.lexists(source)

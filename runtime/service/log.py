@@ -15,6 +15,7 @@ import click
 
 from edgeseg.core.console import say
 from edgeseg.core.errors import EdgesegError
+from edgeseg.core.private import without_typed_secrets
 from edgeseg.runtime.records import Ledger
 from edgeseg.runtime.summary import Summary, table
 
@@ -64,7 +65,7 @@ class TextLog(Log):
             say(table(summary))
 
     def error(self, error: EdgesegError) -> None:
-        click.echo(f"edgeseg-camera: {error}", err=True)
+        click.echo(f"edgeseg-camera: {without_typed_secrets(str(error), sys.argv[1:])}", err=True)
 
 
 class JsonLog(Log):
@@ -101,7 +102,7 @@ class JsonLog(Log):
         self._say("summary", summary=summary.to_dict())
 
     def error(self, error: EdgesegError) -> None:
-        self._say("error", "error", message=str(error), exit_code=error.exit_code)
+        self._say("error", "error", message=without_typed_secrets(str(error), sys.argv[1:]), exit_code=error.exit_code)
 
     def _say(self, event: str, level: str = "info", **values: Any) -> None:
         """Write one line. A log that is full or gone must not end the camera."""

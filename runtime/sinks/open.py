@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.files import check_writable, file_url, is_taken, lower_scheme
 from edgeseg.core.geometry import Size
+from edgeseg.core.private import shown_place
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.settings import SinkSettings
 from edgeseg.runtime.sinks.base import Playback, Sink, SinkContext
@@ -79,11 +80,13 @@ def parse_sink(uri: str) -> tuple[str, Path]:
     rest = unquote(rest, errors="surrogateescape") if scheme == "file" else rest
     if separator and scheme not in ("file", "unix", "display", "record"):
         close = nearest(scheme, ["file", "unix", "display", "record"])
-        raise UsageError(f"output {uri!r}: {scheme}:// is not supported{close}; expected {_EXPECTED}")
+        raise UsageError(f"output {shown_place(uri)}: its kind is not supported{close}; expected {_EXPECTED}")
     path = Path(os.path.expanduser(rest if separator else uri)).absolute()
     if separator and scheme == "display":
         if rest not in ("", "0"):
-            raise UsageError(f"output {uri!r}; expected display://, a window on the screen that DISPLAY names")
+            raise UsageError(
+                f"output {shown_place(uri)}; expected display://, a window on the screen that DISPLAY names"
+            )
         return "display", path
     if separator and scheme == "unix":
         if not rest or rest.endswith("/"):
@@ -98,7 +101,7 @@ def parse_sink(uri: str) -> tuple[str, Path]:
         return "video", path
     if uri.endswith("/") or path.is_dir():
         return "folder", path
-    raise UsageError(f"output {uri!r}; expected {_EXPECTED}")
+    raise UsageError(f"output {shown_place(uri)}; expected {_EXPECTED}")
 
 
 def _check_text(uri: str, path: Path) -> None:

@@ -14,11 +14,12 @@ from edgeseg.core.errors import SourceError, UsageError, nearest
 from edgeseg.core.files import lower_scheme, path_of_file_url
 from edgeseg.core.geometry import Size
 from edgeseg.core.numbers import shortened
+from edgeseg.core.private import shown_place
 from edgeseg.core.settings import check_settings
 from edgeseg.runtime.machine.child import CREDENTIALS_VARIABLE
-from edgeseg.runtime.sources.source import RATES, Source, SourceOptions, hide_secrets, with_credentials
+from edgeseg.runtime.sources.address import parse_address, parse_pipeline
+from edgeseg.runtime.sources.source import RATES, Source, SourceOptions
 
-_PASSWORD_RULE = "write @, /, : and ? in a password as %40, %2F, %3A and %3F, or give --source-credentials FILE"
 DEFAULT_FOLDER_FPS = 10.0
 DEFAULT_SCENES_FPS = 30.0
 DEFAULT_SCENES_SIZE = Size(720, 1280)
@@ -73,13 +74,15 @@ def parse_source(
         _check_camera(source)
         return source
     if size or options != SourceOptions():
-        raise UsageError(f"source {uri}: its size and how it is opened are options of cameras, not of this source")
+        raise UsageError(
+            f"source {shown_place(uri)}: its size and how it is opened are options of cameras, not of this source"
+        )
     if separator and scheme == "scenes":
         return replace(_scenes(uri, fps), loop=loop)
     if separator and scheme != "file":
         known = ["file", "scenes", *SCHEMES]
         raise UsageError(
-            f"source {hide_secrets(uri)!r}: {scheme}:// is not supported{nearest(scheme, known)}; expected {_EXPECTED}"
+            f"source {shown_place(uri)}: its kind is not supported{nearest(scheme, known)}; expected {_EXPECTED}"
         )
     return replace(_files(uri, path_of_file_url(rest) if separator else uri, fps), loop=loop)
 
@@ -111,13 +114,15 @@ def _files(uri: str, location: str, fps: float | None) -> Source:
         is_file, found = path.is_file(), image_paths(source)
     except (OSError, UnicodeEncodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise SourceError(f"source {uri!r}: cannot be read ({reason}); expected {_EXPECTED}") from error
+        raise SourceError(f"source {shown_place(uri)}: cannot be read ({reason}); expected {_EXPECTED}") from error
     if is_file:
         return source if path.suffix.lower() in IMAGE_SUFFIXES else replace(source, kind="video")
     if not found:
         if path.is_dir() or glob.has_magic(location):
-            raise SourceError(f"source {uri}: no images found; expected files ending in {', '.join(IMAGE_SUFFIXES)}")
-        raise SourceError(f"source {uri}: no such file or folder; expected {_EXPECTED}")
+            raise SourceError(
+                f"source {shown_place(uri)}: no images found; expected files ending in {', '.join(IMAGE_SUFFIXES)}"
+            )
+        raise SourceError(f"source {shown_place(uri)}: no such file or folder; expected {_EXPECTED}")
     return source
 
 
@@ -140,9 +145,13 @@ def _scenes(uri: str, fps: float | None) -> Source:
     known = ("seed", "size", "fps", "frames")
     for key in options:
         if key not in known:
-            raise UsageError(f"source {uri}: unknown option {key!r}{nearest(key, known)}; expected {', '.join(known)}")
+            raise UsageError(
+                f"source {shown_place(uri)}: unknown option{nearest(key, known)}; expected {', '.join(known)}"
+            )
     if parts.netloc or parts.path:
-        raise UsageError(f"source {uri}; expected scenes:// or scenes://?seed=1&size=1280x720&fps=30&frames=300")
+        raise UsageError(
+            f"source {shown_place(uri)}; expected scenes:// or scenes://?seed=1&size=1280x720&fps=30&frames=300"
+        )
     rate = float(_number(uri, "fps", options.get("fps", DEFAULT_SCENES_FPS)))
     frames = options.get("frames")
     return Source(
@@ -158,41 +167,41 @@ def _scenes(uri: str, fps: float | None) -> Source:
 def _number(uri: str, key: str, text: str | float, whole: bool = False) -> float:
     pattern = r"\d{1,9}" if whole else r"\d{1,4}(\.\d*)?"
     if not re.fullmatch(pattern, str(text)) or (key != "seed" and float(text) == 0):
-        raise UsageError(f"source {uri}: {key}={text}; expected a positive {'whole ' if whole else ''}number")
+        raise UsageError(
+            f"source {shown_place(uri)}: {key} is none; expected a positive {'whole ' if whole else ''}number"
+        )
     return float(text)
 
 
 def _csi(uri: str, rest: str, options: SourceOptions) -> Source:
     if not re.fullmatch(r"\d{1,2}", rest):
-        raise UsageError(f"source {uri}; expected csi:// and the number of the sensor, for example csi://0")
+        raise UsageError(
+            f"source {shown_place(uri)}; expected csi:// and the number of the sensor, for example csi://0"
+        )
     return Source("csi", uri, rest, options=options)
 
 
 def _v4l2(uri: str, rest: str, options: SourceOptions) -> Source:
     if not rest.startswith("/"):
         device = f"/dev/video{rest}" if rest.isdecimal() else "/dev/video0"
-        raise UsageError(f"source {uri}; expected v4l2:// and the path of the device, for example v4l2://{device}")
+        raise UsageError(
+            f"source {shown_place(uri)}; expected v4l2:// and the path of the device, for example v4l2://{device}"
+        )
     return Source("v4l2", uri, rest, options=options)
 
 
 def _network(uri: str, rest: str, options: SourceOptions) -> Source:
-    try:
-        parts = urlsplit(uri)
-        is_whole = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_whole = False
-    scheme = uri.partition("://")[0]
-    if not is_whole or "@" in parts.path:
-        raise UsageError(f"source {scheme}://... has no host, or no port that is a number; {_PASSWORD_RULE}")
+    address = parse_address(uri)
     credentials = read_credentials(options)
-    address = with_credentials(uri, credentials) if credentials and not parts.username else uri
-    return Source(scheme[:4], hide_secrets(uri), address, options=options)
+    if credentials and not address.login:
+        user, _, password = credentials.partition(":")
+        address = address.with_login(user, password)
+    return Source(address.scheme[:4], address.shown, address=address, options=options)
 
 
 def _pipeline(uri: str, rest: str, options: SourceOptions) -> Source:
-    if not rest.strip():
-        raise UsageError(f"source {uri}; expected gst:// and a pipeline, for example gst://videotestsrc is-live=true")
-    return Source("gst", hide_secrets(uri), rest.strip(), options=options)
+    pipeline = parse_pipeline(rest.strip())
+    return Source("gst", pipeline.shown, address=pipeline, options=options)
 
 
 SCHEMES: dict[str, Callable[[str, str, SourceOptions], Source]] = {
@@ -212,7 +221,7 @@ def read_credentials(options: SourceOptions) -> str:
     Raises:
         SourceError: the file cannot be read, or either holds something else.
     """
-    where = options.credentials or f"${CREDENTIALS_VARIABLE}"
+    where = "that --source-credentials names" if options.credentials else f"${CREDENTIALS_VARIABLE}"
     text = os.environ.get(CREDENTIALS_VARIABLE, "")
     if options.credentials:
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
-from urllib.parse import quote
 
 from edgeseg.core.geometry import Size
 from edgeseg.core.numbers import Range
 from edgeseg.core.settings import setting
+from edgeseg.runtime.sources.address import Address, NetworkAddress, Pipeline, parse_address, parse_pipeline
 
 CAMERAS = ("csi", "v4l2", "rtsp", "http", "gst")
 """Kinds that have no end: one that goes away is waited for."""
@@ -26,11 +25,6 @@ FLIPS = (
     "upper-right-diagonal",
     "vertical",
     "upper-left-diagonal",
-)
-
-_USER_INFO = re.compile(r"://[^/\s?]*@")
-_SECRET_VALUES = re.compile(
-    r"(?i)((?:user(?:name|-id|-pw)?|usr|login|pass(?:word|wd)?|pwd|pw|token|key|auth|secret)=)[^&\s]+"
 )
 
 
@@ -56,7 +50,8 @@ class Source:
     Attributes:
         kind: `video`, `images`, `scenes` or one of CAMERAS.
         uri: as the user wrote it, without its secrets.
-        location: path, glob, address or pipeline, with its secrets: never shown.
+        location: path, glob, device or the sensor's number; empty where there is an address.
+        address: of a network camera, or a pipeline: it holds the secrets, and shows none.
         size: asked frame size; None for the source's own.
         fps: asked frame rate; None for the source's own.
         seed: of the drive (`scenes`).
@@ -68,7 +63,8 @@ class Source:
 
     kind: str
     uri: str
-    location: str = field(default="", repr=False)
+    location: str = ""
+    address: Address | None = None
     size: Size | None = None
     fps: float | None = None
     seed: int = 0
@@ -81,40 +77,31 @@ class Source:
     def is_camera(self) -> bool:
         return self.kind in CAMERAS
 
+    @property
+    def network_address(self) -> NetworkAddress:
+        """The address of a network camera."""
+        assert isinstance(self.address, NetworkAddress)
+        return self.address
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of `gst://`."""
+        assert isinstance(self.address, Pipeline)
+        return self.address
+
     def without_secrets(self, text: str) -> str:
-        """Return a text about this source, from a library perhaps, with its address as `uri`."""
-        return (
-            hide_secrets(text.replace(self.location, self.uri)) if self.kind in ("rtsp", "http") else hide_secrets(text)
-        )
+        """Return a text about this source, from a library perhaps, without the secrets of its address."""
+        return self.address.hide(text) if self.address else text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+        """Return it as JSON values, with the secrets of its address: for the process that opens it alone."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**values, "options": asdict(self.options), "address": self.address and self.address.reveal()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Source:
-        size = values["size"]
+        size, text = values["size"], values["address"]
         options = SourceOptions(**values["options"])
-        return cls(**{**values, "size": Size(*size) if size else None, "options": options})
-
-
-def hide_secrets(text: str) -> str:
-    """Replace user and password of every address in a text, and values of parameters whose name says secret.
-
-    >>> hide_secrets("rtsp://me:secret@camera/1?token=x")
-    'rtsp://***@camera/1?token=***'
-    """
-    return _SECRET_VALUES.sub(r"\1***", _USER_INFO.sub("://***@", text))
-
-
-def with_credentials(address: str, credentials: str) -> str:
-    """Put `user:password` into an address in place of its own.
-
-    >>> with_credentials("rtsp://camera:554/1", "me:p@ss")
-    'rtsp://me:p%40ss@camera:554/1'
-    """
-    user, _, password = credentials.partition(":")
-    scheme, _, rest = address.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2]
-    path = rest[len(rest.partition("/")[0]) :]
-    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{host}{path}"
+        parse = parse_pipeline if values["kind"] == "gst" else parse_address
+        address = None if text is None else parse(text)
+        return cls(**{**values, "size": Size(*size) if size else None, "options": options, "address": address})

@@ -11,7 +11,7 @@ class PipelineReader(GStreamerReader):
     """A user's own pipeline."""
 
     def _pipeline(self, source: Source) -> str:
-        return raw_pipeline(source.location)
+        return raw_pipeline(source.pipeline.reveal())
 
 
 def raw_pipeline(text: str) -> str:

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -87,11 +86,10 @@ def decode(content: bytes, log: JpegLog) -> tuple[Frame | None, str | None]:
 
 
 def _get(source: Source) -> Any:
-    parts = urlsplit(source.location)
-    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    address = source.network_address.without_login()
     passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
-    if parts.username:
-        passwords.add_password(None, address, unquote(parts.username), unquote(parts.password or ""))
+    if source.network_address.login:
+        passwords.add_password(None, address, *source.network_address.login)
     handlers = [
         urllib.request.ProxyHandler({}),  # a camera is on this network
         urllib.request.HTTPBasicAuthHandler(passwords),

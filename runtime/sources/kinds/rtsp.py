@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote, urlsplit
 
 import cv2
 
@@ -31,13 +30,13 @@ def open_rtsp(source: Source) -> Reader:
         properties += [cv2.CAP_PROP_N_THREADS, source.options.decoder_threads]
     for analyse_s in _ANALYSE_S:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = ffmpeg_options(source, analyse_s)
-        capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG, properties)
+        capture = cv2.VideoCapture(source.network_address.reveal(), cv2.CAP_FFMPEG, properties)
         if capture.isOpened():
             check_stated_size(capture, source.uri)
             return StreamReader(capture, log)
     reason = log.take() or "no answer"
     raise SourceError(
-        f"source {source.uri}: no RTSP stream to be had ({reason[:120]}); "
+        f"source {source.uri}: no RTSP stream to be had ({source.without_secrets(reason)[:120]}); "
         f"check address, user and password, and --source-transport"
     )
 
@@ -51,14 +50,15 @@ class RtspByGStreamer(GStreamerReader):
 
 def rtsp_pipeline(source: Source, is_jetson: bool) -> str:
     """Return the pipeline of an RTSP camera, decoded by what the machine has; on a Jetson by its video decoder."""
-    parts, options = urlsplit(source.location), source.options
-    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    address, options = source.network_address, source.options
     login = ""
-    if parts.username:
-        login = f" user-id={_quoted(unquote(parts.username))} user-pw={_quoted(unquote(parts.password or ''))}"
+    if address.login:
+        user, password = address.login
+        login = f" user-id={_quoted(user)} user-pw={_quoted(password)}"
     convert = f"nvvidconv ! video/x-raw, format=BGRx ! {TO_BGR}" if is_jetson else TO_BGR
     return (
-        f"rtspsrc location={_quoted(address)} protocols={options.transport} latency={options.latency_ms} "
+        f"rtspsrc location={_quoted(address.without_login())} "
+        f"protocols={options.transport} latency={options.latency_ms} "
         f"drop-on-latency=true{login} ! application/x-rtp, media=video ! decodebin ! {convert} ! {APPSINK}"
     )
 

@@ -25,6 +25,7 @@ EVERY_OPTION: dict[str, tuple[str, list[str]]] = {
     "threads": ("2", ["--threads", "2"]),
     "backend": ('"openvino"', ["--backend", "openvino"]),
     "require-gpu": ("true", ["--require-gpu"]),
+    "accept-changed-model": ("true", ["--accept-changed-model"]),
     "min-fps": ("12", ["--min-fps", "12"]),
     "accept-changed-model": ("true", ["--accept-changed-model"]),
     "in-flight": ("2", ["--in-flight", "2"]),
