@@ -27,7 +27,6 @@ EVERY_OPTION: dict[str, tuple[str, list[str]]] = {
     "require-gpu": ("true", ["--require-gpu"]),
     "accept-changed-model": ("true", ["--accept-changed-model"]),
     "min-fps": ("12", ["--min-fps", "12"]),
-    "accept-changed-model": ("true", ["--accept-changed-model"]),
     "in-flight": ("2", ["--in-flight", "2"]),
     "cuda-graph": ("false", ["--no-cuda-graph"]),
     "tf32": ("true", ["--tf32"]),
