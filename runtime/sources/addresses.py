@@ -112,8 +112,8 @@ def _files(uri: str, location: str, fps: float | None) -> Source:
     try:
         str(path).encode()  # what is not UTF-8 cannot be handed to the capture process
         is_file, found = path.is_file(), image_paths(source)
-    except (OSError, UnicodeEncodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    except (OSError, ValueError) as error:  # of a zero in it, too
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8" if "\0" not in uri else "a zero in it"
         raise SourceError(f"source {shown_place(uri)}: cannot be read ({reason}); expected {_EXPECTED}") from error
     if is_file:
         return source if path.suffix.lower() in IMAGE_SUFFIXES else replace(source, kind="video")

@@ -71,5 +71,6 @@ class AddressFuzzer(Fuzzer):
 
     def use(self, made: str) -> str:
         source = parse_source(made)
-        error = f"cannot open {source.location}: connection refused"  # as libraries say it
+        told = source.address.reveal() if source.address else source.location
+        error = f"cannot open {told}: connection refused"  # as libraries say it
         return "\n".join([source.uri, repr(source), str(source), source.without_secrets(error)])
