@@ -7,7 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.engines.choose import load_engine
-from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.engines.settings import EngineSettings, for_a_program
 from edgeseg.runtime.loop import Outcome, run
 from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.road import RoadResult
@@ -161,9 +161,7 @@ def stream(
     chosen = LoopSettings(**settings)
     parsed = parse_source(source, source_rate, loop)
     box = _Newest(pictures, waits=chosen.every_frame)
-    how = engine or EngineSettings(backend=backend, threads=threads)
-    if how.embedded is None:
-        how = replace(how, embedded=True)
+    how = for_a_program(engine or EngineSettings(backend=backend, threads=threads))
     return Stream(
         box,
         {

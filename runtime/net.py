@@ -18,7 +18,7 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.engines.base import Engine
 from edgeseg.runtime.engines.choose import load_engine
 from edgeseg.runtime.engines.registry import GPU_BACKENDS
-from edgeseg.runtime.engines.settings import EngineSettings
+from edgeseg.runtime.engines.settings import EngineSettings, for_a_program
 from edgeseg.runtime.own_frames import ORDERS, checked_frame
 
 _SHOWN = 3  # classes in a repr
@@ -240,4 +240,4 @@ def load(
     if order not in ORDERS:
         raise UsageError(f"order {order!r}{nearest(str(order), ORDERS)}; expected bgr (OpenCV's) or rgb")
     chosen = engine or EngineSettings(backend=backend, threads=threads, spec=Path(spec) if spec else None)
-    return Net(Path(model), load_engine(Path(model), chosen, notice), order, road)
+    return Net(Path(model), load_engine(Path(model), for_a_program(chosen), notice), order, road)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class EngineSettings:
         profiled: the engine can tell what each layer takes (engines/layer_times.py), which costs time itself.
         embedded: other threads of this process may use CUDA, as in a program of one's own: ONNX Runtime records no
             CUDA graph then, for in its way of recording a call of another thread is an error there (906). None: not,
-            but within edgeseg.runtime.stream.
+            but in a program of one's own: within edgeseg.load and edgeseg.runtime.stream.
     """
 
     backend: str = setting("auto", "auto or one engine", choices=("auto", *BACKENDS))
@@ -65,6 +65,11 @@ class BuildSettings:
         check_settings(self)
         if self.compute_capability and not re.fullmatch(r"\d+\.\d(,\d+\.\d)*", self.compute_capability):
             raise UsageError(f"compute capability {self.compute_capability!r}; expected 8.6, or a list as 8.6,8.9")
+
+
+def for_a_program(settings: EngineSettings) -> EngineSettings:
+    """Return settings for an engine beside a program's own code, unless they say what is beside it."""
+    return settings if settings.embedded is not None else replace(settings, embedded=True)
 
 
 def take_engine_settings(options: dict[str, Any]) -> EngineSettings:
