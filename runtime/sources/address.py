@@ -35,7 +35,9 @@ _SHOWN_PARAMETERS = {
 _SHOWN_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,16}")
 _SHOWN_PROPERTIES = {"camera", "device", "index", "is-live", "num-buffers", "pattern", "sensor-id", "sensor-mode"}
 _SHOWN_PROPERTY = re.compile(r"([a-z][a-z-]*)=[\w./-]{1,64}")
-_ELEMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_ELEMENT = re.compile(
+    r"[a-z][a-z0-9_-]{0,60}(src|bin)"
+)  # what begins a pipeline; anything else may be a mistyped login
 _TOKENS = re.compile(r"""((?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+|\s+)""", re.DOTALL)
 _LOGIN = re.compile(r"://[^\s\"']*@")
 _SOUNDS_SECRET = re.compile(r"(?i)pass|pw|secret|token|key|sig|auth|login|user|usr|cred|sess|sas|hash|code|pin")
