@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.core.geometry import place
 from edgeseg.core.spec import ModelSpec
 from edgeseg.drawing.overlay import colourise
+from edgeseg.export.precision.speed import Speed
 from edgeseg.export.proof import Parity, Worst
 from edgeseg.export.settings import Limits
 from edgeseg.export.tensorrt_check import Readiness
@@ -36,7 +37,9 @@ class ExportReport:
         parity: its agreement with the Keras model.
         limits: what that had to hold to.
         tensorrt: whether TensorRT would take it.
+        cpu: how fast the file is beside float32; None for float32 itself and for what was refused.
         versions: of edgeseg and the libraries that made it.
+        int8_form: `tensorrt` or `cpu`; empty for other precisions.
         refused: why it was not written; empty if it was.
     """
 
@@ -50,6 +53,8 @@ class ExportReport:
     limits: Limits
     tensorrt: Readiness
     versions: dict[str, str]
+    cpu: Speed | None = None
+    int8_form: str = ""
     refused: str = ""
 
     @classmethod
@@ -62,6 +67,8 @@ class ExportReport:
         upsampling: list[Upsampling],
         parity: Parity,
         readiness: Readiness,
+        cpu: Speed | None = None,
+        int8_form: str = "",
     ) -> ExportReport:
         return cls(
             onnx=str(target),
@@ -74,6 +81,8 @@ class ExportReport:
             limits=limits,
             tensorrt=readiness,
             versions=spec.versions,
+            cpu=cpu,
+            int8_form=int8_form,
         )
 
     def to_json(self) -> str:
@@ -94,6 +103,8 @@ class ExportReport:
                 f"mean IoU on these frames {parity.miou_file:.4f}, the model's {parity.miou_model:.4f}; "
                 f"worst class {worst} {parity.iou_difference[worst]:+.2f} points"
             )
+        if self.cpu is not None:
+            lines.append(self.cpu.line(self.precision, self.int8_form))
         lines.append(self.tensorrt.verdict)
         if self.tensorrt.layers:
             layers = sorted(self.tensorrt.layers.items(), key=lambda item: -item[1])

@@ -13,19 +13,20 @@ import onnx
 
 from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.files import check_writable, replace_whole, write_whole
-from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
 from edgeseg.data.argument import data_of_model
 from edgeseg.export.camera_graph import camera_graph, raw_graph, with_camera
 from edgeseg.export.export_report import ExportReport, draw_worst
 from edgeseg.export.frames import Frames
-from edgeseg.export.half import to_half
 from edgeseg.export.network import OUTPUT, in_float32, onnx_from_keras
-from edgeseg.export.onnx_file import OnnxFile, nchw
+from edgeseg.export.onnx_file import OnnxFile
+from edgeseg.export.precision.candidates import candidates
+from edgeseg.export.precision.half_layers import Halver
+from edgeseg.export.precision.quantise import Quantiser
+from edgeseg.export.precision.sibling import float32_sibling
+from edgeseg.export.precision.speed import compare_speed
 from edgeseg.export.proof import Parity, Worst, compare
-from edgeseg.export.quantise import Pixels, Quantiser
 from edgeseg.export.scan import first_difference
-from edgeseg.export.selection import FEW_FRAMES, HELD_OUT, INT8_REMEDY, quantise
 from edgeseg.export.settings import ExportSettings
 from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
@@ -34,6 +35,11 @@ from edgeseg.models.build import load_model
 from edgeseg.runtime.engines.proven import seal
 
 Say = Callable[[str], None]
+REMEDIES = {
+    "fp32": "try another --opset, or look at that layer; --equal-pixels, --miou-loss and --logit-error set the limits",
+    "fp16": Halver.remedy,
+    "int8": Quantiser.remedy,
+}
 
 
 def export(run: Path, target: Path, settings: ExportSettings, progress: Say = lambda _: None) -> ExportReport:
@@ -62,24 +68,31 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
     model = in_float32(load_model(path))
     progress("converting to ONNX")
     network, upsampling = _network(model, spec, settings, progress)
-    graphs = _graphs([network], spec, settings, progress)
-    del network  # from when it is written, the file is all that is needed
+    plain = None if settings.precision == "fp32" else network
+    graphs = _graphs([network], spec, settings, frames, progress)
+    del network  # of fp32 the file is all that is needed from when it is written
+
+    form = settings.int8_form if settings.precision == "int8" else ""
 
     def write_proven(partial: Path) -> ExportReport:
         while (written := _write_next(graphs, partial)) is not None:
             rules = written
             progress(f"comparing {len(frames)} frames with the Keras model")
-            parity, worst = compare(model, OnnxFile(partial, [] if settings.raw else [OUTPUT]), spec, frames)
+            parity, worst = compare(model, _as_proven(partial, settings), spec, frames)
             if parity.fault(settings.limits) is None:
                 break
         _judge(model, partial, spec, settings, upsampling, parity, worst)
+        speed = None
+        if plain is not None:
+            progress("timing it beside fp32 on this CPU")
+            speed = compare_speed(_finished(plain, spec, settings), partial)
         readiness = Readiness(rules)
-        if settings.int8_form == "cpu" and settings.precision == "int8":
+        if form == "cpu":
             readiness = Readiness(rules, warnings=["int8 in ONNX Runtime's own form: not for TensorRT"])
         elif library_at_hand() if settings.tensorrt_check is None else settings.tensorrt_check:
             progress("building an engine with NVIDIA's library")
             readiness = check_tensorrt(partial, rules, len(upsampling))
-        return ExportReport.of(target, partial, spec, settings.limits, upsampling, parity, readiness)
+        return ExportReport.of(target, partial, spec, settings.limits, upsampling, parity, readiness, speed, form)
 
     def write_both(spec_partial: Path) -> ExportReport:
         """Have the spec on the disk before the model takes its name, so that no full disk can part the two."""
@@ -126,20 +139,18 @@ def _network(
 
 
 def _graphs(
-    waiting: list[onnx.ModelProto], spec: ModelSpec, settings: ExportSettings, progress: Say
+    waiting: list[onnx.ModelProto], spec: ModelSpec, settings: ExportSettings, frames: Frames, progress: Say
 ) -> Iterator[onnx.ModelProto]:
-    """Yield what is to be written: one graph, or for int8 more, as long as the last one is refused.
+    """Yield what is to be written: one graph, or for fp16 and int8 more, as long as the last one is refused.
 
     Args:
         waiting: the network; taken out, so that it is not held beside what is made of it.
     """
-    if settings.precision == "int8":
-        for network in _int8(waiting.pop(), spec, settings, progress):
-            yield _finished(network, spec, settings)
+    if settings.precision == "fp32":
+        yield _finished(waiting.pop(), spec, settings)
         return
-    if settings.precision == "fp16":
-        to_half(waiting[0])
-    yield _finished(waiting.pop(), spec, settings)
+    for network in candidates(waiting.pop(), spec, settings, frames, progress):
+        yield _finished(network, spec, settings)
 
 
 def _finished(network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings) -> onnx.ModelProto:
@@ -164,30 +175,12 @@ def _write_next(graphs: Iterator[onnx.ModelProto], path: Path) -> dict[str, list
     return rules
 
 
-def _int8(
-    network: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings, progress: Say
-) -> Iterator[onnx.ModelProto]:
-    data = data_of_model(settings.calibrate, spec.trained_on, "--calibrate")
-    count = settings.calibrate_frames
-    frames = Frames(data, settings.calibrate_split, count, spec, "calibrate with", "--calibrate")
-    if len(frames) < FEW_FRAMES:
-        progress(f"warning: {len(frames)} frames for the calibration; expected at least {FEW_FRAMES} varied ones")
-    progress(f"calibrating on {len(frames)} frames")
-    held_out: list[Pixels] = []
-
-    def pixels() -> Iterator[Pixels]:
-        for index, frame in enumerate(frames):
-            value = nchw(network_pixels(frame.pixels, spec))
-            if index % max(1, len(frames) // HELD_OUT) == 0 and len(held_out) < HELD_OUT:
-                held_out.append(value)
-            yield value
-
-    quantiser = Quantiser(network, pixels(), settings.calibration, settings.int8_form)
-    limit, budget = settings.limits.equal_pixels, settings.int8_budget
-    for result in quantise(network, quantiser, held_out, limit, budget, progress):
-        for layer in result.left_in_float:
-            progress(f"left in float: {layer}, which alone changes {result.costs[layer]:.3%} of the pixels")
-        yield result.network
+def _as_proven(path: Path, settings: ExportSettings) -> OnnxFile:
+    """The file as it lies there; or what computes as it does on a GPU, if ONNX Runtime's CPU cannot."""
+    inner = [] if settings.raw else [OUTPUT]
+    if settings.precision == "fp32":
+        return OnnxFile(path, inner)
+    return OnnxFile(float32_sibling(onnx.load(str(path))), inner)
 
 
 def _judge(
@@ -206,9 +199,9 @@ def _judge(
         replace_whole(picture, lambda partial: draw_worst(worst, spec, partial))
     if fault is None:
         return
-    fault = f"{fault}; {first_difference(model, path, spec, worst.frame.pixels)}"
+    sibling = float32_sibling(onnx.load(str(path)))
+    fault = f"{fault}; {first_difference(model, sibling, spec, worst.frame.pixels)}"
     if settings.report:
         refused = ExportReport.of(path, path, spec, settings.limits, upsampling, parity, Readiness({}))
         write_whole(settings.report, replace(refused, onnx="", refused=fault).to_json())
-    remedy = f"; {INT8_REMEDY}" if spec.precision == "int8" else ""
-    raise ModelError(f"{fault}; nothing was written{remedy}")
+    raise ModelError(f"{fault}; nothing was written: {REMEDIES[spec.precision]}")

@@ -64,6 +64,11 @@ class Frames:
     def __iter__(self) -> Iterator[Frame]:
         return map(self._frame, self._samples)
 
+    def some(self, count: int) -> Iterator[Frame]:
+        """Yield at most `count` of them, evenly spread."""
+        chosen = np.linspace(0, len(self) - 1, min(count, len(self)), dtype=int)
+        return (self._frame(self._samples[i]) for i in chosen)
+
     def _frame(self, sample: Sample) -> Frame:
         has_truth = self._classes.names == self._spec.classes.names
         image, truth = sample.read() if has_truth else (sample.read_image(), None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -55,7 +57,8 @@ def onnx_from_keras(model: Any, spec: ModelSpec, opset: int = OPSET) -> onnx.Mod
     domains = {node.domain for node in graph.graph.node}
     for each in [each for each in graph.opset_import if each.domain not in domains]:
         graph.opset_import.remove(each)
-    _rename(graph.graph, graph.graph.output[0].name, OUTPUT)
+    _rename(graph.graph, {graph.graph.output[0].name: OUTPUT})
+    _name_as_layers(graph.graph, {layer.name for layer in model.layers})
     return graph
 
 
@@ -120,12 +123,25 @@ def _is_known(node: onnx.NodeProto, opset: int) -> bool:
     return bool(node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, opset))
 
 
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for node in graph.node:
-        for names in (node.input, node.output):
-            for i, name in enumerate(names):
-                if name == old:
-                    names[i] = new
-    for value in (*graph.output, *graph.value_info):
-        if value.name == old:
-            value.name = new
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+
+
+def _name_as_layers(graph: onnx.GraphProto, layers: Collection[str]) -> None:
+    """Call scopes as the layers are called: TensorFlow counts them, so that `conv` is `conv_1/Conv2D:0`."""
+    nodes = {name for node in graph.node for name in (node.name, *node.output, *node.input)}
+    scopes = {name.partition("/")[0] for name in nodes if "/" in name}
+    plain = {scope: re.sub(r"_\d+$", "", scope) for scope in scopes - set(layers)}
+    layer_of = {scope: name for scope, name in plain.items() if name in layers and name not in scopes}
+
+    def renamed(name: str) -> str:
+        scope, slash, rest = name.partition("/")
+        return f"{layer_of[scope]}/{rest}" if slash and scope in layer_of else name
+
+    _rename(graph, {name: renamed(name) for name in nodes})
+    for node in graph.node:
+        node.name = renamed(node.name)

@@ -32,8 +32,9 @@ class Parity:
         equal_pixels: share of class-map pixels that are the same, 0 to 1.
         worst_frame: name of the frame that agrees least.
         worst_equal_pixels: its share.
-        logit_error: the greatest difference of a logit.
+        logit_error: the greatest difference of a logit, of those that are finite.
         logit_range: the greatest logit less the least, of the Keras model.
+        not_finite: name of the first frame with logits that are NaN or infinite where the model's are finite, or empty.
         miou_model, miou_file: mean IoU of the two over the classes labelled in these frames; None without labels.
         iou_difference: file less model by class, in points of 100.
     """
@@ -44,6 +45,7 @@ class Parity:
     worst_equal_pixels: float
     logit_error: float
     logit_range: float
+    not_finite: str
     miou_model: float | None
     miou_file: float | None
     iou_difference: dict[str, float]
@@ -55,11 +57,20 @@ class Parity:
 
     def fault(self, limits: Limits) -> str | None:
         """Return what is beyond a limit, or None."""
+        if self.not_finite:
+            return (
+                f"the ONNX file gives logits that are NaN or infinite ({self.not_finite}); the Keras model's are finite"
+            )
         if self.equal_pixels < limits.equal_pixels:
             return (
                 f"the ONNX file gives {self.equal_pixels:.4%} of the Keras model's pixels over {self.frames} frames "
                 f"(worst: {self.worst_frame} with {self.worst_equal_pixels:.4%}); expected at least "
                 f"{limits.equal_pixels:.2%}"
+            )
+        if limits.logit_error is not None and self.logit_error > limits.logit_error * self.logit_range:
+            return (
+                f"a logit of the ONNX file is off by {self.logit_error:.3g}, of a range of {self.logit_range:.3g}, in "
+                f"{self.frames} frames; expected at most {limits.logit_error:g} of it (--logit-error)"
             )
         if self.miou_loss > limits.miou_loss:
             return (
@@ -94,6 +105,7 @@ def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]
     equal: list[float] = []
     worst: Worst | None = None
     error = span = 0.0
+    not_finite = ""
     matrices = ConfusionMatrix(spec.classes), ConfusionMatrix(spec.classes)
     for frame in frames:
         pixels = network_pixels(frame.pixels, spec)
@@ -102,7 +114,9 @@ def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]
         written_logits = outputs[OUTPUT][0].transpose(1, 2, 0)
         wanted = logits.argmax(-1).astype(np.uint8)
         written = outputs[CLASS_MAP][0] if CLASS_MAP in outputs else written_logits.argmax(-1).astype(np.uint8)
-        error = max(error, float(np.abs(written_logits - logits).max()))
+        finite = np.isfinite(written_logits) | ~np.isfinite(logits)
+        not_finite = not_finite or ("" if finite.all() else frame.name)
+        error = max(error, float(np.abs(written_logits - logits).max(initial=0.0, where=finite)))
         span = max(span, float(np.ptp(logits)))
         equal.append(float(np.mean(wanted == written)))
         if worst is None or equal[-1] < worst.equal:
@@ -126,6 +140,7 @@ def compare(model: Any, file: OnnxFile, spec: ModelSpec, frames: Iterable[Frame]
         worst_equal_pixels=worst.equal,
         logit_error=error,
         logit_range=span,
+        not_finite=not_finite,
         miou_model=_labelled_miou(model_scores) if labelled else None,
         miou_file=_labelled_miou(file_scores) if labelled else None,
         iou_difference=difference if labelled else {},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,22 +19,24 @@ from edgeseg.tf import keras
 # Root mean square error over root mean square: far above what each precision's rounding does to a layer.
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.25}
 
+_MADE = re.compile(r"Quantize|_(quantised|dequantised|fp16|fp32|exact|rounded)$")  # beside a layer's result, not it
 
-def first_difference(model: Any, path: Path, spec: ModelSpec, frame: NDArray[np.uint8]) -> str:
+
+def first_difference(model: Any, file: onnx.ModelProto, spec: ModelSpec, frame: NDArray[np.uint8]) -> str:
     """Say in a few words which layer is the first whose result differs on a frame.
 
     Args:
         model: keras.Model.
-        path: the ONNX file.
+        file: what is in the ONNX file, as ONNX Runtime can run it.
         spec: of the file.
         frame: (H, W, 3) uint8, BGR, of the file's frame size.
     """
-    tensors = [name for node in onnx.load(str(path), load_external_data=False).graph.node for name in node.output]
+    tensors = [name for node in file.graph.node for name in node.output]
     pixels = network_pixels(frame, spec)
     layers = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
     names = {layer.name: found for layer in layers if (found := _tensor_of(layer.name, tensors))}
     inner = sorted({*names.values(), *({INPUT} & set(tensors))})
-    outputs = OnnxFile(path, inner).run(nchw(pixels) if spec.camera_size is None else frame[np.newaxis])
+    outputs = OnnxFile(file, inner).run(nchw(pixels) if spec.camera_size is None else frame[np.newaxis])
     limit = TOLERANCE[spec.precision]
     if INPUT in outputs and (error := _error(nchw(pixels), outputs[INPUT])) > limit:
         return f"the first to differ is the network's input (by {error:.1%}): resize, colour order, mean or scale"
@@ -64,7 +65,7 @@ def _errors(
 def _tensor_of(layer: str, tensors: list[str]) -> str | None:
     """tf2onnx names a tensor by its layer's scope: `fcn8_1/pool1_1/MaxPool2d:0`; the last one is the result."""
     scope = re.compile(rf"(^|/){re.escape(layer)}(_\d+)?/")
-    return next((name for name in reversed(tensors) if scope.search(name) and "Quantize" not in name), None)
+    return next((name for name in reversed(tensors) if scope.search(name) and not _MADE.search(name)), None)
 
 
 def _error(wanted: NDArray[Any], written: NDArray[Any]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +15,17 @@ OPSET = 17
 OPSETS = (13, 18)  # below, quantisation has no axis; above, tf2onnx 1.17 knows nothing
 EQUAL_PIXELS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.97}
 """The least share of pixels that must be the Keras model's, by precision."""
+LOGIT_ERRORS = {"fp32": 0.01, "fp16": 0.05, "int8": None}
+"""The greatest error of a logit, as a share of the logits' range, by precision; int8 is held to the masks alone."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the file must hold to: shares of pixels from 0 to 1, mean IoU in points of 100."""
+    """What the file must hold to: shares of pixels and of the logits' range (None: any), mean IoU in points of 100."""
 
     equal_pixels: float
     miou_loss: float
+    logit_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class ExportSettings:
         check: data argument with the frames for the proof; None for the run's data.
         calibrate: data argument with the frames for int8's calibration; None for the run's data.
         equal_pixels: the least share of pixels that must be the model's; None for the precision's own limit.
+        logit_error: the greatest error of a logit, as a share of their range; None for the precision's own limit.
+        keep_float: names of layers that fp16 leaves in float32, and int8 in float.
         tensorrt_check: None for: where one of NVIDIA's libraries is installed.
         report: JSON file for the report; a picture of the worst frame comes beside it.
     """
@@ -56,15 +62,22 @@ class ExportSettings:
         choices=("dense", "grouped"),
     )
     equal_pixels: float | None = None
+    logit_error: float | None = None
+    keep_float: Sequence[str] = ()
     miou_loss: float = setting(1.0, "points of mean IoU, of 100, that may be lost", (0, 100))
     calibrate: str | None = None
     calibrate_split: str = setting("train", "split with the frames for int8's calibration")
     calibrate_frames: int = setting(100, "frames of it that are used", (1, 100_000))
     calibration: str = setting("percentile", "how int8's ranges are chosen", choices=("percentile", "entropy"))
     int8_form: str = setting(
-        "tensorrt", "symmetric int8, or ONNX Runtime's own, not for TensorRT", choices=("tensorrt", "cpu")
+        "tensorrt",
+        "int8 as TensorRT wants it, or as ONNX Runtime's CPU engine does, which TensorRT refuses",
+        choices=("tensorrt", "cpu"),
     )
-    int8_budget: int = setting(8, "convolutions that int8 may leave in float to keep the masks", (0, 10_000))
+    int8_rest: str = setting(
+        "fp16", "what computes in int8's tensorrt form that is not quantised", choices=("fp16", "fp32")
+    )
+    float_budget: int = setting(8, "layers that fp16 and int8 may leave in float to keep the masks", (0, 10_000))
     tensorrt_check: bool | None = None
     report: Path | None = None
 
@@ -72,10 +85,15 @@ class ExportSettings:
         check_settings(self)
         if self.equal_pixels is not None and not 0 <= self.equal_pixels <= 1:
             raise UsageError(f"equal_pixels = {self.equal_pixels}; expected a share from 0 to 1")
+        if self.logit_error is not None and not self.logit_error >= 0:
+            raise UsageError(f"logit_error = {self.logit_error}; expected a share of the logits' range, 0 or more")
+        if self.keep_float and self.precision == "fp32":
+            raise UsageError("--keep-float names layers that fp16 or int8 leave in float; add --precision fp16 or int8")
         if self.raw and (self.with_confidence or self.camera_size or self.crop):
             raise UsageError("a raw graph has no head and no tail; leave out --camera-size, --crop, --with-confidence")
 
     @property
     def limits(self) -> Limits:
         share = EQUAL_PIXELS[self.precision] if self.equal_pixels is None else self.equal_pixels
-        return Limits(share, self.miou_loss)
+        error = LOGIT_ERRORS[self.precision] if self.logit_error is None else self.logit_error
+        return Limits(share, self.miou_loss, error)

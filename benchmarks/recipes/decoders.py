@@ -24,9 +24,9 @@ import onnx
 from edgeseg.commands.models_table import _spec
 from edgeseg.core.geometry import Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.export.half import to_half
 from edgeseg.export.network import onnx_from_keras
-from edgeseg.export.quantise import Quantiser
+from edgeseg.export.precision.half import to_half
+from edgeseg.export.precision.quantise import Quantiser
 from edgeseg.export.upsampling import check_upsampling, write_grouped
 from edgeseg.models.build import build_model
 from edgeseg.models.complexity import flops
@@ -112,7 +112,7 @@ def written(name: str, stem: Path) -> Row:
     random = np.random.default_rng(0)
     frames = (random.normal(size=(1, 3, *size)).astype(np.float32) for _ in range(2))
     files = {each: stem.with_suffix(f".{each}.onnx") for each in ("fp32", "fp16", "int8")}
-    onnx.save(camera_graph(Quantiser(network, frames, "percentile", "cpu").quantise(), spec), str(files["int8"]))
+    onnx.save(camera_graph(Quantiser(network, frames, "percentile", "cpu").reduced(), spec), str(files["int8"]))
     onnx.save(camera_graph(network, spec), str(files["fp32"]))
     to_half(network)
     onnx.save(camera_graph(network, spec), str(files["fp16"]))

@@ -41,6 +41,17 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Least share of pixels as the model's.  [default: 0.9999 for fp32, 0.999 for fp16, 0.97 for int8]",
 )
 @click.option(
+    "--logit-error",
+    type=click.FloatRange(0),
+    help="Greatest error of a logit, of their range.  [default: 0.01 for fp32, 0.05 for fp16, none for int8]",
+)
+@click.option(
+    "--keep-float",
+    multiple=True,
+    metavar="LAYER",
+    help="Leave this layer in float32 with fp16, in float with int8; may be given several times.",
+)
+@click.option(
     "--tensorrt-check/--no-tensorrt-check",
     default=None,
     help="Build an engine with NVIDIA's library.  [default: where tensorrt or tensorrt_rtx is installed]",

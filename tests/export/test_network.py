@@ -15,7 +15,7 @@ import pytest
 from edgeseg.core.errors import ModelError
 from edgeseg.core.geometry import Size
 from edgeseg.export.network import in_float32, onnx_from_keras
-from edgeseg.export.quantise import Quantiser
+from edgeseg.export.precision.quantise import Quantiser
 from edgeseg.models.build import build_model
 from edgeseg.tf import keras
 from tests.helpers.colour_model import COLOUR_SPEC
@@ -117,7 +117,7 @@ def test_onnx_runtime_computes_relu6_inside_its_convolutions(tmp_path: Path) -> 
     model = build_model("unet", spec.input_size, 3, encoder="efficientnet_lite0", decoder="light", score_stride=4)
     network = onnx_from_keras(model, spec)
     frames = iter([np.random.default_rng(0).normal(size=(1, 3, 64, 96)).astype(np.float32)])
-    for graph in (network, Quantiser(network, frames, "percentile", "cpu").quantise()):
+    for graph in (network, Quantiser(network, frames, "percentile", "cpu").reduced()):
         assert sum(node.op_type == "Clip" for node in graph.graph.node) == 32
         onnx.save(graph, str(tmp_path / "written.onnx"))
         options = onnxruntime.SessionOptions()

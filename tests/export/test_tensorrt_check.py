@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg.core.errors import ModelError
 from edgeseg.core.geometry import Size
 from edgeseg.export.camera_graph import camera_graph, with_camera
-from edgeseg.export.half import to_half
 from edgeseg.export.network import onnx_from_keras
+from edgeseg.export.precision.half import to_half
 from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_hand
 from edgeseg.export.tensorrt_rules import check_rules
 from edgeseg.export.tensorrt_versions import VERSIONS
