@@ -20,8 +20,8 @@ from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
 from edgeseg.core.tensors import Tensors
 from edgeseg.export.camera_graph import camera_graph
-from edgeseg.export.half import to_half
-from edgeseg.export.quantise import Quantiser
+from edgeseg.export.precision.half import to_half
+from edgeseg.export.precision.quantise import Quantiser
 from edgeseg.runtime.engines.model_file import open_model_file
 from edgeseg.scenes import Drive
 
@@ -35,7 +35,7 @@ def write_precisions(folder: Path) -> dict[str, Path]:
     spec, whole = open_model_file(own).spec, onnx.load(str(own))
     network = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(whole)).extract_model(["pixels"], ["logits"])
     files = {precision: folder / f"{precision}.onnx" for precision in PRECISIONS}
-    quantised = Quantiser(network, _calibration(spec), "percentile", "tensorrt").quantise()
+    quantised = Quantiser(network, _calibration(spec), "percentile", "tensorrt", "fp16").reduced()
     for precision, graph in (("fp32", network), ("int8", quantised)):
         onnx.save(camera_graph(graph, dataclasses.replace(spec, precision=precision)), str(files[precision]))
     to_half(network)
