@@ -90,7 +90,8 @@ class EnginePredictor(Predictor):
         from edgeseg.runtime.engines.choose import load_engine
 
         with ExitStack() as stack:
-            self._engine = stack.enter_context(load_engine(path, settings or EngineSettings(), notice))
+            engine = load_engine(path, settings or EngineSettings(), notice, names_backend=False)
+            self._engine = stack.enter_context(engine)
             self._owned = stack.pop_all()
         self.spec = self._engine.spec
 
@@ -125,7 +126,7 @@ def load_predictor(
         engine: how an ONNX file is run, as in the runtime.
         size: run the network at this input size instead of the one it was trained at.
         flip: average the picture's probabilities with its mirror image's, at twice the cost.
-        notice: as of edgeseg.runtime.engines.choose.load_engine.
+        notice: told what a user must know of an ONNX file, as of edgeseg.runtime.engines.choose.load_engine.
 
     Raises:
         ModelError: missing, half-written or without a spec.

@@ -39,7 +39,12 @@ def open_engine(
     return load_engine(path, EngineSettings(backend=backend, threads=threads, **settings), notice)
 
 
-def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], None] | None = None) -> Engine:
+def load_engine(
+    path: Path,
+    settings: EngineSettings,
+    notice: Callable[[str], None] | None = None,
+    names_backend: bool = True,
+) -> Engine:
     """Load a model into an engine.
 
     Args:
@@ -48,6 +53,7 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
         notice: told what a user must know: with the backend `auto` which were passed over and why, of a graph changed
             since its proof, and what of a foreign model's spec is guessed; that comes as a UserWarning where there is
             no notice.
+        names_backend: whether `auto` tells it which backend it took.
 
     Raises:
         ModelError: the file cannot be used.
@@ -63,7 +69,7 @@ def load_engine(path: Path, settings: EngineSettings, notice: Callable[[str], No
     elif guesses:
         warnings.warn(guesses, stacklevel=3)
     if settings.backend == "auto":
-        engine = _best(model, settings, notice or (lambda text: None))
+        engine = _best(model, settings, notice if notice and names_backend else lambda text: None)
     else:
         kind = backend_class(settings.backend)
         reason = kind.missing()

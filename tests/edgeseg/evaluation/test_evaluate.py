@@ -130,7 +130,7 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path) -> None:
         (tmp_path / "nowhere", "no such model"),
         (tmp_path / "empty", "no model.keras"),
         (tmp_path / "model.txt", "expected a run directory"),
-        (run, r"spec\.json: no readable model spec"),
+        (run, r"spec\.json: cannot be read"),
     ]:
         with pytest.raises(ModelError, match=expected) as caught:
             load_predictor(path)
@@ -279,7 +279,7 @@ def test_an_onnx_file_is_asked_through_the_runtime_s_engine(monkeypatch: pytest.
     (tmp_path / "model.onnx").touch()
     opened = []
 
-    def load_engine(path: Path, settings: EngineSettings) -> StubEngine:
+    def load_engine(path: Path, settings: EngineSettings, *_: object, **__: object) -> StubEngine:
         opened.append((path.name, settings.backend))
         return StubEngine()
 

@@ -252,7 +252,7 @@ def test_data_may_lie_elsewhere_but_the_labels_must_be_the_same(tmp_path: Path) 
     pictures, _ = drawn_pictures(np.random.default_rng(6), 15, 4)
     with pytest.raises(UsageError, match=r"labelled pixels of val/000\.png are not those of val/000\.png here"):
         compare(scores_of(pictures), path, earlier, units)
-    with pytest.raises(UsageError, match="no scores to compare with"):
+    with pytest.raises(UsageError, match="expected what edgeseg evaluate --json FILE wrote"):
         read_earlier(tmp_path / "missing.json", CLASSES, [])
 
 

@@ -117,7 +117,7 @@ def test_a_run_to_start_from_decides_what_is_left_open(tmp_path: Path) -> None:
         TrainSettings(**given, model="unet").network()
     with pytest.raises(ModelError, match="this run fcn8 on resnet50"):
         TrainSettings(**given, encoder="resnet50").network()
-    with pytest.raises(ModelError, match="no readable model spec"):
+    with pytest.raises(ModelError, match="cannot be read"):
         TrainSettings(init=str(tmp_path / "none")).network()
 
 

@@ -108,7 +108,7 @@ def test_a_run_to_start_from_keeps_its_network(camvid: Path, tmp_path: Path) -> 
     run = write_untrained(before, tmp_path / "run")
     settings = TrainSettings(**with_preset("fast", {"init": str(run)}, CAMVID))
     assert settings.network() == before.network()
-    with pytest.raises(ModelError, match="no readable model spec"):
+    with pytest.raises(ModelError, match="cannot be read"):
         with_preset("fast", {"init": str(tmp_path / "none")}, CAMVID)
 
 

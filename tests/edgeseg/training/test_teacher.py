@@ -96,7 +96,7 @@ def test_what_cannot_teach_is_said_before_anything_is_written(camvid: Path, run:
             tiny_settings(camvid, teacher=str(other)),
             "knows 11 classes .*Hedge.*; expected the same ones in the same order",
         ),
-        (tiny_settings(camvid, teacher=str(tmp_path / "none")), "no readable model spec"),
+        (tiny_settings(camvid, teacher=str(tmp_path / "none")), "cannot be read"),
     ):
         with pytest.raises(ModelError, match=expected):
             start(settings, tmp_path / "run", resume=False)
