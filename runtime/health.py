@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-PICTURE_REASONS = ("frozen", "black", "blank", "corrupt")
-"""Why a picture shows nothing of now (capture/picture_watch.py), or not what was there (sources/corruption.py)."""
+PICTURE_REASONS = ("corrupt", "frozen", "black", "blank", "implausible")
+"""What the watches see: a picture that was decoded from damaged data (sources/corruption.py), that shows nothing of now
+(capture/picture_watch.py), or that cannot follow the one before (capture/plausibility.py). Of several, the first is the
+reason of its mask."""
 
 
 @dataclass
@@ -14,6 +17,7 @@ class Episodes:
     """Stretches of time: how many, how long together, the longest. One may be under way."""
 
     count: int = 0
+    frames: int = 0
     seconds: float = 0.0
     longest: float = 0.0
     _since: float | None = None
@@ -38,7 +42,12 @@ class Episodes:
         return self._since is not None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"count": self.count, "seconds": round(self.seconds, 3), "longest_s": round(self.longest, 3)}
+        return {
+            "count": self.count,
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "longest_s": round(self.longest, 3),
+        }
 
 
 @dataclass
@@ -67,18 +76,19 @@ class SourceHealth:
     away: Episodes = field(default_factory=Episodes)
     pictures: dict[str, Episodes] = field(default_factory=lambda: {reason: Episodes() for reason in PICTURE_REASONS})
 
-    def note_picture(self, reason: str | None, now: float) -> None:
-        """Take the next frame's reason, captured at `now` in monotonic seconds."""
-        for other, episodes in self.pictures.items():
-            if other != reason:
+    def note_picture(self, seen: Collection[str], now: float) -> None:
+        """Take what the watches saw in the next frame, captured at `now` in monotonic seconds."""
+        for reason, episodes in self.pictures.items():
+            if reason in seen:
+                episodes.begin(now)
+                episodes.frames += 1
+            else:
                 episodes.end(now)
-        if reason is not None:
-            self.pictures[reason].begin(now)
 
     def close(self, now: float) -> None:
         """End what is under way."""
         self.away.end(now)
-        self.note_picture(None, now)
+        self.note_picture((), now)
 
     def to_dict(self) -> dict[str, Any]:
         counts = {key: value for key, value in self.__dict__.items() if isinstance(value, int)}

@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from edgeseg.core.errors import EdgesegError, UsageError
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture.capture import Capture, CapturedFrame, Skipped
+from edgeseg.runtime.deadline import deadline_for
 from edgeseg.runtime.engines.base import Engine
 from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.road import RoadReport
@@ -77,18 +78,19 @@ def run(
     check_distinct(settings.outputs)
     with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
+        deadline_ms = deadline_for(settings.deadline_ms, source.is_camera, engine.warm_ms, notice)
         ledger = Ledger(capture.health)
         size = _first_size(capture, ledger, stop, watch, notice)
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
         road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
-        chosen = settings.for_sinks()
+        chosen, running = settings.for_sinks(), replace(settings, deadline_ms=deadline_ms)
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen, notice) for uri in settings.outputs]
         every = [*sinks, *opened]
         with SinkFanOut(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
             start = time.monotonic()
-            error = _stream(capture, engine, outputs, settings, stop, watch, notice, road) if size else None
+            error = _stream(capture, engine, outputs, running, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
             _record_skipped(left, "stopped", outputs)
@@ -230,5 +232,6 @@ def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road:
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         reason = "deadline"
-    record = FrameRecord(frame.id, frame.captured_at, "stale" if reason else "ok", reason, frame.clock, ms, report)
+    status = "stale" if reason else "ok"
+    record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, report, frame.seen)
     return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map)

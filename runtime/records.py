@@ -32,6 +32,7 @@ class FrameRecord:
             frame that came quickest) or `arrival`.
         ms: milliseconds by stage; empty for a frame that was not processed.
         road: what the mask says of the road, if that was asked for.
+        seen: all that the watches saw in the picture; `reason` is one thing alone, and may be the deadline.
     """
 
     frame: int
@@ -41,6 +42,7 @@ class FrameRecord:
     clock: str = "arrival"
     ms: dict[str, float] = field(default_factory=dict)
     road: RoadResult | None = None
+    seen: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON; `road` is in it if it was asked for."""
@@ -54,6 +56,7 @@ class FrameRecord:
             "clock": self.clock,
             "status": self.status,
             "reason": self.reason,
+            "seen": list(self.seen),
             "ms": {stage: round(value, 4) for stage, value in self.ms.items()},
         }
         if self.road is not None:

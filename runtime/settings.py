@@ -13,6 +13,7 @@ from edgeseg.core.settings import check_settings, same_setting, setting
 from edgeseg.runtime.road_settings import RoadSettings
 
 STALL_TIMEOUT_S = 2.0  # between two frames of a camera
+DEADLINE_MS = 500.0  # of a camera's masks: at 50 km/h the car has gone 7 m
 MAX_PIXELS = SIZE_8K.height * SIZE_8K.width
 _DAY_S = 86_400
 _LONGEST_S = 1e9  # thirty years
@@ -47,6 +48,7 @@ class CaptureSettings:
     max_pixels: int = setting(
         MAX_PIXELS, "a source of larger pictures is an error, before they take memory", (1, 2**30)
     )
+    plausibility: bool = setting(True, "masks of pictures that cannot follow the one before are stale")
 
     def __post_init__(self) -> None:
         check_settings(self, "capture ")
@@ -69,6 +71,8 @@ class LoopSettings:
     """How a source is streamed through an engine. Raises UsageError for a value that makes no sense.
 
     Attributes:
+        deadline_ms: infinity for none; None for DEADLINE_MS with cameras, or more where a frame takes longer
+            (deadline.py), and none with files.
         frozen_ms: None for the default of cameras, and never with files.
         give_up_seconds: infinity for never; None for never, but at once at the start.
         quota: None for one file without a limit.
@@ -80,7 +84,7 @@ class LoopSettings:
     frames: int | None = setting(None, "stop after so many masks", (1, _MOST_FRAMES), kind=int)
     seconds: float | None = setting(None, "stop after so many seconds", (0, _LONGEST_S), kind=float, above=True)
     deadline_ms: float | None = setting(
-        None, "older masks are delivered as stale", (0, _DAY_S * 1e3), kind=float, above=True
+        None, "older masks are delivered as stale", (0, _DAY_S * 1e3), kind=float, above=True, endless=True
     )
     stall_seconds: float = setting(
         STALL_TIMEOUT_S, "a camera without a frame so long is opened again", (0, _DAY_S), above=True
@@ -88,6 +92,7 @@ class LoopSettings:
     frozen_ms: float | None = setting(
         None, "masks of a picture unchanged for so long are stale, 0 for never", (0, _DAY_S * 1e3), kind=float
     )
+    plausibility: bool = same_setting(CaptureSettings, "plausibility")
     give_up_seconds: float | None = setting(
         None, "end with code 3 when a camera is away for so long; inf: never", (0, _LONGEST_S), kind=float, endless=True
     )
@@ -113,7 +118,14 @@ class LoopSettings:
 
     def for_capture(self) -> CaptureSettings:
         frozen_s = None if self.frozen_ms is None else self.frozen_ms / 1e3
-        return CaptureSettings(self.every_frame, self.stall_seconds, frozen_s, self.give_up_seconds, self.max_pixels)
+        return CaptureSettings(
+            self.every_frame,
+            self.stall_seconds,
+            frozen_s,
+            self.give_up_seconds,
+            self.max_pixels,
+            self.plausibility,
+        )
 
     def for_sinks(self) -> SinkSettings:
         return SinkSettings(self.opacity, self.legend, self.quota)

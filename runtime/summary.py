@@ -99,7 +99,10 @@ def _health_lines(health: dict[str, Any]) -> list[str]:
         episodes = health[reason]
         if episodes["count"]:
             seconds, longest_s = episodes["seconds"], episodes["longest_s"]
-            lines.append(f"source: {episodes['count']} {reason} spells, {seconds:.1f} s, at most {longest_s:.1f} s")
+            lines.append(
+                f"source: {episodes['count']} {reason} spells, {episodes['frames']} frames, {seconds:.1f} s, "
+                f"at most {longest_s:.1f} s"
+            )
     if health["damaged"]:
         lines.append(f"source: {health['damaged']} damaged pictures were left out")
     return lines

@@ -42,7 +42,7 @@ class CapturedFrame:
         captured_at: Unix seconds.
         captured_monotonic: seconds of the monotonic clock.
         clock: who stamped them: `sensor`, `stream` or `arrival`.
-        reason: why the picture shows nothing of now (`frozen`, `black`, `blank`), or None.
+        seen: what the watches saw in it (PICTURE_REASONS); nothing of a good picture.
         picture: (H, W, 3) uint8, BGR, a view into shared memory.
         skipped: older frames that nobody took since the last one.
     """
@@ -51,12 +51,17 @@ class CapturedFrame:
     captured_at: float
     captured_monotonic: float
     clock: str
-    reason: str | None
+    seen: tuple[str, ...]
     picture: NDArray[np.uint8]
     process: CaptureProcess
     generation: int
     slot: int
     skipped: list[Skipped] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str | None:
+        """Why its mask is not one of now; None for a good picture."""
+        return self.seen[0] if self.seen else None
 
 
 class Capture:
@@ -203,14 +208,14 @@ class Capture:
                 message.captured_at,
                 message.captured_monotonic,
                 wire.CLOCKS[message.clock],
-                wire.REASONS[message.reason],
+                wire.reasons_of(message.seen),
                 picture,
                 process,
                 message.generation,
                 message.slot,
             )
             self._captured += 1
-            self.health.note_picture(frame.reason, frame.captured_monotonic)
+            self.health.note_picture(frame.seen, frame.captured_monotonic)
             while self._ready and not self._settings.every_frame:
                 overtaken = self._ready.popleft()
                 self._skipped.append(Skipped(overtaken.id, overtaken.captured_at, overtaken.clock))

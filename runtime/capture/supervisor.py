@@ -45,7 +45,12 @@ class Supervisor:
     def __init__(self, source: Source, settings: CaptureSettings, health: SourceHealth, consumer: Consumer) -> None:
         self._source, self._settings, self._health, self._consumer = source, settings, health, consumer
         frozen_s = settings.frozen_s if settings.frozen_s is not None else FROZEN_S if source.is_camera else 0.0
-        self._request = {"source": source.to_dict(), "every_frame": settings.every_frame, "frozen_s": frozen_s}
+        self._request = {
+            "source": source.to_dict(),
+            "every_frame": settings.every_frame,
+            "frozen_s": frozen_s,
+            "plausibility": settings.plausibility,
+        }
         self._reached = 0  # frames that came, of all capture processes
         self._fps = 0.0
         self._was_there = self._has_streamed = False

@@ -6,6 +6,7 @@ import mmap
 import os
 import socket
 import struct
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,6 @@ END = b"E"  # capture -> parent: the source ended
 ERROR = b"X"  # capture -> parent: UTF-8 text of what went wrong
 HOPELESS = b"U"  # capture -> parent: the same, where trying again cannot help
 
-REASONS = (None, *PICTURE_REASONS)
 CLOCKS = ("arrival", "stream", "sensor")
 
 _FRAME = struct.Struct("<cBBBBdd")
@@ -45,7 +45,7 @@ class FrameMessage(NamedTuple):
     Attributes:
         generation: which ring, modulo 256; a change of resolution brings a new one.
         slot: index into the ring.
-        reason: index into REASONS, why the picture shows nothing of now.
+        seen: what the watches saw, a bit for each of PICTURE_REASONS.
         clock: index into CLOCKS, who stamped the times.
         captured_at: Unix seconds.
         captured_monotonic: seconds of CLOCK_MONOTONIC, which all processes of a machine share.
@@ -53,7 +53,7 @@ class FrameMessage(NamedTuple):
 
     generation: int
     slot: int
-    reason: int
+    seen: int
     clock: int
     captured_at: float
     captured_monotonic: float
@@ -65,6 +65,14 @@ def pack_frame(message: FrameMessage) -> bytes:
 
 def unpack_frame(data: bytes) -> FrameMessage:
     return FrameMessage(*_FRAME.unpack(data)[1:])
+
+
+def bits_of(seen: Collection[str]) -> int:
+    return sum(1 << index for index, reason in enumerate(PICTURE_REASONS) if reason in seen)
+
+
+def reasons_of(bits: int) -> tuple[str, ...]:
+    return tuple(reason for index, reason in enumerate(PICTURE_REASONS) if bits & 1 << index)
 
 
 def pack_free(generation: int, slot: int) -> bytes:

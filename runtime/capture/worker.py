@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from edgeseg.core.errors import EdgesegError, SourceError, escaped, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
-from edgeseg.runtime.capture.picture_watch import PictureWatch
+from edgeseg.runtime.capture.backlog import PAUSE_S, Backlog, Heartbeat
 from edgeseg.runtime.capture.resume import pass_over
+from edgeseg.runtime.capture.watches import Watches
 from edgeseg.runtime.capture.wire import SLOTS, Ring, create_memory
 from edgeseg.runtime.machine.child import begin_child
-from edgeseg.runtime.sources.clocks import Stamp
+from edgeseg.runtime.sources.clocks import FileClock, Stamp
 from edgeseg.runtime.sources.open import open_reader
 from edgeseg.runtime.sources.picture_limit import check_pixels
 from edgeseg.runtime.sources.reader import DamagedFrameError, HopelessSourceError, Reader
@@ -43,11 +44,11 @@ def _message(kind: bytes, text: str) -> bytes:
 class Publisher:
     """Writes frames into free slots and tells the parent."""
 
-    def __init__(self, channel: socket.socket, fps: float, every_frame: bool, frozen_s: float) -> None:
+    def __init__(self, channel: socket.socket, fps: float, every_frame: bool, watches: Watches) -> None:
         self._channel = channel
         self._fps = fps
         self._every_frame = every_frame
-        self._watch = PictureWatch(frozen_s) if frozen_s else None
+        self._watches = watches
         self._ring: Ring | None = None
         self._generation = -1
         self._free: list[int] = []
@@ -84,11 +85,9 @@ class Publisher:
         socket.send_fds(self._channel, [wire.FORMAT + text.encode()], [fd])
         os.close(fd)
 
-    def publish(self, frame: NDArray[np.uint8], stamp: Stamp, is_corrupt: bool) -> None:
-        """Hand over a frame; copies it unless it was read into `buffer()`."""
-        reason = self._watch.reason(frame, stamp.monotonic) if self._watch else None
-        if is_corrupt:
-            reason = "corrupt"
+    def publish(self, frame: NDArray[np.uint8], stamp: Stamp, reader: Reader) -> None:
+        """Hand over a frame that `reader` gave; copies it unless it was read into `buffer()`."""
+        seen = self._watches.look(frame, stamp.monotonic, reader)
         self.offer(frame)
         target = self.buffer()
         assert target is not None
@@ -98,7 +97,7 @@ class Publisher:
         message = wire.FrameMessage(
             self._generation,
             self._free.pop(),
-            wire.REASONS.index(reason),
+            wire.bits_of(seen),
             wire.CLOCKS.index(stamp.clock),
             captured_at,
             stamp.monotonic,
@@ -110,6 +109,10 @@ class Publisher:
     def has_format(self) -> bool:
         """Whether there was a frame."""
         return self._ring is not None
+
+    def begin_again(self) -> None:
+        """Take note that the next frame follows none of those before."""
+        self._watches.begin_again()
 
     def tell(self, kind: bytes, text: str = "") -> None:
         """Send a message other than a frame."""
@@ -137,7 +140,7 @@ class Publisher:
 
 
 def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: bool, is_resumed: bool = False) -> None:
-    """Publish frames until the source ends, at its own rate unless every frame is wanted."""
+    """Publish frames until the source ends, at their own times unless every frame is wanted."""
     first = _sound_frame(reader, publisher)
     if first is None and is_resumed:  # the process before died behind the last frame
         if not loop:
@@ -148,17 +151,16 @@ def stream_file(reader: Reader, publisher: Publisher, every_frame: bool, loop: b
         raise EdgesegError("it holds no frame that can be decoded; expected at least one")
     publisher.offer(first)
     publisher.wait_for_start()
-    start = time.monotonic()
-    index = 0
+    start, clock = time.monotonic(), FileClock(reader.fps)
     frame: NDArray[np.uint8] | None = first
     while frame is not None:
         if not every_frame:
-            time.sleep(max(0.0, start + index / reader.fps - time.monotonic()))
-        publisher.publish(frame, Stamp(time.monotonic()), reader.is_corrupt)
-        index += 1
+            time.sleep(max(0.0, start + clock.due(reader.position_s) - time.monotonic()))
+        publisher.publish(frame, Stamp(time.monotonic()), reader)
         frame = _sound_frame(reader, publisher)
         if frame is None and loop:
             reader.rewind()
+            publisher.begin_again()
             frame = _sound_frame(reader, publisher)
             if frame is None:
                 raise EdgesegError("it has no frame any more; expected to begin again")
@@ -185,20 +187,26 @@ def stream_camera(reader: Reader, publisher: Publisher) -> None:
     Were they left in the camera's buffers, the first ones after the start would be as old as the engine took to load.
     """
     first = True
+    backlog = Backlog(Heartbeat())
     while True:
+        asked = time.monotonic()
+        slot = publisher.buffer()
+        if time.monotonic() - asked > PAUSE_S:
+            backlog.note_pause(asked)
         try:
-            frame = reader.read(publisher.buffer())
+            frame = reader.read(slot)
         except DamagedFrameError:
             publisher.tell(wire.DAMAGED)
             continue
         if frame is None:
             return
+        stamp = backlog.dated(reader.stamp or Stamp(time.monotonic()))
         if first:
             publisher.offer(frame)
             first = False
         publisher.look_for_messages()
         if publisher.is_started:
-            publisher.publish(frame, reader.stamp or Stamp(time.monotonic()), reader.is_corrupt)
+            publisher.publish(frame, stamp, reader)
 
 
 def _use_batch_scheduling() -> None:
@@ -228,7 +236,8 @@ def _serve(channel: socket.socket, request: dict[str, Any]) -> None:
     try:
         channel.send(wire.OPENING)
         reader = open_reader(source, lambda: channel.send(wire.OPENING))
-        publisher = Publisher(channel, reader.fps, request["every_frame"], request["frozen_s"])
+        watches = Watches(request["frozen_s"], request["plausibility"] and reader.follows)
+        publisher = Publisher(channel, reader.fps, request["every_frame"], watches)
         for text in reader.remarks():
             publisher.tell(wire.WARNING, f"source {source.uri}: {text}")
         if source.is_camera:

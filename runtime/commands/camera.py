@@ -83,9 +83,11 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @_source_options
 @_loop_option("frames")
 @_loop_option("seconds")
-@_loop_option("deadline_ms")
+@_loop_option("deadline_ms", unset="500 for cameras, else none")
+@click.option("--no-deadline", is_flag=True, help="Masks of any age are good ones.")
 @_loop_option("stall_seconds")
 @_loop_option("frozen_ms", unset="500 for cameras, else 0")
+@_loop_option("plausibility", "--plausibility/--no-plausibility")
 @_loop_option("give_up_seconds", unset="never, but at once at the start")
 @_loop_option("max_pixels")
 @_loop_option("outputs", "--output", multiple=True, metavar="URI")

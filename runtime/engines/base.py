@@ -52,6 +52,7 @@ class Engine(ABC):
         watchdog: ends the process if a run hangs; None where somebody else watches.
         min_fps: what the warm-up must reach; 0 for anything.
         in_flight: how many frames `submit` takes before the first of them is collected.
+        warm_ms: what the fastest frame of the warm-up took; None before.
     """
 
     backend: str
@@ -61,6 +62,7 @@ class Engine(ABC):
     watchdog: Watchdog | None = None
     min_fps: float = 0.0
     in_flight: int = 1
+    warm_ms: float | None = None
     _preprocess_ms: Sequence[float] = ()  # of the frames in flight
     _prepared: NDArray[Any]
 
@@ -112,6 +114,7 @@ class Engine(ABC):
             return
         if self.watchdog:
             self.watchdog.allow(seconds[-1])
+        self.warm_ms = min(seconds) * 1e3
         fps = 1 / min(seconds)
         if fps < self.min_fps:
             raise EngineError(

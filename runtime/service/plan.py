@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -66,12 +67,13 @@ def camera_plan(options: dict[str, Any], keep_recordings: bool = False) -> Camer
         options.pop("source"), options.pop("source_rate"), options.pop("loop"), options.pop("source_size"), opening
     )
     road = _road_settings(options)
+    remarks = _take_deadline(options, source)
     record = options.pop("record")
     if record:
         options["outputs"] = (*options["outputs"], f"record://{record}")
     model, summary = model_for(options.pop("model"), source), options.pop("summary_path")
     engine = take_engine_settings(options)
-    plan = CameraPlan(source, model, engine, LoopSettings(**options, road=road), summary)
+    plan = CameraPlan(source, model, engine, LoopSettings(**options, road=road), summary, remarks)
     _check_places(plan)
     return _with_recordings_kept(plan) if keep_recordings else plan
 
@@ -84,7 +86,18 @@ def _with_recordings_kept(plan: CameraPlan) -> CameraPlan:
         for old, new in zip(asked, outputs, strict=True)
         if new != old
     ]
-    return replace(plan, settings=replace(plan.settings, outputs=outputs), remarks=tuple(remarks))
+    settings = replace(plan.settings, outputs=outputs)
+    return replace(plan, settings=settings, remarks=(*plan.remarks, *remarks))
+
+
+def _take_deadline(options: dict[str, Any], source: Source) -> tuple[str, ...]:
+    """Make --no-deadline the deadline that it means; return what is to be said of it."""
+    if not options.pop("no_deadline"):
+        return ()
+    if options["deadline_ms"] is not None:
+        raise UsageError(f"--deadline-ms {options['deadline_ms']:g} with --no-deadline; expected one of them")
+    options["deadline_ms"] = math.inf
+    return ("no deadline: masks of any age are good ones",) if source.is_camera else ()
 
 
 def _road_settings(options: dict[str, Any]) -> RoadSettings | None:

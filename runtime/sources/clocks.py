@@ -8,6 +8,7 @@ from typing import NamedTuple
 _LONGEST_AGE_S = 10.0  # a driver's time further back is of another clock
 _DRIFT = 1e-3  # by how much a camera's clock may run apart from ours
 _JUMP_S = 10.0
+_LONGEST_GAP_S = 5.0  # between two frames of a file: a longer one would be waited for as if it hung
 
 
 class Stamp(NamedTuple):
@@ -48,3 +49,25 @@ class StreamClock:
         is_stepped = self._last_pts == pts_s  # a stream without times repeats one
         self._last_pts, self._last_now = pts_s, now
         return Stamp(now) if is_stepped else Stamp(min(now, pts_s + self._offset), "stream")
+
+
+class FileClock:
+    """When each frame of a file is to be seen, in seconds from the first one: by its own times, else at a rate.
+
+    A time that goes back, stays or leaps is a cut in the file: the next frame comes a period later.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._period_s = 1 / fps
+        self._longest_s = max(_LONGEST_GAP_S, 3 * self._period_s)
+        self._last_s: float | None = None
+        self._due_s = -self._period_s
+
+    def due(self, position_s: float | None) -> float:
+        """Return it for the next frame, whose own time is `position_s`, from any beginning; None if it has none."""
+        gap_s = self._period_s
+        if position_s is not None and self._last_s is not None and 0 < position_s - self._last_s <= self._longest_s:
+            gap_s = position_s - self._last_s
+        self._last_s = position_s
+        self._due_s += gap_s
+        return self._due_s

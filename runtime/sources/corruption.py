@@ -15,10 +15,8 @@ _LIBC = ctypes.CDLL(None)
 LEVEL_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 _WARNINGS = 24  # AV_LOG_WARNING: lost RTP packets are no more than that
 _COMPLAINT = re.compile(r"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\] *(.+)|(RTP: missed \d+ packets)")
-_FRAME_TYPE = getattr(cv2, "CAP_PROP_FRAME_TYPE", None)  # OpenCV 4.9
-_KEY_FRAME = ord("I")
-_LONGEST_GROUP_S = 10.0  # frames from one key frame to the next
-_UNKNOWN_GROUP_S = 2.0  # where frame types are not told
+LONGEST_GROUP_S = 10.0  # frames from one key frame to the next
+UNKNOWN_GROUP_S = 2.0  # where frame types are not told
 
 
 class DecoderLog:
@@ -87,6 +85,12 @@ class JpegLog:
             os.lseek(self._log, 0, os.SEEK_SET)
 
 
+def is_key_frame(capture: cv2.VideoCapture) -> bool | None:
+    """Return whether the last frame was decoded without any other; None where OpenCV does not tell (before 4.9)."""
+    kind = int(capture.get(cv2.CAP_PROP_FRAME_TYPE)) if hasattr(cv2, "CAP_PROP_FRAME_TYPE") else 0
+    return kind == ord("I") if kind else None
+
+
 class CorruptionWatch:
     """Tells corrupt frames from sound ones: from a complaint on, up to the next key frame, each is drawn on the last.
 
@@ -110,8 +114,12 @@ class CorruptionWatch:
             self._since = None if self._is_over(self._since) else self._since
         return self._since is not None
 
+    def note_loss(self) -> None:
+        """Take note of a frame that was not given at all: the next ones are drawn on it."""
+        self._since = 0
+
     def _is_over(self, since: int) -> bool:
-        kind = int(self._capture.get(_FRAME_TYPE)) if _FRAME_TYPE is not None else 0
-        if not kind:
-            return since > self._fps * _UNKNOWN_GROUP_S
-        return (kind == _KEY_FRAME and since >= self._lead) or since > self._fps * _LONGEST_GROUP_S
+        is_key = is_key_frame(self._capture)
+        if is_key is None:
+            return since > self._fps * UNKNOWN_GROUP_S
+        return (is_key and since >= self._lead) or since > self._fps * LONGEST_GROUP_S

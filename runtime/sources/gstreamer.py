@@ -19,6 +19,8 @@ APPSINK = "appsink drop=true max-buffers=1 sync=false"
 class GStreamerReader(StreamReader):
     """A GStreamer pipeline; a kind says which."""
 
+    is_key: bool | None = None
+
     def __init__(self, source: Source) -> None:
         if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise HopelessSourceError(

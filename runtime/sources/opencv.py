@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
-from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog
+from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, is_key_frame
 from edgeseg.runtime.sources.picture_limit import check_pixels
 from edgeseg.runtime.sources.reader import Frame, Reader
 
@@ -45,7 +45,8 @@ class StreamReader(CaptureReader):
 
     def read(self, buffer: Frame | None) -> Frame | None:
         frame = super().read(buffer)
-        self.is_corrupt = self._corruption is not None and self._corruption.is_corrupt()
+        if self._corruption:
+            self.is_corrupt, self.is_key = self._corruption.is_corrupt(), is_key_frame(self._capture)
         return frame
 
     def _stamp(self, now: float) -> Stamp:

@@ -29,11 +29,17 @@ class Reader(ABC):
         fps: the rate at which its frames are meant to be seen.
         stamp: when the last frame was captured; None where that is not known.
         is_corrupt: whether the last frame was decoded from corrupt data, as far as that can be known.
+        is_key: whether the last frame was decoded without any other; None where that is not known.
+        follows: whether each frame shows the scene of the one before, as pictures of a folder need not.
+        position_s: the last frame's own time in a file, from any beginning; None where it has none.
     """
 
     fps: float
     stamp: Stamp | None = None
     is_corrupt: bool = False
+    is_key: bool | None = True
+    follows: bool = True
+    position_s: float | None = None
 
     @abstractmethod
     def read(self, buffer: Frame | None) -> Frame | None:

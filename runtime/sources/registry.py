@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 READERS = {
-    "video": "edgeseg.runtime.sources.kinds.files:VideoReader",
+    "video": "edgeseg.runtime.sources.kinds.video:VideoReader",
     "images": "edgeseg.runtime.sources.kinds.files:ImageReader",
     "scenes": "edgeseg.runtime.sources.kinds.scenes:ScenesReader",
     "csi": "edgeseg.runtime.sources.kinds.csi:CsiReader",

@@ -18,10 +18,10 @@ class KeptReader(Reader):
 
     def __init__(self, reader: Reader, count: int, is_alive: Callable[[], object] = lambda: None) -> None:
         """`is_alive` is called after each frame: all of them may take longer than a first frame is waited for."""
-        self.fps = reader.fps
-        self._frames: list[tuple[Frame | DamagedFrameError, bool]] = []
+        self.fps, self.follows = reader.fps, reader.follows
+        self._frames: list[tuple[Frame | DamagedFrameError, bool, bool | None]] = []
         while len(self._frames) < count and (frame := _read(reader)) is not None:
-            self._frames.append((frame, reader.is_corrupt))
+            self._frames.append((frame, reader.is_corrupt, reader.is_key))
             is_alive()
         reader.close()
         self._next = 0
@@ -29,7 +29,7 @@ class KeptReader(Reader):
     def read(self, buffer: Frame | None) -> Frame | None:
         if self._next >= len(self._frames):
             return None
-        frame, self.is_corrupt = self._frames[self._next]
+        frame, self.is_corrupt, self.is_key = self._frames[self._next]
         self._next += 1
         if isinstance(frame, DamagedFrameError):
             raise frame
@@ -52,11 +52,11 @@ class FlippedReader(Reader):
     def __init__(self, reader: Reader, flip: str) -> None:
         self._reader = reader
         self._flip = flip
-        self.fps = reader.fps
+        self.fps, self.follows = reader.fps, reader.follows
 
     def read(self, buffer: Frame | None) -> Frame | None:
         frame = self._reader.read(None)
-        self.stamp, self.is_corrupt = self._reader.stamp, self._reader.is_corrupt
+        self.stamp, self.is_corrupt, self.is_key = self._reader.stamp, self._reader.is_corrupt, self._reader.is_key
         return None if frame is None else flipped(frame, self._flip)
 
     def remarks(self) -> Iterator[str]:

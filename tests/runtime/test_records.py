@@ -45,5 +45,5 @@ def test_a_record_is_one_line_of_json_with_the_documented_keys() -> None:
     assert "\n" not in line
     assert json.loads(line) == {
         "frame": 3, "captured_at": 12.5, "clock": "arrival", "status": "stale", "reason": "deadline",
-        "ms": {"wait": 1.25},
+        "seen": [], "ms": {"wait": 1.25},
     }  # fmt: skip

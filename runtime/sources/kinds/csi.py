@@ -14,6 +14,8 @@ CSI_SIZE, CSI_FPS = Size(720, 1280), 30.0
 class CsiReader(GStreamerReader):
     """A CSI camera, through NVIDIA's Argus."""
 
+    is_key = True
+
     def _pipeline(self, source: Source) -> str:
         return csi_pipeline(source)
 

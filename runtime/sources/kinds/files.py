@@ -1,4 +1,4 @@
-"""`file://`, a plain path, a folder or a glob: video files and pictures."""
+"""`file://`, a plain path, a folder or a glob: pictures."""
 
 from __future__ import annotations
 
@@ -15,57 +15,18 @@ from edgeseg.core.pictures import webp
 from edgeseg.core.pictures.damage import damage_of
 from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
-from edgeseg.runtime.sources.corruption import CorruptionWatch, DecoderLog, JpegLog
-from edgeseg.runtime.sources.opencv import check_stated_size, stated_fps
+from edgeseg.runtime.sources.corruption import JpegLog
 from edgeseg.runtime.sources.picture_limit import is_refusal, too_large
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
 _NAMED = 5  # damaged pictures in a remark, which is one message
-_MISSING_SHARE = 0.05  # of the frames that a file states; counts of whole files are off by a few
-
-
-class VideoReader(Reader):
-    """A video file, decoded by OpenCV's FFmpeg."""
-
-    def __init__(self, source: Source) -> None:
-        self._uri, self._location = source.uri, source.location
-        self._log = DecoderLog()
-        self._capture = cv2.VideoCapture(source.location, cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise SourceError(
-                f"source {source.uri}: not a video that OpenCV can read; expected a complete video file, "
-                f"for example H.264 in mp4 or mkv"
-            )
-        check_stated_size(self._capture, source.uri)
-        self.fps = source.fps or stated_fps(self._capture)
-        self._stated_frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self._frames = 0
-        self._corruption = CorruptionWatch(self._capture, self._log, self.fps)
-
-    def read(self, buffer: Frame | None) -> Frame | None:
-        ok, frame = self._capture.read(buffer)
-        self._frames += ok
-        self.is_corrupt = self._corruption.is_corrupt()
-        return np.asarray(frame, np.uint8) if ok else None
-
-    def remarks(self) -> Iterator[str]:
-        if 0 < self._frames < self._stated_frames * (1 - _MISSING_SHARE):
-            yield f"{self._frames} frames of the {self._stated_frames:.0f} that it states; it may be cut off or damaged"
-
-    def rewind(self) -> None:
-        # Seeking to frame 0 is not exact in every container.
-        if not self._capture.open(self._location, cv2.CAP_FFMPEG):
-            raise SourceError(f"source {self._uri}: cannot be opened again; expected the file to stay where it is")
-        self._log.take()
-        self._corruption = CorruptionWatch(self._capture, self._log, self.fps)
-
-    def close(self) -> None:
-        self._capture.release()
 
 
 class ImageReader(Reader):
     """Picture files, in the order of their names. Of several, one that cannot be read is passed over and named."""
+
+    follows = False
 
     def __init__(self, source: Source) -> None:
         self._source = source

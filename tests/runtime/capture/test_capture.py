@@ -147,7 +147,9 @@ def test_while_frames_are_being_kept_the_capture_process_says_that_it_lives(pict
     source = replace(parse_source(str(pictures)), keep=7)
     said = []
     with CaptureProcess(MAX_PIXELS) as process:
-        process.open(json.dumps({"source": source.to_dict(), "every_frame": True, "frozen_s": 0.0}), False)
+        process.open(
+            json.dumps({"source": source.to_dict(), "every_frame": True, "frozen_s": 0.0, "plausibility": False}), False
+        )
         while (received := process.receive(60.0)) and received[0][:1] != wire.FORMAT:
             said.append(received[0][:1])
         assert received is not None

@@ -1,0 +1,100 @@
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeseg.runtime.capture.plausibility import PlausibilityWatch
+from tests.helpers.damage import street
+
+Picture = NDArray[np.uint8]
+SIZE = (320, 180)
+DRAW = np.random.default_rng(5)
+
+
+WIDE = {seed: street(800, SIZE[1], seed) for seed in (0, 9)}
+
+
+def panned(offset: int, seed: int = 0) -> Picture:
+    """A camera that turns, with a sensor's noise."""
+    picture: Picture = WIDE[seed][:, offset : offset + SIZE[0]] // 2 + 60
+    picture += DRAW.integers(0, 6, picture.shape, np.uint8)
+    return picture
+
+
+def damaged(picture: Picture, rows: int = 60, shift: int = 90) -> Picture:
+    """What a decoder makes of the rest of a picture whose stream it has lost."""
+    lost = np.roll(picture[-rows:], shift, axis=1) // 2
+    return np.concatenate([picture[:-rows], lost])
+
+
+def judge(watch: PlausibilityWatch, pictures: list[Picture], is_key: list[bool] | bool | None = True) -> list[bool]:
+    keys = is_key if isinstance(is_key, list) else [is_key] * len(pictures)
+    judged = zip(pictures, keys, strict=True)
+    return [watch.is_implausible(each, key, False, index / 30) for index, (each, key) in enumerate(judged)]
+
+
+def test_a_turning_camera_is_plausible() -> None:
+    assert not any(judge(PlausibilityWatch(), [panned(4 * index) for index in range(100)]))
+
+
+@pytest.mark.parametrize("gain", [0.4, 0.7, 1.6])
+def test_light_that_changes_at_once_is_plausible(gain: float) -> None:
+    pictures = [panned(index) for index in range(20)]
+    lit = [np.asarray(cv2.convertScaleAbs(each, alpha=gain), np.uint8) for each in pictures[10:]]
+    assert sum(judge(PlausibilityWatch(), [*pictures[:10], *lit])) <= 1
+
+
+@pytest.mark.parametrize("is_key", [True, False, None])
+def test_a_cut_costs_one_picture(is_key: bool | None) -> None:
+    pictures = [panned(index) for index in range(20)] + [panned(index, seed=9) for index in range(20)]
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures, is_key)).tolist() == [20]
+
+
+def test_each_damaged_picture_of_a_camera_is_implausible_and_no_other() -> None:
+    pictures = [panned(index) for index in range(40)]
+    for index in (10, 11, 20, 33):
+        pictures[index] = damaged(pictures[index], rows=40 + index, shift=37 * index)
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures)).tolist() == [10, 11, 20, 33]
+
+
+def test_damage_that_frames_hand_on_lasts_until_the_next_key_frame() -> None:
+    pictures = [panned(index) for index in range(60)]
+    pictures[15:30] = [damaged(each) for each in pictures[15:30]]
+    keys = [index % 30 == 0 for index in range(60)]
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures, keys)).tolist() == list(range(15, 30))
+
+
+def test_a_key_frame_that_is_damaged_elsewhere_ends_nothing() -> None:
+    pictures = [panned(index) for index in range(90)]
+    pictures[15:30] = [damaged(each, rows=40) for each in pictures[15:30]]
+    pictures[30:60] = [damaged(each, rows=110) for each in pictures[30:60]]
+    keys = [index % 30 == 0 for index in range(90)]
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures, keys)).tolist() == list(range(15, 60))
+
+
+def test_without_key_frames_a_change_that_stays_is_believed_in_time() -> None:
+    pictures = [panned(index) for index in range(15)] + [damaged(panned(15 + index % 200)) for index in range(150)]
+    found = np.flatnonzero(judge(PlausibilityWatch(), pictures, None))
+    assert found[0] == 15
+    assert 2.0 <= (found[-1] - found[0] + 1) / 30 < 2.2
+
+
+def test_rows_that_repeat_the_one_above_are_implausible() -> None:
+    """A decoder without data fills the rest so; of a sky it differs by little."""
+    sky = np.full((SIZE[1], SIZE[0], 3), 120, np.uint8)
+    pictures = [np.asarray(cv2.add(sky, DRAW.integers(0, 6, sky.shape, np.uint8)), np.uint8) for _ in range(12)]
+    pictures[8][120:] = pictures[8][119]
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures)).tolist() == [8]
+
+
+def test_what_a_decoder_complained_of_is_no_measure_for_the_next() -> None:
+    watch = PlausibilityWatch()
+    judge(watch, [panned(index) for index in range(10)])
+    watch.is_implausible(damaged(panned(10)), False, True, 0.4)
+    assert watch.is_implausible(damaged(panned(11)), False, False, 0.5)
+    assert not watch.is_implausible(panned(12), True, False, 0.6)
+
+
+def test_another_size_begins_anew() -> None:
+    watch = PlausibilityWatch()
+    assert not any(judge(watch, [panned(0), panned(1), street(300, 300), street(300, 300)]))
