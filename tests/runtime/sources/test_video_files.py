@@ -13,7 +13,7 @@ from edgeseg.runtime.capture.capture import Capture
 from edgeseg.runtime.sources.addresses import parse_source
 from edgeseg.runtime.sources.clocks import FileClock
 from tests.helpers.damage import by_opencv, street
-from tests.helpers.matroska import write_matroska
+from tests.helpers.files.matroska import write_matroska
 
 GO_ON = threading.Event()  # never set
 SIZE = Size(60, 80)

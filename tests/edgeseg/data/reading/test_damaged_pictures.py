@@ -33,7 +33,7 @@ from tests.helpers.damage import (
     street,
     zeros_to_the_end,
 )
-from tests.helpers.tiff import grey_ramp, png_with_chunk, tiff_of_bits
+from tests.helpers.files.tiff import grey_ramp, png_with_chunk, tiff_of_bits
 from tests.helpers.training import tiny_settings
 
 SEED = 18

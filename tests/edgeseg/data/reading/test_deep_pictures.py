@@ -21,7 +21,7 @@ from edgeseg.data.tools.check import check_dataset
 from edgeseg.runtime.sources.addresses import parse_source
 from edgeseg.runtime.sources.kinds.files import ImageReader
 from tests.helpers.damage import by_opencv, street
-from tests.helpers.tiff import grey_ramp, png_with_chunk, tiff_of_bits
+from tests.helpers.files.tiff import grey_ramp, png_with_chunk, tiff_of_bits
 
 EIGHT = 8
 

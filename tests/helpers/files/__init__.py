@@ -1,0 +1,1 @@
+"""Files in forms that no library here writes, made by hand."""
