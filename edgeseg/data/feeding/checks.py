@@ -60,7 +60,7 @@ def start_warnings(
     names = ((split, sample.name) for split, (samples, _) in seen.items() for sample in samples)
     warnings = [
         *dataset.remarks.warnings(),
-        *class_warnings(dataset.classes, counts, bounded=True, takes_values="values" in dataset.OPTIONS),
+        *class_warnings(dataset.classes, counts, bounded=True, options=dataset.OPTIONS),
         *shared_sequences(names),
     ]
     if warnings and strict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class SplitCount:
 
 
 def class_warnings(
-    classes: ClassMap, splits: Mapping[str, SplitCount], bounded: bool = False, takes_values: bool = False
+    classes: ClassMap, splits: Mapping[str, SplitCount], bounded: bool = False, options: Container[str] = ()
 ) -> Iterator[str]:
     """Yield what the counts of the splits show that may be a mistake.
 
@@ -62,7 +62,7 @@ def class_warnings(
         classes: of the data.
         splits: counts by split.
         bounded: not all samples were read, on purpose: the lines say how many.
-        takes_values: the data has the option `values`, which is then named where it may help.
+        options: those that the data takes; one is named where it may help.
     """
     counted = {name: split for name, split in splits.items() if split.readable}
     read = " and ".join(f"{split.readable} of {split.samples} of {name}" for name, split in counted.items())
@@ -76,14 +76,24 @@ def class_warnings(
             yield f"class {class_name} never occurs{among}; label it or leave it out"
         else:
             yield from (f"class {class_name} does not occur in {split}, but elsewhere{among}" for split in lacking)
-    occur = len(classes) - len(absent)
-    if occur < 2 <= len(classes) and any(split.pixels[classes.ignore_index] for split in counted.values()):
-        void = classes.ignore_index
-        way = f": if it stands for a class in the masks, say values={void}:{absent[0]}" if takes_values else ""
-        yield f"{occur} of {len(classes)} classes occurs, beside ignored pixels; {void} is never a class{way}"
+    if counted:
+        ignored = any(split.pixels[classes.ignore_index] for split in counted.values())
+        yield from _too_few(classes, absent, ignored, options)
     for split, count in counted.items():
         if count.unlabelled:
             yield f"{split}: {number(count.unlabelled, 'picture')} without a single labelled pixel"
+
+
+def _too_few(classes: ClassMap, absent: Sequence[str], ignored: bool, options: Container[str]) -> Iterator[str]:
+    """Yield a warning where there is nothing to tell apart: a network that says one thing only scores 1.000."""
+    occur, void = len(classes) - len(absent), classes.ignore_index
+    if len(classes) == 1:
+        rest = "all else is ignored" if ignored else "there is nothing else"
+        way = "; say unlabelled=background for what is under no shape" if ignored and "unlabelled" in options else ""
+        yield f"{classes.names[0]} is the only class, and {rest}: every score will be perfect{way}"
+    elif occur < 2 and ignored:
+        way = f": if it stands for a class in the masks, say values={void}:{absent[0]}" if "values" in options else ""
+        yield f"{occur} of {len(classes)} classes occurs, beside ignored pixels; {void} is never a class{way}"
 
 
 def shared_sequences(samples: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def check_dataset(
         on_sample()
     report.notes, report.left_out = dataset.remarks.notes(), dataset.remarks.left_out()
     report.warnings += [*dataset.remarks.warnings(), *seen.repeated_within_splits()]
-    report.warnings += class_warnings(dataset.classes, report.splits, takes_values="values" in dataset.OPTIONS)
+    report.warnings += class_warnings(dataset.classes, report.splits, options=dataset.OPTIONS)
     report.warnings += shared_sequences((split, sample.name) for split, sample in everything)
     return report
 

@@ -84,6 +84,20 @@ def test_what_was_looked_at_is_said_where_it_is_not_all() -> None:
     assert warnings[1].startswith("sequence d1 is in train (9 pictures) and val (9 pictures)")
 
 
+def test_a_lone_class_is_warned_of(tmp_path: Path) -> None:
+    """A road and nothing else, which scores 1.000 whatever is learnt."""
+    area = {"label": "Road", "shape_type": "polygon", "points": [[0, 10], [30, 10], [30, 20]]}
+    for name in ("a1", "b1"):
+        write_picture(tmp_path / f"{name}.png", 20, 30 + (name == "b1"))
+        (tmp_path / f"{name}.json").write_text(json.dumps({"shapes": [area], "imagePath": f"{name}.png"}))
+    warnings = check_dataset(open_dataset(f"labelme:{tmp_path}")).warnings
+    assert warnings == [
+        "Road is the only class, and all else is ignored: every score will be perfect; say unlabelled=background for "
+        "what is under no shape"
+    ]
+    assert check_dataset(open_dataset(f"labelme:{tmp_path}?unlabelled=background")).warnings == []
+
+
 @pytest.mark.parametrize("pixels", [1 << 10, (1 << 24) + 12])
 def test_ids_are_counted_exactly(pixels: int) -> None:
     """OpenCV counts in float32, which knows no odd number beyond 2^24."""

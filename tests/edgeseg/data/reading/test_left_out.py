@@ -270,7 +270,10 @@ def test_it_counts_once_however_often_and_through_whatever_a_sample_is_read(tmp_
 
 
 def test_the_commands_say_it_and_a_pack_says_it_again(tmp_path: Path) -> None:
-    argument = labelme(tmp_path / "data", ("Road", AREA, "polygon"), ("lane", [[5, 1], [6, 9]], "line"))
+    sky = [[0, 0], [30, 0], [30, 5], [0, 5]]
+    lane = [[5, 1], [6, 9]]
+    shapes = (("Road", AREA, "polygon"), ("Sky", sky, "polygon"), ("lane", lane, "line"))
+    argument = labelme(tmp_path / "data", *shapes)
     for index, name in enumerate(NAMES):
         write_picture(tmp_path / "data" / f"{name}.png", 20, 30 + index)
     run = command("check", argument, "--out", str(tmp_path / "check"))
