@@ -21,6 +21,7 @@ from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
 from edgeseg.runtime.sinks.fan_out import SinkFanOut
 from edgeseg.runtime.sinks.open import check_distinct, open_sink
+from edgeseg.runtime.sinks.segments import parse_quota
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.summary import Summary
 from edgeseg.runtime.timing import at_size, stage_times
@@ -76,6 +77,7 @@ def run(
     """
     check_pace(source, settings)
     check_distinct(settings.outputs)
+    parse_quota(settings.quota)
     with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
         deadline_ms = deadline_for(settings.deadline_ms, source.is_camera, engine.warm_ms, notice)

@@ -19,6 +19,7 @@ from typing import Any
 from tests.faults.verdict import CODE, HUNG, LEAK, SECRET, Finding, holds_secret, judge_output
 
 ROOT = Path(__file__).resolve().parents[2]
+_MEMORY_BYTES = 8 * 2**30  # of address space, where a case says nothing: this machine is to outlive it
 _LONGEST_S = 90.0  # on a busy machine
 _GRACE_S = 3.0  # for what ends with its parent
 _HALF_WRITTEN = re.compile(r"\.partial|\.probe$|\.new$|\.old$")
@@ -132,7 +133,7 @@ def _start(case: Case, folder: Path, scratch: Path, out: Any, err: Any) -> subpr
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        for number, value in case.limits.items():
+        for number, value in {resource.RLIMIT_AS: _MEMORY_BYTES, **case.limits}.items():
             resource.setrlimit(number, (value, value))
         for descriptor in case.closed:
             os.close(descriptor)
