@@ -82,7 +82,8 @@ def parse_source(
     if separator and scheme != "file":
         known = ["file", "scenes", *SCHEMES]
         raise UsageError(
-            f"source {shown_place(uri)}: its kind is not supported{nearest(scheme, known)}; expected {_EXPECTED}"
+            f"source {shown_place(f'{scheme}://@')}: its kind is not supported{nearest(scheme, known)}; "
+            f"expected {_EXPECTED}"  # a streaming key may stand anywhere in it
         )
     return replace(_files(uri, path_of_file_url(rest) if separator else uri, fps), loop=loop)
 
