@@ -17,13 +17,15 @@ from edgeseg.runtime.engines.settings import take_engine_settings
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.budgets import Budget
+    from edgeseg.runtime.sinks.kinds.recording import Recording
 
 STOPPED = 130
+SHEET_SUFFIXES = (".png", ".jpg")
 
 
 @click.command()
 @click.argument("recording", type=PATH)
-@click.option("--model", type=PATH, required=True, help="ONNX file that is tested.")
+@click.option("--model", type=PATH, help="ONNX file that is tested; may be left out with --rejected.")
 @engine_options
 @click.option("--budgets", type=PATH, help="Limits for masks and times.  [default: RECORDING/budgets.toml, if there]")
 @click.option("--write-budgets", is_flag=True, help="Write RECORDING/budgets.toml, with some room for what was found.")
@@ -33,13 +35,15 @@ STOPPED = 130
     help="Least share of pixels as recorded, of all frames together; counts before the budgets' own.",
 )
 @click.option("--json", "json_path", type=PATH, help="Write the figures as JSON.")
+@click.option("--rejected", type=PATH, help="Write a contact sheet (.png, .jpg) of the frames that a watch rejected.")
 def replay(
     recording: Path,
-    model: Path,
+    model: Path | None,
     budgets: Path | None,
     write_budgets: bool,
     equal_pixels: float | None,
     json_path: Path | None,
+    rejected: Path | None,
     **options: Any,
 ) -> int:
     """Run the frames of RECORDING (edgeseg-camera --record) through a model again, and compare masks and times.
@@ -57,6 +61,12 @@ def replay(
     from edgeseg.runtime.sinks.kinds.recording import Recording
 
     recorded, own = Recording.read(recording), recording / "budgets.toml"
+    if rejected:
+        say(_write_rejected(recorded, rejected))
+    if model is None:
+        if not rejected:
+            raise UsageError("neither --model nor --rejected was given; expected one of them, or both")
+        return 0
     if write_budgets and budgets:
         raise UsageError("--write-budgets makes a new file; leave --budgets out")
     for path in filter(None, (json_path, own if write_budgets else None)):
@@ -83,6 +93,24 @@ def replay(
         say(f"budgets: {own}")
     say("\n".join(broken) if broken else f"{len(limits)} budgets, all kept")
     return int(bool(broken))
+
+
+def _write_rejected(recorded: Recording, path: Path) -> str:
+    """Write the contact sheet, if there is anything to show, and return what is to be said of it."""
+    import cv2
+
+    from edgeseg.core.files import check_writable, write_whole
+    from edgeseg.runtime.measure.rejected import MOST_SHOWN, rejected_frames, sheet_of
+
+    if path.suffix.lower() not in SHEET_SUFFIXES:
+        raise UsageError(f"--rejected {path}: expected a file name that ends in {' or '.join(SHEET_SUFFIXES)}")
+    check_writable(path)
+    frames = rejected_frames(recorded)
+    if not frames:
+        return f"rejected: none of {len(recorded)} frames; no sheet was written"
+    write_whole(path, cv2.imencode(path.suffix.lower(), sheet_of(frames))[1].tobytes())
+    shown = "" if len(frames) <= MOST_SHOWN else f", {MOST_SHOWN} of them shown"
+    return f"rejected: {len(frames)} of {len(recorded)} frames{shown}: {path}"
 
 
 def _value(budget: Budget, figures: dict[str, Any]) -> float:

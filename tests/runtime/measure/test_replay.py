@@ -218,3 +218,32 @@ def test_drafted_budgets_allow_what_was_measured_and_are_read_back(tmp_path: Pat
     assert limits["masks.worst_frame"].broken_by(0.97)
     assert not limits["inference.max"].broken_by(20.0)
     assert limits["inference.max"].broken_by(26.0)
+
+
+def test_rejected_frames_come_onto_a_sheet_with_what_was_seen(recorded: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, _ = recorded
+    lines = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    for index in (2, 5, 6, 7, 8):
+        lines[index] |= {"status": "stale", "reason": "corrupt", "seen": ["corrupt", "implausible"]}
+    (folder / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = replay(folder, "--rejected", tmp_path / "sheet.png")
+    assert (done.returncode, f"rejected: 5 of {len(lines)} frames" in done.stdout) == (0, True), done.stderr
+    sheet = np.asarray(cv2.imread(str(tmp_path / "sheet.png")))
+    shown = Recording.read(folder)
+    for place, index in enumerate((2, 5, 6, 7, 8)):
+        picture = [each.picture() for each in shown][index]
+        height = round(picture.shape[0] * 320 / picture.shape[1])
+        top, left = place // 4 * (height + 28), place % 4 * 324
+        expected = cv2.resize(picture, (320, height), interpolation=cv2.INTER_AREA)
+        assert np.array_equal(sheet[top : top + height, left : left + 320], expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "neither --model nor --rejected"), (["--rejected", "sheet.txt"], "ends in .png or .jpg")],
+)
+def test_a_replay_of_nothing_or_to_nowhere_is_refused(
+    recorded: tuple[Path, Path], arguments: list[str], said: str
+) -> None:
+    done = replay(recorded[0], *arguments)
+    assert (done.returncode, said in done.stderr, done.stderr.count("\n")) == (2, True, 1), done.stderr
