@@ -15,7 +15,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.data.formats.labelme import shape_of
+from edgeseg.data.labelme.annotation import shape_of
 from edgeseg.data.reading.polygons import BOX, ELLIPSE, PILLOW, PIXEL, POLYGON, Canvas, Figure
 from edgeseg.data.reading.shapes import Shape
 from tests.helpers.figures import CVAT, LINE_WIDTH, SIZE, golden, labelme_document, random_figures, tiled, write_golden

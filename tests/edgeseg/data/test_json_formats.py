@@ -18,7 +18,7 @@ from edgeseg.core.errors import DataError, EdgesegError, UsageError
 from edgeseg.core.geometry import Size
 from edgeseg.data.argument import open_dataset
 from edgeseg.data.formats.coco import CocoFile
-from edgeseg.data.formats.labelme import read_labelme
+from edgeseg.data.labelme.annotation import read_labelme
 from edgeseg.data.reading.rle import mask_from_rle
 from edgeseg.data.tools.write_masks import write_masks
 from tests.helpers.data import write_picture

@@ -1,0 +1,1 @@
+"""LabelMe's JSON files."""
