@@ -40,7 +40,7 @@ test-faults: $(READY)
 	$(BIN)/python -m tests.faults
 
 test-gpu: $(READY)
-	$(BIN)/python benchmarks/on_gpu.py
+	$(BIN)/python benchmarks/on_gpu.py $(MODELS)
 
 test-arm64: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/jetson

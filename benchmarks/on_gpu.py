@@ -15,8 +15,10 @@ where there is none, on the CPU's engines.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,10 +87,15 @@ def run_step(step: str, folder: Path, models: list[Path], limit: float) -> tuple
         return "Not run: no time was left.", False
     command = [sys.executable, str(Path(__file__).with_name("on_gpu_steps.py")), step, str(folder), *map(str, models)]
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=said, stderr=errors, start_new_session=True)
         try:
-            code: int | None = subprocess.run(command, stdout=said, stderr=errors, timeout=limit).returncode
+            code: int | None = process.wait(limit)
         except subprocess.TimeoutExpired:
             code = None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what it has started: the GPU is the next step's
+            process.wait()
         said.seek(0)
         errors.seek(0)
         text, complaint = said.read().strip(), errors.read().strip()

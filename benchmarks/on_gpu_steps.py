@@ -211,18 +211,18 @@ def theoretical() -> str:
 def tests(folder: Path, models: list[Path]) -> None:
     """`pytest -m gpu`: masks, memory, engines that do not hold, errors that spoil the device."""
     where = "tests/runtime/engines/test_on_gpu.py"
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rs", "--no-header", "-p", "no:cacheprovider", where]
-    root = Path(__file__).resolve().parent.parent
-    done = subprocess.run(
-        [*command, *(["--collect-only"] if rehearsal() else [])], cwd=root, capture_output=True, text=True
-    )
-    lines = done.stdout.strip().splitlines() or [f"exit code {done.returncode}: {one_line(done.stderr, 200)}"]
-    for line in lines:
-        if re.match(r"(FAILED|ERROR|SKIPPED)", line):
-            print(f"- {one_line(line, 200)}")
-    print(f"\n{lines[-1].strip('= ')}")
-    if done.returncode:
-        failures.append(lines[-1])
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "-rs", "--no-header", "-p", "no:cacheprovider", where]
+    command += ["--collect-only"] if rehearsal() else []
+    root, last = Path(__file__).resolve().parent.parent, ""
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = line.strip("= \n") or last
+            if re.search(r"::.* (FAILED|ERROR) |^SKIPPED|^E  ", line):
+                print(f"- {one_line(line, 200)}", flush=True)
+    print(f"\n{last}")
+    if process.returncode:
+        failures.append(last)
 
 
 def _written(folder: Path) -> list[Path]:

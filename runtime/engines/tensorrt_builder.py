@@ -89,7 +89,12 @@ def device_to_build_for(trt: Any, settings: BuildSettings) -> Gpu | None:
 
 def _built(trt: Any, model: ModelFile, settings: BuildSettings, gpu: Gpu | None, progress: Progress) -> Any:
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
+    try:
+        builder = trt.Builder(logger)
+    except Exception as error:  # its bindings raise TypeError where the library gives none
+        raise EngineError(
+            f"{_product(trt)} makes no builder ({one_line(error, 200)}); check driver and free memory"
+        ) from error
     network, _parser = _parsed(trt, builder, logger, model)  # whose memory holds the weights until it is built
     config = builder.create_builder_config()
     _configure(trt, config, settings, gpu, model.spec.precision)

@@ -15,11 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeseg.commands.main import cli
+from edgeseg.core.errors import EngineError
+from edgeseg.runtime.engines import tensorrt_builder
 from edgeseg.runtime.engines.manifest import EngineManifest, why_stale
 from edgeseg.runtime.engines.tensorrt_library import creation_flags, library_name, precision_flags
 from edgeseg.runtime.machine.gpu import no_gpu
 from tests.helpers.colour_model import COLOUR_SPEC, write_colour_model
 from tests.helpers.foreign_models import foreign_model
+from tests.helpers.gpu import tensorrt_stand_in
 
 needs_rtx = pytest.mark.skipif(
     library_name() != "tensorrt_rtx", reason="tensorrt_rtx is not installed: NVIDIA has wheels for x86-64 Linux"
@@ -161,6 +164,18 @@ def test_tensorrt_itself_says_that_it_needs_a_gpu(tmp_path: Path) -> None:
     assert done.returncode == 5
     assert done.stderr.startswith("edgeseg: no NVIDIA driver here")
     assert not (tmp_path / "model.engine").exists()
+
+
+def test_a_builder_that_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(logger: object) -> None:
+        raise TypeError("pybind11::init(): factory function\nreturned nullptr")
+
+    trt = SimpleNamespace(__name__="tensorrt", __version__="10.3.0", Builder=none, ILogger=tensorrt_stand_in.ILogger)
+    monkeypatch.setattr(tensorrt_builder, "library", lambda: trt)
+    monkeypatch.setattr(tensorrt_builder, "find_gpu", lambda: tensorrt_stand_in.GPU)
+    done = build(write_colour_model(tmp_path / "model.onnx"))
+    assert isinstance(done.exception, EngineError)
+    assert str(done.exception).startswith("TensorRT 10.3.0 makes no builder (pybind11::init(): factory function ret")
 
 
 def version(name: str, text: str) -> Any:
