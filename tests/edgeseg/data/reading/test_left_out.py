@@ -13,11 +13,13 @@ from click.testing import CliRunner
 from edgeseg.commands.main import cli
 from edgeseg.core.errors import UsageError
 from edgeseg.data.argument import open_dataset
-from edgeseg.data.base import Dataset
+from edgeseg.data.base import Dataset, Mask, Sample
 from edgeseg.data.reading.cityscapes_labels import TABLE
+from edgeseg.data.remarks import Remark
 from edgeseg.data.tools.check import check_dataset
 from tests.helpers.cvat import cvat, image, polygon, shape, write_cvat
 from tests.helpers.data import voc, voc_polygon, write_mask, write_picture
+from tests.helpers.training import TWO_CLASSES, ArraySample
 
 NAMES = ("a1", "b1", "c1")
 AREA = [[0, 10], [30, 10], [30, 20], [0, 20]]
@@ -193,21 +195,45 @@ def test_what_cvat_leaves_out_may_be_meant(tmp_path: Path) -> None:
     assert checked(f"cvat:{root}?leave_out=cuboid")[1] == []
 
 
-@pytest.mark.parametrize("kind", ["labelIds", "color"])
-def test_labels_that_cityscapes_does_not_evaluate(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["voc-xml", "labelme", "cvat"])
+def test_objects_outside_the_picture_are_counted_in_all_formats_that_draw(tmp_path: Path, kind: str) -> None:
+    if kind == "voc-xml":
+        argument = voc_files(
+            tmp_path, voc_polygon("Road", 0, 10, 29, 10, 29, 19), voc_polygon("Tree", 40, 1, 50, 9, 40, 9)
+        )
+    elif kind == "labelme":
+        away = [[40, 1], [50, 9], [40, 9]]
+        argument = labelme(
+            tmp_path, ("Road", AREA, "polygon"), ("Tree", away, "polygon"), ("Tree", away[:2], "rectangle")
+        )
+    else:
+        mask = shape("mask", "car", rle="0, 4", left=40, top=2, width=2, height=2)
+        text = cvat(*(image(f"{name}.png", polygon("road", "0,4;30,4;30,20"), mask) for name in NAMES))
+        argument = f"cvat:{write_cvat(tmp_path, text, *(f'{name}.png' for name in NAMES))}"
+    expected = {"voc-xml": ("Tree", 3), "labelme": ("Tree", 6), "cvat": ("car", 3)}[kind]
+    assert checked(argument)[0] == {(expected[0], "objects outside the picture"): expected[1]}
+    assert checked(f"{argument}?leave_out=outside")[1] == []
+
+
+@pytest.mark.parametrize("kind", ["labelIds", "color", "kitti"])
+def test_labels_that_cityscapes_and_kitti_do_not_evaluate(tmp_path: Path, kind: str) -> None:
     ids = np.arange(len(TABLE), dtype=np.uint8)[None].repeat(2, axis=0)
     colours = np.array([label.colour for label in TABLE], np.uint8)
     for city in NAMES:
-        write_picture(tmp_path / "leftImg8bit" / "train" / city / f"{city}_leftImg8bit.png", 2, len(TABLE))
+        picture = tmp_path / "leftImg8bit" / "train" / city / f"{city}_leftImg8bit.png"
         mask = tmp_path / "gtFine" / "train" / city / f"{city}_gtFine_{kind}.png"
-        write_mask(mask, ids if kind == "labelIds" else colours[ids])
-    counts, warnings, notes = checked(f"cityscapes:{tmp_path}?labels=train")
+        if kind == "kitti":
+            picture, mask = (tmp_path / folder / f"{city}.png" for folder in ("image_2", "semantic"))
+        write_picture(picture, 2, len(TABLE))
+        write_mask(mask, colours[ids] if kind == "color" else ids)
+    data = f"{'kitti-semantic' if kind == 'kitti' else 'cityscapes'}:{tmp_path}"
+    counts, warnings, notes = checked(f"{data}?labels=train")
     assert counts["parking", "pixels"] == 6
-    assert counts["ego vehicle" if kind == "labelIds" else "unlabeled", "pixels"] == (6 if kind == "labelIds" else 30)
+    assert counts["unlabeled" if kind == "color" else "ego vehicle", "pixels"] == (30 if kind == "color" else 6)
     assert ("road", "pixels") not in counts
     assert (warnings, len(notes)) == ([], 1)
     assert "take them in by labels=all or labels=founding" in notes[0]
-    assert checked(f"cityscapes:{tmp_path}?labels={'all' if kind == 'labelIds' else 'colours'}")[0] == {}
+    assert checked(f"{data}?labels={'colours' if kind == 'color' else 'all'}")[0] == {}
 
 
 @pytest.mark.parametrize("kind", ["voc-masks", "comma10k", "kitti-road"])
@@ -301,3 +327,24 @@ def test_the_commands_say_it_and_a_pack_says_it_again(tmp_path: Path) -> None:
         assert "warning: left out: shapes of type line: 3" in run.stderr
     warnings = check_dataset(open_dataset(f"tfrecord:{tmp_path / 'pack'}")).warnings
     assert any(line.startswith("when it was packed: left out: shapes of type line: 3") for line in warnings)
+
+
+class Lanes(ArraySample):
+    """A sample of the user's own class, as in docs/data.md."""
+
+    def _class_map(self) -> Mask:
+        self.tell(Remark("lanes are not drawn"), 3)
+        return super()._class_map()
+
+
+class OwnData(Dataset):
+    def __init__(self, argument: str) -> None:
+        self.classes, self.splits = TWO_CLASSES, ("train",)
+
+    def _samples(self, split: str) -> list[Sample]:
+        pictures = [np.full((4, 4, 3), index, np.uint8) for index in range(2)]
+        return [Lanes(each, np.eye(4, dtype=np.uint8), name=f"d{each[0, 0, 0]}") for each in pictures]
+
+
+def test_a_data_set_of_the_users_own_tells_what_it_leaves_out() -> None:
+    assert check_dataset(OwnData("")).warnings == ["6 in 2 pictures: lanes are not drawn"]
