@@ -53,4 +53,6 @@ class SpecFuzzer(Fuzzer):
         mask = np.zeros((4, 4), np.uint8)
         picture = np.zeros((*_PICTURE, 3), np.uint8)
         Drawer(context, _PICTURE).draw(Delivery(FrameRecord(0, 0.0, ms={"capture_to_mask": 1.0}), 0.0, picture, mask))
-        return "\n".join(spec_lines(spec)).encode("utf-8", "strict").decode()
+        shown = "\n".join(spec_lines(spec))
+        shown.encode(errors="surrogateescape")  # as a file's name that is no UTF-8 may be, and nothing else
+        return shown
