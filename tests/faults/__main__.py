@@ -1,7 +1,8 @@
 """Throw everything and judge it: `python -m tests.faults`; exit code 1 if anything was found that must not be.
 
 --write FILE puts the table into a document. --fuzz N throws N inputs of each sort in place of the usual number, and
---only NAME what has this in its name: with both, a long run of fuzzing.
+--only NAME what has this in its name: with both, a long run of fuzzing. --beside N throws N sorts at a time, but for
+the first one, which counts what this process holds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults import bad_commands, camera_faults
@@ -30,11 +32,16 @@ _LIE_SEEDS = 3
 def main() -> int:
     options = _options()
     os.environ |= {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}
-    began, rows = time.monotonic(), list[Row]()
-    for name, make in _everything(options.seed, options.fuzz).items():
-        if options.only in name:
-            rows.append(make())
-            _tell(name, rows[-1], time.monotonic() - began)
+    began = time.monotonic()
+
+    def made(sort: tuple[str, Callable[[], Row]]) -> Row:
+        row = sort[1]()
+        _tell(sort[0], row, time.monotonic() - began)
+        return row
+
+    sorts = [sort for sort in _everything(options.seed, options.fuzz).items() if options.only in sort[0]]
+    with ThreadPoolExecutor(options.beside) as pool:
+        rows = [*map(made, sorts[:1]), *pool.map(made, sorts[1:])]
     text = table(rows, options.seed, (time.monotonic() - began) / 60)
     print(text)
     found = [finding for row in rows for finding in row.findings]
@@ -48,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fuzz", type=int)
     parser.add_argument("--only", default="")
+    parser.add_argument("--beside", type=int, default=1)
     parser.add_argument("--write", type=Path)
     return parser.parse_args()
 
@@ -57,19 +65,17 @@ def _everything(seed: int, inputs: int | None) -> dict[str, Callable[[], Row]]:
         return lambda: _fuzz_beside(kind, seed, inputs or _INPUTS[kind])
 
     return {
+        "a camera that is hurt": lambda: camera_faults.hurt_a_camera(_HURTS),
         "bad commands": lambda: throw("bad commands", bad_commands.bad_commands(), run_case),
         "signals and standard files": lambda: throw("signals and standard files", signal_faults(), run_case),
         "surroundings": lambda: throw("limits, places, clients, environments", surroundings(), run_case),
         "cameras that lie": lambda: throw("cameras that lie", camera_faults.lies(_LIE_SEEDS), camera_faults.run_lie, 4),
-        "a camera that is hurt": lambda: camera_faults.hurt_a_camera(_HURTS),
         **{f"fuzzed {kind}": fuzzed(kind) for kind in FUZZERS},
     }
 
 
 def _fuzz_beside(kind: str, seed: int, count: int) -> Row:
     """Two processes at a time, each with a seed of its own."""
-    from concurrent.futures import ThreadPoolExecutor
-
     row = Row(f"fuzzed {kind}", is_fuzzed=True)
     shares = [count // AT_ONCE + (number < count % AT_ONCE) for number in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
