@@ -10,6 +10,7 @@ import click
 from edgeseg.bundle.settings import DEVICE_BACKENDS, MODEL_PLACE, default_camera_settings
 from edgeseg.bundle.targets import Target
 from edgeseg.core.errors import UsageError, nearest
+from edgeseg.core.small_files import read_small
 from edgeseg.runtime.commands.camera import camera
 from edgeseg.runtime.service.config import read_config
 
@@ -47,4 +48,4 @@ def camera_settings(target: Target, file: Path | None) -> CameraSettings:
     # Left to `auto`, a service whose GPU fails would go on on the CPU, and nobody would see.
     wanted = {"model": MODEL_PLACE, "backend": backend}
     added = "".join(f'{key} = "{value}"\n' for key, value in wanted.items() if key not in values)
-    return CameraSettings(added + file.read_text(encoding="utf-8"), backend)
+    return CameraSettings(added + read_small(file), backend)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.core.console import PATH, say
+from edgeseg.core.console import PATH, note, say
 from edgeseg.core.errors import UsageError
 from edgeseg.core.option_types import number
 from edgeseg.runtime.commands.options import engine_options
@@ -141,7 +141,7 @@ def _benchmark(
 
     document, stopped = _measure(models, source, BenchmarkSettings(**options), engines)
     if stopped:
-        click.echo("stopped before its time; no result was written", err=True)
+        note("stopped before its time; no result was written")
         return {}, STOPPED
     say("\n\n".join(text(result) for result in document["results"]))
     return document, 0
@@ -161,7 +161,7 @@ def _measure(
     def notice(text: str) -> None:
         if text not in said:  # each round begins anew
             said.add(text)
-            click.echo(text, err=True)
+            note(text)
 
     said: set[str] = set()
     with StopRequest() as stop:

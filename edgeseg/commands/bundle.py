@@ -9,7 +9,7 @@ import click
 
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import TARGETS
-from edgeseg.core.console import PATH, say, setting_options
+from edgeseg.core.console import PATH, note, say, setting_options
 from edgeseg.core.option_types import number
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def bundle(model: Path, out: Path, jetpack: str, **options: Any) -> None:
     from edgeseg.bundle.maker import make_bundle
 
     settings = BundleSettings(TARGETS[jetpack], **options)
-    made = make_bundle(model, out, settings, lambda text: click.echo(text, err=True))
+    made = make_bundle(model, out, settings, note)
     say(_report(out, made))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgeseg.core.console import PATH, SIZE, say, setting_option
+from edgeseg.core.console import PATH, SIZE, note, say, setting_option
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import FITS, Crop, Size
 from edgeseg.core.option_types import number
@@ -86,4 +86,4 @@ def export(
 
 def _progress(text: str) -> None:
     """Say what goes on, or a remark, which has a colon."""
-    click.echo(text if ": " in text else f"{text} ...", err=True)
+    note(text if ": " in text else f"{text} ...")

@@ -73,6 +73,6 @@ def predict(
     say_remarks(done.remarks)
     say(f"{done.written} of {len(pictures)} pictures: {out}")
     if stop.requested and done.written + len(done.failed) < len(pictures):
-        click.echo("stopped before the last picture; what is written is whole", err=True)
+        note("stopped before the last picture; what is written is whole")
         return STOPPED
     return BAD_PICTURES if done.failed else 0

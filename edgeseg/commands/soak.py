@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgeseg.core.console import given, say
+from edgeseg.core.console import given, note, say
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.engines.settings import EngineSettings
 
@@ -48,7 +48,7 @@ def run_soak(
     status, mode = StatusLine(), facts.power_mode()
 
     def notice(text: str) -> None:
-        click.echo(text, err=True)
+        note(text)
 
     with StopRequest() as stop:
         outcome, windows = soak(

@@ -13,28 +13,12 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgeseg.core.errors import EdgesegError, EngineError, UsageError, one_line
+from edgeseg.core.errors import EngineError, UsageError, escaped, one_line
+from edgeseg.core.explained import explained, no_output
 from edgeseg.core.geometry import Size
 from edgeseg.core.option_types import number_in
 from edgeseg.core.private import without_typed_secrets
-
-_EXTRA_OF = {
-    "PIL": "train",
-    "cv2": "camera",
-    "matplotlib": "train",
-    "onnx": "export",
-    "prometheus_client": "metrics",
-    "onnxruntime": "cpu",
-    "openvino": "openvino",
-    "packaging": "export",
-    "google": "train",
-    "google_crc32c": "train",
-    "keras": "train",
-    "rich": "train",
-    "simplejpeg": "train",
-    "tensorflow": "train",
-    "tf2onnx": "export",
-}
+from edgeseg.core.streams import silence_output
 
 
 class SizeType(click.ParamType[Size]):
@@ -120,26 +104,16 @@ def run_command(command: click.Command, program: str) -> NoReturn:
         os.environ.setdefault(name, value)  # set before cv2 is imported: what goes wrong is said once, by our errors
     try:
         code = command.main(prog_name=program, standalone_mode=False)
-    except click.ClickException as error:
-        if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            print(error.format_message(), file=sys.stderr)
-            sys.exit(2)
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else program
-        _fail(program, f"{error.format_message().rstrip('.')}; see {where} --help", 2)
-    except EdgesegError as error:
-        _fail(program, str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA_OF:
-            raise
-        extra = _EXTRA_OF[package]
-        _fail(program, f"{package} is not installed and this command needs it: pip install 'edgeseg[{extra}]'", 2)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _fail(program, f"{error.filename}: {error.strerror}; mend it, or name another place", UsageError.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        note(error.format_message())
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _fail(program, "stopped", 130)
+    except Exception as error:
+        said = explained(error, program)
+        if said is None:
+            raise
+        _fail(program, *said)
     _leave(code if isinstance(code, int) else 0)
 
 
@@ -166,9 +140,9 @@ def say(text: str) -> None:
     try:
         _print(text, sys.stdout)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not fail again at its exit
+        silence_output()
         if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"standard output cannot be written ({error.strerror}); redirect it elsewhere") from error
+            raise no_output(error) from error
 
 
 def note(text: str) -> None:
@@ -178,6 +152,7 @@ def note(text: str) -> None:
 
 
 def _print(text: str, file: TextIO) -> None:
+    text = "\n".join(map(escaped, text.split("\n")))  # a name in it may hold what steers a terminal
     try:
         print(text, file=file, flush=True)
     except UnicodeEncodeError:  # a file name that is no text, or text that this terminal cannot show

@@ -53,10 +53,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def one_line(text: object, most: int | None = None) -> str:
     r"""Return a text or an error's message on one line, at most so many characters of it.
 
-    >>> one_line("a\n  b")
-    'a b'
+    >>> one_line("a\n  b\x1b[2J")
+    'a b\\x1b[2J'
     """
-    return " ".join(str(text).split())[:most]
+    return escaped(" ".join(str(text).split()))[:most]
 
 
 def escaped(text: str) -> str:

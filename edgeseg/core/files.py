@@ -58,8 +58,11 @@ def replace_whole(path: Path, write: Callable[[Path], T], lasting: bool = True) 
     """
     path = target_of(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a device such as /dev/null must stay one
-        with _reader_held(path):
-            return write(path)
+        try:
+            with _reader_held(path):
+                return write(path)
+        except OSError as error:  # /dev/full
+            raise _unwritable(path, error) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _own_partial(path) as partial:
@@ -69,8 +72,7 @@ def replace_whole(path: Path, write: Callable[[Path], T], lasting: bool = True) 
             partial.replace(path)
         return result
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk") from error
+        raise _unwritable(path, error) from error
 
 
 @contextlib.contextmanager
@@ -114,6 +116,11 @@ def _is_ours(held: int, partial: Path) -> bool:
         return False
     except OSError:  # a file system without locks
         return True
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    reason = error.strerror or str(error)
+    return UsageError(f"{path}: cannot be written ({reason}); choose another place or free the disk")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.core.errors import EdgesegError, UsageError, one_line
+from edgeseg.core.small_files import read_small
 
 DEEPEST = 64
 """Levels of brackets. Python's own limit is the stack's, which whoever goes on with the document meets again."""
@@ -49,7 +50,7 @@ def parse_json(text: str, where: str, expected: str, error: type[EdgesegError] =
 def read_json(path: Path, expected: str, error: type[EdgesegError] = UsageError) -> Any:
     """Return the document of a JSON file, UTF-8. Raises `error`, also where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path)
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8"
         raise error(f"{path}: cannot be read ({reason}); expected {expected}") from fault

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from edgeseg.core.errors import escaped, one_line
+
 HIDDEN = "***"
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]{0,15}):")
 # What was meant as the address of a camera, if with one slash or none; what is typed behind an option counts too.
@@ -76,7 +78,7 @@ def without_typed_secrets(message: str, arguments: Sequence[str]) -> str:
     message = re.sub(r"(?s)(unexpected extra arguments?) \(.*\)", r"\1; put into quotes what holds blanks", message)
     for typed in addresses:
         for form in (typed, str(Path(typed)), typed.partition("=")[2]):
-            for written in (form, repr(form)[1:-1], " ".join(form.split())):
+            for written in (form, repr(form)[1:-1], " ".join(form.split()), escaped(form), one_line(form)):
                 message = message.replace(written, "...") if len(written) > 3 else message
     return message
 

@@ -12,6 +12,7 @@ from edgeseg.core.errors import EdgesegError, UsageError, nearest
 from edgeseg.core.geometry import FITS, Crop, Size
 from edgeseg.core.numbers import NUMBERS
 from edgeseg.core.settings import check_settings, same_setting, setting
+from edgeseg.core.small_files import read_small
 from edgeseg.core.toml import parse_toml
 from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.data.feeding.class_balance import BALANCES
@@ -243,7 +244,7 @@ class TrainSettings:
     def read(cls, path: Path) -> TrainSettings:
         """Read a settings file. Raises UsageError."""
         try:
-            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
+            return cls.from_toml(read_small(path), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: cannot be read ({error}); expected a config.toml of a run") from error
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import EdgesegError, SourceError, escaped, one_line
+from edgeseg.core.errors import EdgesegError, SourceError, one_line
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture import wire
 from edgeseg.runtime.capture.backlog import PAUSE_S, Backlog, Heartbeat
@@ -38,7 +38,7 @@ _LARGE_BLOCK_BYTES = 256 * 1024
 
 def _message(kind: bytes, text: str) -> bytes:
     """Return a message with a text, which may hold what a camera said, or a name that is not UTF-8."""
-    return kind + escaped(one_line(text)).encode()[: wire.MESSAGE_BYTES - 1]
+    return kind + one_line(text).encode()[: wire.MESSAGE_BYTES - 1]
 
 
 class Publisher:

@@ -150,7 +150,7 @@ def camera(
         with StopRequest() as stop:
             plan = camera_plan(options, is_by_file())
             outcome = _run(plan, log, metrics_port, stop)
-        _finish(outcome, summary_path, log)
+            _finish(outcome, summary_path, log)
     except EdgesegError as error:
         if not log_json:
             raise

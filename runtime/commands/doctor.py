@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from edgeseg.core.console import say
+
 
 @click.command()
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[MODEL]...")
@@ -21,5 +23,5 @@ def doctor(models: tuple[Path, ...], as_json: bool) -> int:
     from edgeseg.runtime.doctor.findings import MachineUnderTest
 
     findings = examine(MachineUnderTest(models=models))
-    click.echo(json.dumps([finding.to_dict() for finding in findings], indent=1) if as_json else table(findings))
+    say(json.dumps([finding.to_dict() for finding in findings], indent=1) if as_json else table(findings))
     return int(any(finding.state == "missing" for finding in findings))

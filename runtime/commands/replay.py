@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.core.console import PATH, say
+from edgeseg.core.console import PATH, note, say
 from edgeseg.core.errors import UsageError
 from edgeseg.core.option_types import number
 from edgeseg.runtime.commands.options import engine_options
@@ -76,7 +76,7 @@ def replay(
     settings = take_engine_settings(options)
     with (
         StopRequest() as stop,
-        load_engine(model, settings, lambda text: click.echo(text, err=True)) as engine,
+        load_engine(model, settings, note) as engine,
         click.progressbar(length=len(recorded), label="replaying", file=sys.stderr) as bar,
     ):
         figures = run_again(recorded, engine, stop.event, lambda: bar.update(1))
@@ -84,7 +84,7 @@ def replay(
     figures["broken"] = broken
     say(_table(figures))
     if stop.requested:
-        click.echo("stopped before its time; no budget was judged and nothing was written", err=True)
+        note("stopped before its time; no budget was judged and nothing was written")
         return STOPPED
     if json_path:
         write_whole(json_path, json.dumps(figures, indent=1) + "\n")

@@ -17,6 +17,7 @@ import edgeseg
 CREDENTIALS_VARIABLE = "EDGESEG_SOURCE_CREDENTIALS"
 
 _PR_SET_PDEATHSIG = 1
+_OF_THE_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # which reach all processes of a terminal or service
 _SECRETS = frozenset({CREDENTIALS_VARIABLE})
 # Where Python and its packages lie, without which the child would be another Python.
 _PLACES_OF_PYTHON = frozenset({"PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPLATLIBDIR", "PYTHONUSERBASE"})
@@ -86,7 +87,7 @@ def start_child(
 
     The terminal sends Ctrl-C to the whole group, and `begin_child` comes after imports that it would break off.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the child inherits it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_GROUP)  # the child inherits it
     try:
         environment = child_environment(**variables or {})
         return subprocess.Popen(child_command(module, *arguments), env=environment, **options)
@@ -127,7 +128,7 @@ def _program(name: str) -> str:
 
 def begin_child(parent: int) -> None:
     """In the child: die with the process `parent`, which alone decides when to end."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # both can reach the whole group
+    for number in _OF_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above

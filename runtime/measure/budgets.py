@@ -18,6 +18,7 @@ from typing import Any
 
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.numbers import Range, shortened
+from edgeseg.core.small_files import read_small
 from edgeseg.core.toml import parse_toml
 from edgeseg.runtime.measure.timings import statistics
 
@@ -46,7 +47,7 @@ class Budget:
 def read_budgets(path: Path) -> list[Budget]:
     """Read a budgets file. Raises UsageError, naming the key, for anything that is none."""
     try:
-        text = path.read_text()
+        text = read_small(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); --write-budgets drafts one") from error
     budgets = []

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.core.errors import UsageError
+from edgeseg.core.errors import DataError, UsageError
+from edgeseg.core.geometry import Size
 from edgeseg.core.metrics import ConfusionMatrix
 from edgeseg.runtime.engines.base import Engine
 from edgeseg.runtime.measure.budgets import STAGES
@@ -36,7 +37,8 @@ def replay(
         milliseconds, with `recorded` beside it.
 
     Raises:
-        UsageError: the recording is empty or damaged, or was made by a model of other classes or another size.
+        UsageError: the recording is empty, or was made by a model of other classes or another size.
+        DataError: it is damaged.
         EngineError: the engine failed.
     """
     _check(recording, engine)
@@ -49,6 +51,11 @@ def replay(
             break
         result, ms = segment(frame.picture(), engine)
         before = frame.class_map()
+        if before.shape != result.class_map.shape:
+            raise DataError(
+                f"{recording.path}, mask {frame.name}: {Size(*before.shape)} pixels; expected the model's "
+                f"{Size(*result.class_map.shape)}: the recording is damaged"
+            )
         equal.append((float(np.mean(before == result.class_map)), frame.name))
         confusion.add(before, np.asarray(result.class_map), frame.name)
         for stage in STAGES:

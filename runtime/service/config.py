@@ -24,6 +24,7 @@ from edgeseg.core.console import PATH
 from edgeseg.core.errors import UsageError, nearest
 from edgeseg.core.files import lower_scheme
 from edgeseg.core.private import may_hold_secret
+from edgeseg.core.small_files import read_small
 from edgeseg.core.toml import parse_toml
 from edgeseg.runtime.sources.address import PORTS, parse_address, parse_pipeline
 
@@ -61,7 +62,7 @@ def read_config(path: Path, context: click.Context) -> dict[str, Any]:
         UsageError: it cannot be read, is no TOML, or holds what the command does not know or take; names the key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"{path}: cannot be read ({reason}); expected a TOML file of settings") from error

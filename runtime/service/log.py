@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import sys
@@ -11,10 +10,8 @@ from abc import ABC, abstractmethod
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
-import click
-
-from edgeseg.core.console import say
-from edgeseg.core.errors import EdgesegError
+from edgeseg.core.console import note, say
+from edgeseg.core.errors import EdgesegError, one_line
 from edgeseg.core.private import without_typed_secrets
 from edgeseg.runtime.records import Ledger
 from edgeseg.runtime.summary import Summary, table
@@ -56,8 +53,7 @@ class TextLog(Log):
 
     def notice(self, text: str) -> None:
         if not self._quiet:
-            with contextlib.suppress(OSError, ValueError):  # a log that is full or gone must not end the camera
-                click.echo(f"edgeseg-camera: {text}", err=True)
+            note(f"edgeseg-camera: {one_line(text)}")
 
     def summary(self, summary: Summary) -> None:
         if self._status:
@@ -65,7 +61,7 @@ class TextLog(Log):
             say(table(summary))
 
     def error(self, error: EdgesegError) -> None:
-        click.echo(f"edgeseg-camera: {without_typed_secrets(str(error), sys.argv[1:])}", err=True)
+        note(f"edgeseg-camera: {without_typed_secrets(one_line(error), sys.argv[1:])}")
 
 
 class JsonLog(Log):

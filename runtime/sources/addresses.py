@@ -16,6 +16,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.core.numbers import shortened
 from edgeseg.core.private import shown_place
 from edgeseg.core.settings import check_settings
+from edgeseg.core.small_files import read_small
 from edgeseg.runtime.machine.child import CREDENTIALS_VARIABLE
 from edgeseg.runtime.sources.address import parse_address, parse_pipeline
 from edgeseg.runtime.sources.source import RATES, Source, SourceOptions
@@ -226,7 +227,7 @@ def read_credentials(options: SourceOptions) -> str:
     text = os.environ.get(CREDENTIALS_VARIABLE, "")
     if options.credentials:
         try:
-            text = Path(os.path.expanduser(options.credentials)).read_text().strip()
+            text = read_small(Path(os.path.expanduser(options.credentials))).strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             raise SourceError(f"credentials {where}: cannot be read ({reason}); expected USER:PASSWORD") from error

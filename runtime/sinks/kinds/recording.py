@@ -18,15 +18,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.core.errors import UsageError
+from edgeseg.core.errors import DataError, ModelError, UsageError, one_line
 from edgeseg.core.files import check_writable, is_taken, write_whole
 from edgeseg.core.json_text import parse_json, read_json
 from edgeseg.core.locks import LOCK, WriterLock, check_unlocked
+from edgeseg.core.numbers import Range
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 
 LAYOUT = 1
 _EXPECTED = "what edgeseg-camera --record wrote"
+_IDS, _MILLISECONDS = Range(0, 2**53, whole=True), Range(-1e12, 1e12)
 _QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -100,11 +102,11 @@ class RecordedFrame:
         return f"{self.record['frame']:08d}.png"
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return the frame, (H, W, 3) uint8 BGR. Raises UsageError."""
+        """Return the frame, (H, W, 3) uint8 BGR. Raises DataError."""
         return self._read("frames", cv2.IMREAD_COLOR)
 
     def class_map(self) -> NDArray[np.uint8]:
-        """Return the recorded mask, (h, w) uint8. Raises UsageError."""
+        """Return the recorded mask, (h, w) uint8. Raises DataError."""
         return self._read("masks", cv2.IMREAD_UNCHANGED)
 
     def _read(self, kind: str, flags: int) -> NDArray[np.uint8]:
@@ -112,9 +114,9 @@ class RecordedFrame:
         try:
             picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
         except (OSError, cv2.error) as error:
-            raise UsageError(f"{path}: cannot be read ({error}); the recording is damaged") from error
-        if picture is None:
-            raise UsageError(f"{path}: no whole picture; the recording is damaged")
+            raise DataError(f"{path}: cannot be read ({one_line(error, 200)}); the recording is damaged") from error
+        if picture is None or picture.dtype != np.uint8 or picture.ndim != (3 if kind == "frames" else 2):
+            raise DataError(f"{path}: no whole picture; the recording is damaged")
         return np.asarray(picture, np.uint8)
 
 
@@ -134,7 +136,7 @@ class Recording:
 
     @classmethod
     def read(cls, path: Path) -> Recording:
-        """Open a recording. Raises UsageError if this is none, ModelError if its spec is not one."""
+        """Open a recording. Raises UsageError if this is none, DataError if it is damaged."""
         if path.is_dir() and not is_taken(path):
             raise UsageError(f"{path} holds no frame; record some seconds")
         try:
@@ -146,7 +148,11 @@ class Recording:
             raise UsageError(f"{path} holds no recording: {error}") from error
         if layout != LAYOUT:
             raise UsageError(f"{path}: layout {layout}; expected {LAYOUT}: replay it with the version that recorded it")
-        return cls(path, ModelSpec.from_document(spec, str(path / "recording.json")), tuple(_records(lines, path)))
+        try:
+            model = ModelSpec.from_document(spec, str(path / "recording.json"))
+        except ModelError as error:
+            raise DataError(f"{error}; the recording is damaged") from error
+        return cls(path, model, tuple(_records(lines, path)))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -159,8 +165,8 @@ def _records(lines: list[str], path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines[:-1], 1):  # behind the last line's end there is nothing, or half a line
         try:
             record = parse_json(line, f"line {number}", "a record")
-            assert type(record["frame"]) is int
-            assert record["frame"] >= 0
-        except (UsageError, LookupError, TypeError, AssertionError) as error:
-            raise UsageError(f"{path / 'records.jsonl'}, line {number}: no record; the recording is damaged") from error
+            assert record["frame"] in _IDS
+            assert all(each in _MILLISECONDS for each in record["ms"].values())
+        except (UsageError, LookupError, TypeError, AttributeError, AssertionError) as error:
+            raise DataError(f"{path / 'records.jsonl'}, line {number}: no record; the recording is damaged") from error
         yield record

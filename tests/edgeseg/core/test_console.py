@@ -16,7 +16,7 @@ from edgeseg.commands.main import cli
     [
         ("--loss", "TEXT", "cross_entropy, focal, dice, or"),  # values, as they are typed
         ("--precision", "[float32|mixed_bfloat16|mixed_float16]", "float32, or on hardware"),
-        ("--batch", "INTEGER", "Pictures a step."),
+        ("--batch", "INTEGER RANGE", "Pictures a step."),
         ("--train-size", "WIDTHxHEIGHT", "Train on windows of this size"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.core.signals import StopRequest
 from edgeseg.runtime.machine.child import start_child
 
 
@@ -32,10 +33,30 @@ def test_ctrl_c_during_the_imports_is_one_line(module: str, program: str, tmp_pa
     assert (process.returncode, said) == (130, f"{program}: stopped\n")
 
 
-def test_ctrl_c_reaches_no_child_process() -> None:
+def test_what_ends_a_group_reaches_no_child_process() -> None:
     process = start_child("edgeseg.runtime.machine.probes", "opencv", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.send_signal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # what a terminal or service sends to all
+        process.send_signal(number)
     found, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")
     assert "version" in json.loads(found)
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert not {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_second_sigterm_takes_nothing_from_the_end_and_ctrl_c_still_does() -> None:
+    with StopRequest() as stop:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_sighup_stays_ignored_where_it_was() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)

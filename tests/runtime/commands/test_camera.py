@@ -273,3 +273,44 @@ def test_the_process_holds_no_tensorflow(write_model: WriteModel) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def wait_for_a_mask(stats: Path) -> None:
+    end = time.monotonic() + 90
+    while not (stats.exists() and stats.stat().st_size):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_terminal_that_hangs_up_ends_it_as_sigterm_does(write_model: WriteModel, tmp_path: Path) -> None:
+    """The hang-up reaches the whole group; a service manager may say SIGTERM again while it ends."""
+    stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
+    process = subprocess.Popen(
+        command("scenes://?size=128x72", "--model", write_model(), "--stats", stats, "--summary", summary),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for_a_mask(stats)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+        os.killpg(process.pid, number)
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, "ms/frame (p50)" in out) == (0, True), said
+    found = json.loads(summary.read_text())
+    assert found["frames"]["processed"] > 0
+    assert found["source_health"]["deaths"] == 0
+
+
+def test_with_nohup_and_without_standard_streams_it_goes_on(write_model: WriteModel, tmp_path: Path) -> None:
+    stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
+    words = command("scenes://?size=128x72", "--model", write_model(), "--stats", stats, "--summary", summary)
+    process = subprocess.Popen(["bash", "-c", "trap '' HUP; exec \"$@\" <&- >&- 2>&-", "bash", *words])
+    wait_for_a_mask(stats)
+    process.send_signal(signal.SIGHUP)
+    size = stats.stat().st_size
+    end = time.monotonic() + 60
+    while stats.stat().st_size == size:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert json.loads(summary.read_text())["frames"]["processed"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.core.errors import UsageError
+from edgeseg.core.errors import DataError, UsageError
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.engines.choose import load_engine
@@ -190,11 +191,34 @@ def test_what_cannot_be_replayed_is_said_in_one_line(
         assert (done.returncode, reason in done.stderr, done.stderr.count("\n")) == (2, True, 1)
     next((folder / "frames").iterdir()).write_bytes(b"half")
     damaged = replay(folder, "--model", model)
-    assert (damaged.returncode, "the recording is damaged" in damaged.stderr) == (2, True)
-    with (folder / "records.jsonl").open("a") as file:
-        file.write("{half a li\n")
-    with pytest.raises(UsageError, match=r"line \d+: no record"):
+    assert (damaged.returncode, "the recording is damaged" in damaged.stderr) == (3, True)
+    assert damaged.stderr.count("\n") <= 2  # the progress bar's line
+    whole = (folder / "records.jsonl").read_text()
+    record = json.loads(whole.splitlines()[0])
+    for line in (
+        "{half a li", "[]", "3", '{"frame": 1e3, "ms": {}}', json.dumps({**record, "frame": -1}),
+        json.dumps({**record, "frame": 2**70}), json.dumps({**record, "ms": None}), json.dumps({"frame": 1}),
+        json.dumps({**record, "ms": {"frame": math.nan}}), json.dumps({**record, "ms": {"frame": "3"}}),
+    ):  # fmt: skip
+        (folder / "records.jsonl").write_text(f"{whole}{line}\n")
+        with pytest.raises(DataError, match=r"line \d+: no record; the recording is damaged"):
+            Recording.read(folder)
+    (folder / "records.jsonl").write_text(whole)
+    head = json.loads((folder / "recording.json").read_text())
+    (folder / "recording.json").write_text(json.dumps({**head, "spec": {**head["spec"], "classes": 3}}))
+    with pytest.raises(DataError, match="the recording is damaged"):
         Recording.read(folder)
+
+
+def test_a_mask_of_another_size_is_a_damaged_recording(recorded: tuple[Path, Path]) -> None:
+    folder, model = recorded
+    first = min((folder / "masks").iterdir())
+    first.write_bytes(cv2.imencode(".png", np.zeros((3, 4), np.uint8))[1].tobytes())
+    with (
+        load_engine(model, EngineSettings("onnxruntime-cpu")) as engine,
+        pytest.raises(DataError, match="4x3 pixels; expected the model's 64x32: the recording is damaged"),
+    ):
+        run_again(Recording.read(folder), engine, threading.Event())
 
 
 @pytest.mark.parametrize(
