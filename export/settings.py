@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeseg.core.errors import UsageError
 from edgeseg.core.geometry import Crop, Size
+from edgeseg.core.numbers import Range, shortened
 from edgeseg.core.settings import check_settings, setting
 from edgeseg.core.spec import PRECISIONS
 
@@ -17,6 +18,7 @@ EQUAL_PIXELS = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.97}
 """The least share of pixels that must be the Keras model's, by precision."""
 LOGIT_ERRORS = {"fp32": 0.01, "fp16": 0.05, "int8": None}
 """The greatest error of a logit, as a share of the logits' range, by precision; int8 is held to the masks alone."""
+LOGIT_ERROR_RANGE = Range(0, 1e6)
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ class ExportSettings:
         check_settings(self)
         if self.equal_pixels is not None and not 0 <= self.equal_pixels <= 1:
             raise UsageError(f"equal_pixels = {self.equal_pixels}; expected a share from 0 to 1")
-        if self.logit_error is not None and not self.logit_error >= 0:
-            raise UsageError(f"logit_error = {self.logit_error}; expected a share of the logits' range, 0 or more")
+        if self.logit_error is not None and self.logit_error not in LOGIT_ERROR_RANGE:
+            raise UsageError(
+                f"logit_error = {shortened(self.logit_error)}; expected {LOGIT_ERROR_RANGE}, a share of the logits' range"
+            )
         if self.keep_float and self.precision == "fp32":
             raise UsageError("--keep-float names layers that fp16 or int8 leave in float; add --precision fp16 or int8")
         if self.raw and (self.with_confidence or self.camera_size or self.crop):

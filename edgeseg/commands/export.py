@@ -42,7 +42,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--logit-error",
-    type=click.FloatRange(0),
+    type=number(0, 1e6),
     help="Greatest error of a logit, of their range.  [default: 0.01 for fp32, 0.05 for fp16, none for int8]",
 )
 @click.option(
