@@ -89,7 +89,7 @@ class ExportSettings:
             raise UsageError(f"equal_pixels = {self.equal_pixels}; expected a share from 0 to 1")
         if self.logit_error is not None and self.logit_error not in LOGIT_ERROR_RANGE:
             raise UsageError(
-                f"logit_error = {shortened(self.logit_error)}; expected {LOGIT_ERROR_RANGE}, a share of the logits' range"
+                f"logit_error = {shortened(self.logit_error)}; expected {LOGIT_ERROR_RANGE}, a share of their range"
             )
         if self.keep_float and self.precision == "fp32":
             raise UsageError("--keep-float names layers that fp16 or int8 leave in float; add --precision fp16 or int8")

@@ -275,13 +275,6 @@ def test_the_process_holds_no_tensorflow(write_model: WriteModel) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def wait_for_a_mask(stats: Path) -> None:
-    end = time.monotonic() + 90
-    while not (stats.exists() and stats.stat().st_size):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_a_terminal_that_hangs_up_ends_it_as_sigterm_does(write_model: WriteModel, tmp_path: Path) -> None:
     """The hang-up reaches the whole group; a service manager may say SIGTERM again while it ends."""
     stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
@@ -289,7 +282,7 @@ def test_a_terminal_that_hangs_up_ends_it_as_sigterm_does(write_model: WriteMode
         command("scenes://?size=128x72", "--model", write_model(), "--stats", stats, "--summary", summary),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    wait_for_a_mask(stats)
+    assert started(stats)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
         os.killpg(process.pid, number)
     out, said = process.communicate(timeout=60)
@@ -303,7 +296,7 @@ def test_with_nohup_and_without_standard_streams_it_goes_on(write_model: WriteMo
     stats, summary = tmp_path / "stats.jsonl", tmp_path / "summary.json"
     words = command("scenes://?size=128x72", "--model", write_model(), "--stats", stats, "--summary", summary)
     process = subprocess.Popen(["bash", "-c", "trap '' HUP; exec \"$@\" <&- >&- 2>&-", "bash", *words])
-    wait_for_a_mask(stats)
+    assert started(stats)
     process.send_signal(signal.SIGHUP)
     size = stats.stat().st_size
     end = time.monotonic() + 60
