@@ -1,12 +1,14 @@
 """`voc-masks:PATH`: PASCAL VOC segmentation masks, as the VOC challenge and CVAT ('Segmentation mask') write them.
 
 Layout: `JPEGImages/*.jpg` with `SegmentationClass/*.png`; `labelmap.txt` (`name:r,g,b::`) has the colours. Without one,
-the masks are palette PNGs with the 21 ids of VOC, 255 = border. `ImageSets/Segmentation/*.txt` are the splits if they
+the masks are palette PNGs with the ids of `class_names.txt` (as LabelMe's labelme2voc writes both), or with the 21 ids
+of VOC; 255 = border. `ImageSets/Segmentation/*.txt` are the splits if they
 are there; otherwise whole drives are chosen (`edgeseg.data.splits`).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from edgeseg.core.errors import DataError
@@ -45,15 +47,7 @@ class VocMasks(ListedDataset):
         masks = masks_in(root / "SegmentationClass")
         if not masks:
             raise DataError(f"{root / 'SegmentationClass'}: no mask; expected PNG files in it")
-        labelmap = root / "labelmap.txt"
-        if labelmap.is_file():
-            palette = read_palette(labelmap).with_ignored(ignore, labelmap)
-            self.classes = palette.classes
-            decode: MaskDecoder = palette.decode_colours(labelmap, near)
-        else:
-            palette = Palette(tuple(zip(VOC_NAMES, VOC_CLASSES.colours, strict=True)), has_colours=True)
-            palette = palette.with_ignored(ignore, root)
-            self.classes, decode = palette.classes, palette.decode_ids(trusted=True)
+        self.classes, decode = _classes(root, ignore, near)
         folders = [root / images] if images else [root / name for name in ("JPEGImages", "images", ".")]
         samples: dict[str, Sample] = {}
         for stem, mask in masks.items():
@@ -72,3 +66,17 @@ class VocMasks(ListedDataset):
             self._list(sets)
         else:
             self._divide(list(samples.values()), list(samples), SplitRule.parse(split))
+
+
+def _classes(root: Path, ignore: str, tolerance: int | None) -> tuple[ClassMap, MaskDecoder]:
+    """Return the classes of the list that is there, CVAT's of colours or LabelMe's of ids, else those of VOC."""
+    colours, ids = root / "labelmap.txt", root / "class_names.txt"
+    if colours.is_file():
+        palette = read_palette(colours).with_ignored(ignore, colours)
+        return palette.classes, palette.decode_colours(colours, tolerance)
+    if ids.is_file():
+        palette = read_palette(ids).with_ignored(ignore, ids)
+    else:
+        palette = Palette(tuple(zip(VOC_NAMES, VOC_CLASSES.colours, strict=True)), has_colours=True)
+        palette = palette.with_ignored(ignore, root)
+    return palette.classes, palette.decode_ids(trusted=True)

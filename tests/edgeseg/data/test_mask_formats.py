@@ -248,6 +248,16 @@ def test_voc_masks_of_the_challenge(tmp_path: Path) -> None:
         open_dataset(f"voc-masks:{tmp_path}?ignore=shep")
 
 
+def test_voc_masks_of_labelme_have_their_own_classes(tmp_path: Path) -> None:
+    """labelme2voc writes the names beside the ids: without them the car would be a bicycle."""
+    write_picture(tmp_path / "JPEGImages" / "a1.jpg")
+    write_mask(tmp_path / "SegmentationClass" / "a1.png", np.where(IDS == 0, 255, IDS).astype(np.uint8))
+    (tmp_path / "class_names.txt").write_text("_background_\nroad\ncar\n")
+    dataset = open_dataset(f"voc-masks:{tmp_path}?ignore=_background_")
+    assert dataset.classes.names == ("road", "car")
+    assert np.array_equal(dataset.split("train")[0].read()[1], np.where(IDS == 0, 255, IDS - 1))
+
+
 def test_kitti_road_ignores_black(tmp_path: Path) -> None:
     colours = np.array([(255, 0, 0), (255, 0, 255), (0, 0, 0)], np.uint8)[IDS]
     for kind in ("um", "umm", "uu"):
