@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, shape_inference
 
-from edgeseg.core.errors import ModelError
+from edgeseg.core.errors import EdgesegError, ModelError, one_line
 from edgeseg.core.spec import METADATA_KEY, ModelSpec, spec_lines
 from edgeseg.export.tail import Tail, Tails
 from edgeseg.runtime.engines.graph_form import Tensor
@@ -86,6 +86,15 @@ def inspect_onnx(path: Path) -> Inspection:
         ModelError: no such file, not an ONNX file, or external data that is missing or outside its folder.
     """
     model = _loaded(path)
+    try:
+        return _inspected(model, path)
+    except EdgesegError:
+        raise
+    except Exception as error:  # onnx's errors share no base; of a damaged file, names are bytes and inputs missing
+        raise ModelError(f"{path}: a damaged graph ({one_line(error, 200)}); export the model again") from error
+
+
+def _inspected(model: onnx.ModelProto, path: Path) -> Inspection:
     graph = model.graph
     external = _external_bytes(model, path)
     weights = _weights(graph)

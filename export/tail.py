@@ -115,10 +115,17 @@ class Tails:
         self._shapes = shapes
 
     def of(self, output: str) -> Tail:
-        """Return the tail of an output."""
+        """Return the tail of an output; unknown in a graph that is damaged."""
         walk = _Walk(output)
+        try:
+            return self._walked(walk)
+        except (ArithmeticError, IndexError, TypeError, ValueError):  # operators without their inputs, wild attributes
+            return Tail("a damaged operator", UNKNOWN, tuple(walk.behind))
+
+    def _walked(self, walk: _Walk) -> Tail:
         while (node := self._makers.get(walk.name)) is not None and self._step(walk, node):
-            pass
+            if len(walk.behind) > len(self._makers):
+                return Tail("a circle of operators", UNKNOWN)
         operator = node.op_type if node is not None else ""
         return Tail(
             operator,
@@ -244,7 +251,9 @@ class Tails:
     def _number(self, name: str) -> float | None:
         """Return the value of a constant of one element."""
         node = self._makers.get(name)
-        while node is not None and node.op_type in ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze"):
+        for _ in range(len(self._makers)):
+            if node is None or node.op_type not in ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze"):
+                break
             name = node.input[0]
             node = self._makers.get(name)
         if node is not None and node.op_type == "Constant":

@@ -149,6 +149,6 @@ def test_few_frames_for_the_calibration_are_said(run: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("opset", ["11", "25"])
 def test_an_opset_that_cannot_be_written(run: Path, tmp_path: Path, opset: str) -> None:
     result = CliRunner().invoke(cli, ["export", str(run), "--onnx", str(tmp_path / "m.onnx"), "--opset", opset])
-    assert isinstance(result.exception, UsageError)
-    assert str(result.exception) == f"opset = {opset}; expected a whole number from 13 to 18"
+    assert result.exit_code == 2
+    assert f"{opset} is not a whole number from 13 to 18" in result.output
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -302,3 +303,28 @@ def test_ids_beyond_the_spec_s_classes_are_refused(tmp_path: Path) -> None:
     few = replace(drafted.spec, classes=ClassMap(("a", "b"), ((1, 1, 1), (2, 2, 2))))
     with pytest.raises(ModelError, match="ids below 2"):
         class_map(path, replace(drafted, spec=few), picture())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda nodes: nodes[-1].input.__setitem__(0, "y"), "a circle of operators"),
+        (lambda nodes: nodes[-1].ClearField("input"), "damaged"),
+        (lambda nodes: nodes[-1].__setattr__("op_type", "TopK"), "damaged"),
+    ],
+)
+def test_a_damaged_graph_is_refused_and_ends(tmp_path: Path, change: Callable[[Any], None], said: str) -> None:
+    path = BEHIND_A_SIGMOID["identity"].write(tmp_path / "foreign.onnx")
+    model = onnx.load(str(path))
+    change(model.graph.node)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=said):
+        draft_spec(inspect_onnx(path))
+
+
+def test_names_that_are_no_text_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = BEHIND_A_SIGMOID["identity"].write(tmp_path / "foreign.onnx")
+    path.write_bytes(path.read_bytes().replace(b"Sigmoid", b"Sigmo\xffd"))
+    with pytest.raises(ModelError, match=r"foreign\.onnx: ") as caught:
+        draft_spec(inspect_onnx(path))
+    assert "\n" not in str(caught.value)
