@@ -109,6 +109,8 @@ def run_command(command: click.Command, program: str) -> NoReturn:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         _fail(program, "stopped", 130)
+    except SystemExit:  # click's alone, with code 1, where the reader of --help has gone, as in `| head`: no error
+        code = 0
     except Exception as error:
         said = explained(error, program)
         if said is None:
