@@ -21,14 +21,19 @@ class Watches:
     def __init__(self, frozen_s: float, plausibility: bool) -> None:
         self._picture = PictureWatch(frozen_s) if frozen_s else None
         self._plausibility = PlausibilityWatch() if plausibility else None
+        self._frames = 0
 
     def look(self, frame: NDArray[np.uint8], now: float, reader: Reader) -> list[str]:
         """Return what is seen, of PICTURE_REASONS, in (H, W, 3) uint8 BGR, captured at `now` and just read."""
         seen = ["corrupt"] if reader.is_corrupt else []
         if self._picture and (reason := self._picture.reason(frame, now)):
             seen.append(reason)
-        if self._plausibility and self._plausibility.is_implausible(frame, reader.is_key, reader.is_corrupt, now):
-            seen.append("implausible")
+        if self._plausibility:
+            self._frames += 1
+            # A file may be read slower than it plays: time is then what its frames make.
+            at = self._frames / reader.fps if reader.stamp is None else now
+            if self._plausibility.is_implausible(frame, reader.is_key, reader.is_corrupt, at):
+                seen.append("implausible")
         return seen
 
     def begin_again(self) -> None:

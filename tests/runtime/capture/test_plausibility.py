@@ -4,6 +4,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.runtime.capture.plausibility import PlausibilityWatch
+from edgeseg.runtime.capture.watches import Watches
+from edgeseg.runtime.sources.reader import Frame, Reader
 from tests.helpers.damage import street
 
 Picture = NDArray[np.uint8]
@@ -77,6 +79,23 @@ def test_without_key_frames_a_change_that_stays_is_believed_in_time() -> None:
     found = np.flatnonzero(judge(PlausibilityWatch(), pictures, None))
     assert found[0] == 15
     assert 2.0 <= (found[-1] - found[0] + 1) / 30 < 2.2
+
+
+class Predicted(Reader):
+    """A video file of which no frame after the first is a key frame."""
+
+    fps = 30.0
+    is_key = False
+
+    def read(self, buffer: Frame | None) -> Frame | None:
+        raise NotImplementedError
+
+
+def test_a_file_that_is_read_slowly_is_not_believed_sooner() -> None:
+    watches = Watches(frozen_s=0.0, plausibility=True)
+    pictures = [panned(index) for index in range(10)] + [damaged(panned(index)) for index in range(10, 40)]
+    seen = [watches.look(each, float(index), Predicted()) for index, each in enumerate(pictures)]  # 1 frame a second
+    assert seen == [[]] * 10 + [["implausible"]] * 30
 
 
 def test_rows_that_repeat_the_one_above_are_implausible() -> None:
