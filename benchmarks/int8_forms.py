@@ -1,4 +1,5 @@
 """int8's `cpu` form beside float32, network by network: untrained, one thread of ONNX Runtime's CPU engine, in turns.
+Each is a camera graph for frames of the network's own size: normalisation and argmax count too.
 
     python benchmarks/int8_forms.py [--rounds 15] [NAME...]
 
@@ -10,7 +11,6 @@ only time is asked.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import onnx
 from edgeseg.core.geometry import Size
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.spec import ModelSpec
+from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.precision import speed
 from edgeseg.export.precision.quantise import Quantiser
@@ -57,7 +58,7 @@ def network_of(options: dict[str, Any]) -> onnx.ModelProto:
     seed_weights(0)
     values = dict(options)
     model = build_model(values.pop("architecture"), SPEC.input_size, CLASSES, **values)
-    network = onnx_from_keras(model, dataclasses.replace(SPEC))
+    network = onnx_from_keras(model, SPEC)
     write_grouped(network, check_upsampling(model, network), {"per class"})
     return network
 
@@ -77,8 +78,9 @@ def main() -> None:
         frames = [random.normal(size=(1, 3, *SPEC.input_size)).astype(np.float32) for _ in range(2)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "int8.onnx"
-            onnx.save(Quantiser(network, frames, "percentile", "cpu").reduced(), str(path))
-            found = speed.compare_speed(network, path)
+            quantised = Quantiser(network, frames, "percentile", "cpu").reduced()
+            onnx.save(camera_graph(quantised, with_camera(SPEC, None)), str(path))
+            found = speed.compare_speed(camera_graph(network, with_camera(SPEC, None)), path)
         print(f"| {name} | {found.fp32_ms:.1f} | {found.ms:.1f} | {found.ratio:.2f}x |", flush=True)
 
 
