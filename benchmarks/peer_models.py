@@ -45,7 +45,7 @@ def made(run: Path, precision: str, camera_size: str, work: Path) -> Files:
     key = hashlib.sha256(keras.read_bytes() + camera_size.encode()).hexdigest()[:12]
     stem = work / f"{key}-{precision}"
     files = Files(keras, *(stem.with_name(f"{stem.name}-{name}") for name in ("graph.onnx", "raw.onnx", "lite.tflite")))
-    options = ["--precision", precision]
+    options = ["--precision", precision, "--int8-form", "cpu"]  # every way here runs on a CPU
     if not files.graph.exists():
         _export(run, files.graph, [*options, "--camera-size", camera_size])
     if not files.raw.exists():
