@@ -46,7 +46,8 @@ def _line(row: Row) -> str:
 
 def _machine() -> str:
     cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores that others used too, {platform.machine()}, Python {platform.python_version()}"
+    load = os.getloadavg()[2]
+    return f"{cores} cores (load {load:.0f} in the end), {platform.machine()}, Python {platform.python_version()}"
 
 
 def write_into(path: Path, text: str) -> None:

@@ -117,7 +117,7 @@ class TomlFuzzer(Fuzzer):
         path = self.folder / "file.toml"
         path.write_bytes(content)
         if kind == "config":
-            _check_numbers(read_config(path, self._context), {"give_up_seconds"})
+            _check_numbers(read_config(path, self._context), {"give_up_seconds", "deadline_ms"})
         elif kind == "budgets":
             _check_numbers({each.name: each.limit for each in read_budgets(path)}, set())
         else:
