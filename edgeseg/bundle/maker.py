@@ -22,7 +22,7 @@ from edgeseg.bundle.own_wheel import own_wheel
 from edgeseg.bundle.packages import Package, build_needs, needs
 from edgeseg.bundle.settings import BundleSettings
 from edgeseg.bundle.targets import MACHINE, Target
-from edgeseg.core.errors import UsageError
+from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.files import check_writable, replace_whole
 from edgeseg.core.locks import WriterLock, lock_beside
 from edgeseg.core.spec import ModelSpec
@@ -67,7 +67,11 @@ def make_bundle(model: Path, out: Path, settings: BundleSettings, notice: Callab
     if not out.name.endswith(_SUFFIXES):
         raise UsageError(f"--out {out}; expected a name that ends in .tar.gz")
     check_writable(out)
-    found = open_model_file(model, settings.spec)
+    found = open_model_file(model, settings.spec, accept_changed=True)
+    if found.remark:
+        raise ModelError(
+            f"{model}: changed since the export has proven it; a bundle takes what was proven: export again"
+        )
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", found.onnx.stem).lstrip("._-") or "model"
     camera = camera_settings(settings.target, settings.camera)
     try:

@@ -11,6 +11,9 @@ from pathlib import Path
 import onnx
 import pytest
 
+from edgeseg.bundle.maker import make_bundle
+from edgeseg.bundle.settings import BundleSettings
+from edgeseg.bundle.targets import TARGETS
 from edgeseg.core.errors import ModelError
 from edgeseg.core.labels import ClassMap
 from edgeseg.core.spec import METADATA_KEY, ModelSpec
@@ -79,6 +82,12 @@ def test_the_camera_refuses_it_with_code_4_and_says_what_it_accepts(model: Path)
     accepted = subprocess.run([*command, "--accept-changed-model"], capture_output=True, text=True)
     assert accepted.returncode == 0
     assert "not the one that the export has proven; it is accepted" in accepted.stderr
+
+
+def test_a_bundle_takes_what_was_proven_alone(model: Path, tmp_path: Path) -> None:
+    change_graph(model)
+    with pytest.raises(ModelError, match="a bundle takes what was proven"):
+        make_bundle(model, tmp_path / "bundle.tar.gz", BundleSettings(TARGETS["6"]), print)
 
 
 def test_what_was_saved_again_without_a_change_is_the_same_model(model: Path) -> None:
