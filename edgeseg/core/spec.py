@@ -75,6 +75,8 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         check_texts({key: getattr(self, key) for key in ("name", "architecture", "encoder", "trained_on")})
+        for name in (*self.metrics, *self.versions, *self.options):
+            check_texts({"a name in metrics, versions or options": name})
         check_texts({f"versions of {name}": version for name, version in self.versions.items()})
         check_known("colour_order", self.colour_order, COLOUR_ORDERS)
         check_known("fit", self.fit, FITS)

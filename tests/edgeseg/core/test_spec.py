@@ -52,6 +52,8 @@ def test_a_spec_comes_back_from_its_json(colour_spec: ModelSpec) -> None:
         ({"tensors": {"input": 7}}, "tensors.input is a int"),
         ({"versions": {"keras": 3}}, "versions of keras"),
         ({"versions": []}, "an object"),
+        ({"versions": {"\udcff": "1"}}, "lone surrogate"),
+        ({"metrics": {"\udcff": 1}}, "lone surrogate"),
         ({"metrics": {"miou": "high"}}, "metrics: miou is 'high'"),
         ({"metrics": {"miou": True}}, "metrics: miou is True"),
         ({"mean": ["1", 2, 3]}, "finite numbers"),
