@@ -109,7 +109,7 @@ def test_masks_that_are_all_late_feed_no_watchdog(manager: Manager) -> None:
             time.sleep(0.02)
             told(ledger, 0.1)
             assert ("WATCHDOG=1" in manager.heard()) == (reason == "black")
-    assert ledger.stale == {"deadline": 2, "frozen": 0, "black": 1, "blank": 0, "corrupt": 0}
+    assert {reason: count for reason, count in ledger.stale.items() if count} == {"deadline": 2, "black": 1}
 
 
 def test_a_service_whose_camera_is_not_there_yet_is_ready_and_alive(manager: Manager, write_model: WriteModel) -> None:
