@@ -23,6 +23,7 @@ _MOVED_GROWTH = 0.015  # share of the fine blocks
 _CHANGE_FACTOR, _CHANGE_LEVELS = 2.0, 6  # by which a fine block's change may exceed what is usual there
 _CHANGE_FORGETTING = 0.95  # a frame
 _FIRST_CHANGE = 30  # levels
+_LIT = 0.01  # less is no change of light
 _FORGETTING = 0.97  # a frame: what is usual is the most of the last second or so
 _CUT_SHARE = 0.6  # of the blocks: another scene; damage leaves what was coded before it
 _REPEATED_GROWTH = 0.08  # share of the rows
@@ -84,7 +85,9 @@ def _outside(blocks: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.
 
 def change_between(sketch: Sketch, other: Sketch) -> NDArray[np.float32]:
     """Return by how many levels each fine block, (2n, 80), has changed."""
-    return np.asarray(_largest(cv2.absdiff(sketch.fine, other.fine)), np.float32)
+    gain = float(np.median((sketch.blocks.astype(np.float32) + 1) / (other.blocks.astype(np.float32) + 1)))
+    before = cv2.convertScaleAbs(other.fine, alpha=gain) if abs(gain - 1) > _LIT else other.fine
+    return np.asarray(_largest(cv2.absdiff(sketch.fine, before)), np.float32)
 
 
 class _Places:
@@ -170,6 +173,7 @@ class PlausibilityWatch:
         if self._suspicion is None:
             self._suspicion = _Suspicion(sketch, strange, follows, now)
         elif not is_corrupt and self._is_over(self._suspicion, sketch, is_key, now):
+            self._places = _Places(sketch.fine.shape)  # of a scene that is gone
             return self._accept(sketch)
         self._suspicion.add(sketch)
         return True if not is_corrupt else not (follows and is_placed)
