@@ -78,7 +78,7 @@ def _places() -> Iterator[Case]:
         def remove(running: Running) -> None:
             path = running.folder / name
             running.wait_for(path.exists)
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            _remove(path)
             time.sleep(1.5)
 
         return after_masks(remove)
@@ -111,7 +111,16 @@ def _places() -> Iterator[Case]:
 
 
 def _remove_folder(running: Running) -> None:
-    shutil.rmtree(running.folder)
+    _remove(running.folder)
+
+
+def _remove(path: Path) -> None:
+    """Remove what a process may be writing: a folder is not empty again before it is gone."""
+    end = time.monotonic() + 10
+    while path.is_dir() and time.monotonic() < end:
+        shutil.rmtree(path, ignore_errors=True)
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def _with_link(target: str, folder: Path) -> None:
