@@ -18,7 +18,9 @@ _GREATEST = 2**63  # NumPy takes no greater whole numbers
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse_json(text: str, where: str, expected: str, error: type[EdgesegError] = UsageError) -> Any:
+def parse_json(
+    text: str, where: str, expected: str, error: type[EdgesegError] = UsageError, *, finite: bool = True
+) -> Any:
     r"""Return a JSON document: its numbers finite, whole ones of 64 bits, its texts text, at most DEEPEST levels.
 
     NaN and Infinity, which Python reads and RFC 8259 forbids, are refused, as is 1e999, which it reads as infinite, and
@@ -30,10 +32,12 @@ def parse_json(text: str, where: str, expected: str, error: type[EdgesegError] =
         where: begins the message: the file's name.
         expected: ends it.
         error: raised if it is no such JSON.
+        finite: False takes NaN and infinities as floats, for files that others wrote and that are used in part: COCO
+            with an area of NaN, which nobody needs, holds good labels. Whoever uses a number of it checks that.
     """
     try:
-        document = json.loads(text, parse_constant=_refuse)
-        _check_levels(document)
+        document = json.loads(text, parse_constant=_refuse if finite else float)
+        _check_levels(document, finite)
         if not text.isascii() or _SURROGATE.search(text):
             json.dumps(document, ensure_ascii=False).encode(errors="surrogateescape")
     except json.JSONDecodeError as fault:
@@ -73,7 +77,7 @@ def _too_deep() -> str:
     return f"brackets nested more than {DEEPEST} deep"
 
 
-def _check_levels(document: Any) -> None:
+def _check_levels(document: Any, finite: bool) -> None:
     """Raise ValueError for what lies too deep and for numbers out of range.
 
     Level by level, and each list by its types: a loop over all values would take a third of what parsing takes.
@@ -83,7 +87,7 @@ def _check_levels(document: Any) -> None:
         below: list[Any] = []
         for values in level:
             kinds = set(map(type, values))
-            if float in kinds:
+            if finite and float in kinds:
                 _check_numbers(values, float, kinds, sys.float_info.max)
             if int in kinds:
                 _check_numbers(values, int, kinds, _GREATEST)

@@ -22,7 +22,7 @@ JSON_KINDS = {
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
     """Return the object in a JSON file. Raises DataError."""
-    document = parse_json(read_text(path), str(path), expected, DataError)
+    document = parse_json(read_text(path), str(path), expected, DataError, finite=False)
     if not isinstance(document, dict):
         raise DataError(f"{path}: a {type(document).__name__} is outermost; expected {expected}")
     kind = json_kind(document)

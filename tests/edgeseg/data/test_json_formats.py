@@ -224,7 +224,7 @@ def test_any_run_lengths_are_a_mask_or_one_line(counts: Any) -> None:
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (annotation(3, [[1, 2, "nan", 4]]), r"annotation 1 \(road\): coordinate nan"),
+        (annotation(3, [[1, 2, float("nan"), 4]]), r"annotation 1 \(road\): coordinate nan"),
         (annotation(3, [[1, 2, 3]]), "3 coordinates"),
         (annotation(99, [SQUARE]), "category 99 is not declared"),
         (annotation(3, {"size": [20, 30], "counts": [5]}), "RLE covers 5 pixels; expected 600"),
@@ -250,6 +250,12 @@ def test_a_coco_path_is_never_followed_out_of_the_data(tmp_path: Path, name: str
     coco(tmp_path / "data", annotation(3, [SQUARE]), file_name=name)
     with pytest.raises(DataError, match="image 1: no image"):
         open_dataset(f"coco:{tmp_path / 'data'}").split("train")
+
+
+def test_a_number_that_nobody_needs_may_be_nan(tmp_path: Path) -> None:
+    path = coco(tmp_path, annotation(3, [SQUARE], area=float("nan")))
+    assert "NaN" in path.read_text()
+    assert open_dataset(f"coco:{path}").split("train")[0].read()[1].max() > 0
 
 
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
@@ -367,7 +373,7 @@ def test_a_picture_inside_the_labelme_file_is_used_where_there_is_no_other(tmp_p
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (shape("a", [[1, 2], ["nan", 3]]), r"shape 1 \(a\): coordinate nan"),
+        (shape("a", [[1, 2], [float("nan"), 3]]), r"shape 1 \(a\): coordinate nan"),
         (shape("a", [[1, 2], [3]]), "expected \\[x, y\\]"),
         (shape("a", [[1, 2]], "polygn"), "did you mean polygon"),
         (shape("a", [[1, 2]], "circle"), "circle of 1 points"),
