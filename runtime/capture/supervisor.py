@@ -145,7 +145,10 @@ class Supervisor:
         """Hand on what a capture process gives, until it ends, stalls or `close` is called."""
         while not self._closing.is_set():
             received = process.receive(_POLL_S)
-            end = self._overdue(process, patience_s) if received is None else self._handle(process, *received)
+            end = None if received is None else self._handle(process, *received)
+            # Damaged pictures are no frames: where they come at the camera's rate, nothing else would ever look.
+            if received is None or (self._source.is_camera and received[0][:1] == wire.DAMAGED):
+                end = end or self._overdue(process, patience_s)
             if end:
                 return end
         return End("end", "closed")

@@ -11,6 +11,7 @@ from edgeseg.core.errors import SourceError
 from edgeseg.core.geometry import SIZE_8K
 
 _DEFAULT = SIZE_8K.height * SIZE_8K.width
+_NO_MEMORY = -4  # cv2.Error.StsNoMem; this module comes before OpenCV
 OPENCV_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 """OpenCV reads it once, when it is loaded, and then refuses larger pictures before it takes memory for them."""
 
@@ -36,7 +37,13 @@ def check_pixels(where: str, height: float, width: float) -> None:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether OpenCV refused a picture for its size."""
+    """Whether OpenCV refused a picture for its size, asked of what it raised while it decoded one.
+
+    Raises:
+        MemoryError: there is no memory for it. That is no damage: who goes on would pass over every picture.
+    """
+    if getattr(error, "code", None) == _NO_MEMORY:
+        raise MemoryError("OpenCV has no memory for a picture") from error
     return "CV_IO_MAX_IMAGE" in str(error)
 
 

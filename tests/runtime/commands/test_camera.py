@@ -253,7 +253,7 @@ def test_what_is_wrong_with_source_model_or_output_is_said_in_one_line(
         (2, "cannot be written", (video, "--model", model, "--summary", file / "summary.json")),
         (2, "cannot be written", (video, "--model", model, "--stats", file / "stats.jsonl")),
         (2, "No such option", (video, "--model", model, "--bogus")),
-        (2, "not in the range", (video, "--model", model, "--threads", 0)),
+        (2, "not a whole number from 1 to 1024", (video, "--model", model, "--threads", 0)),
         (2, "no --model for", (video,)),
     ):
         done = call(*arguments)

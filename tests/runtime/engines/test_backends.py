@@ -104,7 +104,7 @@ def test_a_network_that_does_not_fit_its_spec_is_refused(tmp_path: Path, colour_
 def test_an_unknown_backend_and_no_threads_are_wrong_usage(write_model: WriteModel) -> None:
     with pytest.raises(UsageError, match="onnxruntime-cpu"):
         open_engine(write_model(), backend="tpu")
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="a whole number from 1 to 1024"):
         open_engine(write_model(), threads=0)
 
 

@@ -85,8 +85,9 @@ def test_frames_of_a_camera_s_rate_arrive_on_its_clock(pictures: Path, write_mod
 
 
 def test_a_source_that_fails_is_no_result(pictures: Path, write_model: WriteModel) -> None:
-    (pictures / "frame2.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"frame2\.png"):
+    for picture in pictures.iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="not a picture"):
         measure([write_model()], pictures, BenchmarkSettings(seconds=1.0, rounds=2))
 
 
@@ -322,7 +323,7 @@ def test_what_was_measured_outlives_a_model_that_cannot_be_profiled(
 def test_what_is_no_result_is_said(tmp_path: Path) -> None:
     for content in ("", "[]", '{"summary": {}}', '{"results": [{"name": 1}]}'):
         (tmp_path / "a.json").write_text(content)
-        with pytest.raises(UsageError, match="is no result"):
+        with pytest.raises(UsageError, match="a.json.* expected what edgeseg benchmark --json wrote"):
             read_document(tmp_path / "a.json")
     with pytest.raises(EdgesegError, match="cannot be read"):
         read_document(tmp_path / "none.json")
