@@ -220,8 +220,8 @@ def test_a_shard_of_another_pack_is_noticed(pack: Path) -> None:
         ("dataset.json", '"train-00000', '"../train-00000', "expected a file name"),
         ("dataset.json", '"ignore_index": 255', '"ignore_index": 3', "ignore index 3"),
         ("index.json", '"offsets":[0', '"offsets":[-1', "index.json: train-00000"),
-        ("index.json", "{", "[", "index.json: line 1"),
-        ("dataset.json", "{", "", "dataset.json: line 2"),
+        ("index.json", "{", "[", "index.json: not JSON (line 1"),
+        ("dataset.json", "{", "", "dataset.json: not JSON (line 2"),
     ],
 )
 def test_a_spec_that_was_edited_is_named(pack: Path, file: str, old: str, new: str, expected: str) -> None:
