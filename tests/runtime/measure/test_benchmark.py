@@ -323,7 +323,7 @@ def test_what_was_measured_outlives_a_model_that_cannot_be_profiled(
 def test_what_is_no_result_is_said(tmp_path: Path) -> None:
     for content in ("", "[]", '{"summary": {}}', '{"results": [{"name": 1}]}'):
         (tmp_path / "a.json").write_text(content)
-        with pytest.raises(UsageError, match="a.json.* expected what edgeseg benchmark --json wrote"):
+        with pytest.raises(UsageError, match=r"a\.json.* expected what edgeseg benchmark --json wrote"):
             read_document(tmp_path / "a.json")
     with pytest.raises(EdgesegError, match="cannot be read"):
         read_document(tmp_path / "none.json")

@@ -22,8 +22,8 @@ from tests.helpers.large_pictures import png_of
 
 LARGE = Size(30000, 30000)
 NEVER = threading.Event()
-# Prints the KiB that the command and what it waited for had at most. A process begins with the peak of who started it: a
-# small one does.
+# Prints the KiB that the command and what it waited for had at most. A process begins with the peak of who started it:
+# a small one does.
 _MEASURED = """
 import os, sys
 _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
