@@ -52,6 +52,11 @@ def test_a_cut_costs_one_picture(is_key: bool | None) -> None:
     assert np.flatnonzero(judge(PlausibilityWatch(), pictures, is_key)).tolist() == [20]
 
 
+def test_a_cut_from_a_camera_at_rest_to_one_that_turns_costs_one_picture() -> None:
+    pictures = [panned(0) for _ in range(60)] + [panned(12 * index, seed=9) for index in range(20)]
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures)).tolist() == [60]
+
+
 def test_each_damaged_picture_of_a_camera_is_implausible_and_no_other() -> None:
     pictures = [panned(index) for index in range(40)]
     for index in (10, 11, 20, 33):
