@@ -20,6 +20,7 @@ _GROWTH = 0.02  # share of the blocks
 _USUAL_FACTOR = 2.0
 _FIRST_USUAL = 0.01  # before anything is known of the scene
 _NEW_SCENE_USUAL, _NEW_SCENE_MOVED = 0.035, 0.012  # a cut may lead from a scene at rest to one that moves
+# Only where pictures stand alone: frames that hand damage on look like another scene that goes on.
 _MOVED_GROWTH = 0.015  # share of the fine blocks
 _CHANGE_FACTOR, _CHANGE_LEVELS = 2.0, 6  # by which a fine block's change may exceed what is usual there
 _CHANGE_FORGETTING = 0.95  # a frame
@@ -175,8 +176,9 @@ class PlausibilityWatch:
             self._suspicion = _Suspicion(sketch, strange, follows, now)
         elif not is_corrupt and self._is_over(self._suspicion, sketch, is_key, now):
             self._places = _Places(sketch.fine.shape)  # of a scene that is gone
-            self._usual = max(self._usual, _NEW_SCENE_USUAL)
-            self._usual_moved = max(self._usual_moved, _NEW_SCENE_MOVED)
+            if not self._is_predicted:
+                self._usual = max(self._usual, _NEW_SCENE_USUAL)
+                self._usual_moved = max(self._usual_moved, _NEW_SCENE_MOVED)
             return self._accept(sketch)
         self._suspicion.add(sketch)
         return True if not is_corrupt else not (follows and is_placed)
@@ -199,7 +201,7 @@ class PlausibilityWatch:
     def _is_over(self, suspicion: _Suspicion, sketch: Sketch, is_key: bool | None, now: float) -> bool:
         """Whether a picture that does not follow the last good one is good all the same."""
         if suspicion.is_cut or not self._is_predicted:
-            usual = max(self._usual, _NEW_SCENE_USUAL) if suspicion.is_cut else self._usual
+            usual = self._usual if self._is_predicted else max(self._usual, _NEW_SCENE_USUAL)
             if strange_blocks(sketch, suspicion.last).mean() <= _USUAL_FACTOR * usual + _GROWTH:
                 return True
         elif is_key:

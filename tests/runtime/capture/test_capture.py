@@ -229,7 +229,7 @@ def test_a_capture_process_that_is_killed_is_followed_by_one_that_goes_on_behind
             seen.append(frame.picture.tobytes())
             assert frame.id == len(seen) - 1
             capture.release(frame)
-            if len(seen) in (3, wanted - 3):
+            if len(seen) in (3, wanted // 2):  # more is left than any process reads ahead
                 assert capture.pid is not None
                 os.kill(capture.pid, signal.SIGKILL)
         if not loop:
@@ -240,7 +240,7 @@ def test_a_capture_process_that_is_killed_is_followed_by_one_that_goes_on_behind
     assert [text.rpartition(" ")[0].rpartition("; ")[2] for text in news] == [
         "it goes on behind frame"
     ] * capture.health.deaths
-    assert capture.health.deaths >= 1 + loop  # without, the last frame may be there already at the second kill
+    assert capture.health.deaths == 2
 
 
 def test_a_frame_that_kills_every_process_ends_the_stream_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
