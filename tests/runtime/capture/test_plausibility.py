@@ -13,7 +13,7 @@ SIZE = (320, 180)
 DRAW = np.random.default_rng(5)
 
 
-WIDE = {seed: street(800, SIZE[1], seed) for seed in (0, 9)}
+WIDE = {seed: street(3000, SIZE[1], seed) for seed in (0, 9)}
 
 
 def panned(offset: int, seed: int = 0) -> Picture:
@@ -39,11 +39,40 @@ def test_a_turning_camera_is_plausible() -> None:
     assert not any(judge(PlausibilityWatch(), [panned(4 * index) for index in range(100)]))
 
 
+def turn(top: int) -> list[Picture]:
+    """A camera at rest that turns, after a third of a second by `top` pixels a picture: a crossroads at 10 a second."""
+    steps = [0] * 30 + [top * min(10, index) // 10 for index in range(1, 60)]
+    return [panned(offset, seed=9) for offset in np.cumsum(steps)]
+
+
+@pytest.mark.parametrize("top", [16, 24, 40])
+def test_a_camera_that_begins_to_turn_quickly_is_plausible(top: int) -> None:
+    assert not any(judge(PlausibilityWatch(), turn(top)))
+
+
+@pytest.mark.parametrize("top", [16, 40])
+def test_damage_is_seen_in_a_quick_turn_too(top: int) -> None:
+    pictures = turn(top)
+    for index in (45, 60):
+        pictures[index] = damaged(pictures[index])
+    assert np.flatnonzero(judge(PlausibilityWatch(), pictures)).tolist() == [45, 60]
+
+
 @pytest.mark.parametrize("gain", [0.4, 0.7, 1.6])
 def test_light_that_changes_at_once_is_plausible(gain: float) -> None:
     pictures = [panned(index) for index in range(20)]
     lit = [np.asarray(cv2.convertScaleAbs(each, alpha=gain), np.uint8) for each in pictures[10:]]
     assert sum(judge(PlausibilityWatch(), [*pictures[:10], *lit])) <= 1
+
+
+def test_of_a_slow_camera_nothing_is_said_but_one_late_picture_changes_nothing() -> None:
+    scenes = [panned(300 * (index % 5), seed=9 * (index % 2)) for index in range(20)]
+    slow = PlausibilityWatch()
+    assert not any(slow.is_implausible(each, True, False, index / 8) for index, each in enumerate(scenes))
+    watch, pictures = PlausibilityWatch(), [panned(index) for index in range(30)]
+    pictures[20] = damaged(pictures[20])
+    seen = [watch.is_implausible(each, True, False, index / 30 + (index >= 20)) for index, each in enumerate(pictures)]
+    assert np.flatnonzero(seen).tolist() == [20]
 
 
 @pytest.mark.parametrize("is_key", [True, False, None])
@@ -52,8 +81,9 @@ def test_a_cut_costs_one_picture(is_key: bool | None) -> None:
     assert np.flatnonzero(judge(PlausibilityWatch(), pictures, is_key)).tolist() == [20]
 
 
-def test_a_cut_from_a_camera_at_rest_to_one_that_turns_costs_one_picture() -> None:
-    pictures = [panned(0) for _ in range(60)] + [panned(12 * index, seed=9) for index in range(20)]
+@pytest.mark.parametrize("step", [12, 26])
+def test_a_cut_from_a_camera_at_rest_to_one_that_turns_costs_one_picture(step: int) -> None:
+    pictures = [panned(0) for _ in range(60)] + [panned(step * index, seed=9) for index in range(20)]
     assert np.flatnonzero(judge(PlausibilityWatch(), pictures)).tolist() == [60]
 
 
