@@ -11,6 +11,7 @@ from tests.helpers.large_pictures import png_of
 
 USAGE, SOURCE, MODEL = frozenset({2}), frozenset({3}), frozenset({4})
 SECRET = "Vb3kT8qL"
+_WITH_MODEL = ("--model", "m.onnx", "--quiet", "--backend", "onnxruntime-cpu")
 _NUMBERS = (
     "nan",
     "-nan",
@@ -110,17 +111,7 @@ def _sources() -> Iterator[Case]:
         "{folder}",
         "/proc/self/mem",
     ):
-        yield _case(
-            f"source {source}",
-            source,
-            "--model",
-            "m.onnx",
-            "--quiet",
-            "--backend",
-            "onnxruntime-cpu",
-            codes=SOURCE,
-            prepare=write_model,
-        )
+        yield _case(f"source {source}", source, *_WITH_MODEL, codes=SOURCE, prepare=write_model)
     contents = {
         "empty": b"",
         "text": b"hello",
@@ -130,17 +121,8 @@ def _sources() -> Iterator[Case]:
     }
     for name in contents:
         for suffix in (".png", ".jpg", ".mp4", ".tif"):
-            yield _case(
-                f"{name}{suffix}",
-                f"x{suffix}",
-                "--model",
-                "m.onnx",
-                "--quiet",
-                "--backend",
-                "onnxruntime-cpu",
-                codes=SOURCE,
-                prepare=_Source(f"x{suffix}", contents[name]),
-            )
+            prepare = _Source(f"x{suffix}", contents[name])
+            yield _case(f"{name}{suffix}", f"x{suffix}", *_WITH_MODEL, codes=SOURCE, prepare=prepare)
 
 
 class _Source:

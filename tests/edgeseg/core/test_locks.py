@@ -122,5 +122,7 @@ def test_a_run_directory_is_one_trainings(tmp_path: Path) -> None:
 
 
 def test_locks_beside_a_place_fit_whatever_its_name(tmp_path: Path) -> None:
-    with WriterLock(lock_beside(tmp_path / ("x" * 255)), tmp_path):
-        pass
+    lock = lock_beside(tmp_path / ("x" * 255))
+    with WriterLock(lock, tmp_path):
+        assert lock.exists()
+    assert not lock.exists()
