@@ -54,7 +54,7 @@ _PLACES = (
     "http://h/x",
     "unix://",
     "unix://{folder}",
-    "unix:///nowhere/x",
+    "unix:///proc/nowhere/x",
     "display://x",
     "file:///proc/x.mkv",
     "record://",

@@ -101,7 +101,7 @@ def _places() -> Iterator[Case]:
             partial(_becomes_folder, name),
             codes=frozenset({0, 2}),
         )
-    for target in ("loop", "/dev/null", "/nowhere/x"):
+    for target in ("loop", "/dev/null", "/proc/nowhere/x"):
         yield Case(
             f"summary.json is a link to {target}",
             ENDS_BY_ITSELF,
@@ -191,13 +191,13 @@ def _ask(port: int, request: bytes, running: Running) -> None:
 
 def _environments() -> Iterator[Case]:
     environments = {
-        "TMPDIR": "/nowhere",
-        "HOME": "/nowhere",
+        "TMPDIR": "/proc/nowhere",
+        "HOME": "/proc/nowhere",
         "LC_ALL": "xx_YY.nothing",
         "PYTHONIOENCODING": "ascii",
         "COLUMNS": "1",
         "TERM": "nothing",
-        "NOTIFY_SOCKET": "/nowhere/notify",
+        "NOTIFY_SOCKET": "/proc/nowhere/notify",
         "STATE_DIRECTORY": "nowhere",
         "XDG_CACHE_HOME": "/dev/null",
         "WATCHDOG_USEC": "nan",
