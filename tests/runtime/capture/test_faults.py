@@ -274,9 +274,11 @@ class MemoryGroup:
         self.path = (root / "memory" if is_old else root) / f"edgeseg-test-{os.getpid()}"
         self._limit = self.path / ("memory.limit_in_bytes" if is_old else "memory.max")
         self._usage = self.path / ("memory.usage_in_bytes" if is_old else "memory.current")
+        self._processes: list[subprocess.Popen[str]] = []
 
-    def add(self, pid: int) -> None:
-        (self.path / "cgroup.procs").write_text(str(pid))
+    def add(self, process: subprocess.Popen[str]) -> None:
+        (self.path / "cgroup.procs").write_text(str(process.pid))
+        self._processes.append(process)
 
     def leave(self, mebibytes: int) -> None:
         """Allow so much more than is used now."""
@@ -285,6 +287,8 @@ class MemoryGroup:
     def kill(self) -> None:
         for pid in (self.path / "cgroup.procs").read_text().split():
             os.kill(int(pid), signal.SIGKILL)
+        for process in self._processes:
+            process.wait(10)
 
 
 @pytest.fixture
@@ -319,7 +323,7 @@ def test_when_memory_runs_out_the_capture_process_goes_and_comes_back_and_the_ma
          "--summary", str(summary), "--stall-seconds", "60"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    memory_group.add(process.pid)
+    memory_group.add(process)
 
     def wait_for(condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 60
@@ -341,7 +345,7 @@ def test_when_memory_runs_out_the_capture_process_goes_and_comes_back_and_the_ma
     wait_for(lambda: good() > 10)
     first = capture_process()
     memory_group.leave(30)
-    camera.size = Size(2160, 3840)  # 25 MB a picture, once in the decoder and once in each slot
+    camera.size = Size(4320, 7680)  # 100 MB a picture, more than what dropping the files' cached pages gives back
     wait_for(lambda: not first & capture_process())
     camera.size = VIDEO_SIZE
     camera.hang_up()
