@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ _LIE_SEEDS = 3
 
 def main() -> int:
     options = _options()
+    for ignored in (signal.SIGINT, signal.SIGQUIT):  # by what a shell starts in the background, and by its children
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
     os.environ |= {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_LOG_LEVEL": "SILENT"}
     began = time.monotonic()
 
