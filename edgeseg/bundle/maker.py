@@ -31,8 +31,13 @@ from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
 from edgeseg.runtime.sources.addresses import parse_source
 
 FORMAT = 1
+INSTALLER = (
+    "actions.sh", "basics.sh", "bundle.sh", "links.sh", "machine.sh", "manifest.py", "service.sh", "unpack.py",
+    "version.sh",
+)  # fmt: skip
 DEVICE_FILES = (
     "README.md", "install.sh", "jetpacks.tsv", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile", "entrypoint.sh",
+    *(f"installer/{name}" for name in INSTALLER),
 )  # fmt: skip
 _SUFFIXES = (".tar.gz", ".tgz")
 
@@ -102,6 +107,7 @@ class _Maker:
     def fill(self, model: ModelFile, file: str) -> dict[str, Any]:
         """Put everything into the folder; return the manifest."""
         for each in DEVICE_FILES:
+            (self._folder / each).parent.mkdir(exist_ok=True)
             shutil.copyfile(_device_file(each), self._folder / each)
         (self._folder / "camera.toml").write_text(self._camera.text)
         place = self._folder / "model" / file

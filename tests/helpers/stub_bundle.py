@@ -53,6 +53,7 @@ with open(os.environ["STATE"] + "/pip", "a") as file:
     print(*sys.argv, file=file)
 for name in ("edgeseg", "edgeseg-camera"):
     shutil.copy(wheels / "program.whl", Path(sys.prefix) / "bin" / name)
+    os.chmod(Path(sys.prefix) / "bin" / name, 0o755)
 """
 # systemd's manager, as far as install.sh talks to it. What a camera does stands in the model: with "crash" it never
 # runs and cannot be stopped, with "dies" it is up when it is looked at first; both are restarted for ever.
@@ -110,6 +111,11 @@ exec "$REAL_PYTHON" -S "$@"
 """
 
 
+def copy_installer(folder: Path) -> None:
+    shutil.copy(INSTALL, folder)
+    shutil.copytree(JETSON / "installer", folder / "installer", ignore=shutil.ignore_patterns("__pycache__"))
+
+
 def sha256sums(folder: Path) -> str:
     files = sorted(each for each in folder.rglob("*") if each.is_file() and each.name != "SHA256SUMS")
     return "".join(f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.relative_to(folder)}\n" for each in files)
@@ -125,12 +131,12 @@ def make_bundle(
     (folder / "model" / f"{model}.onnx").write_text(model)
     (folder / "golden" / "expected").write_text(model if golden is None else golden)
     (folder / "wheels" / "program.whl").write_text(PROGRAM)
-    (folder / "wheels" / "program.whl").chmod(0o755)
     with zipfile.ZipFile(folder / "wheels" / "pip-0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("pip/__main__.py", PIP)
     (folder / "requirements.txt").write_text("edgeseg==0.1.0\n")
     (folder / "camera.toml").write_text('source = "csi://0"\nmodel = "/opt/edgeseg/current/model/model.onnx"\n')
-    for name in ("install.sh", "jetpacks.tsv", "entrypoint.sh"):
+    copy_installer(folder)
+    for name in ("jetpacks.tsv", "entrypoint.sh"):
         shutil.copy(JETSON / name, folder)
     (folder / UNIT).write_text(f"{(JETSON / UNIT).read_text()}# of {model}\n")  # each version has another
     found = {
@@ -212,6 +218,7 @@ class Device:
             env=self.environment | (environment or {}),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=60,
             start_new_session=True,
         )

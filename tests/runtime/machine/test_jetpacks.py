@@ -49,7 +49,7 @@ def test_a_jetson_linux_is_of_a_jetpack(release: str, name: str, tmp_path: Path)
 @pytest.mark.parametrize("release", ["35.4.1", "36.3.0", "36.4.0", "36.4.3", "36.4.7", "36.5.0", "38.2.1", "39.2.0"])
 def test_the_installer_finds_the_same_row(release: str) -> None:
     """By the function of install.sh itself."""
-    text = (JETSON / "install.sh").read_text()
+    text = (JETSON / "installer/machine.sh").read_text()
     function = text[text.index("jetpack_row() {") :].partition("\n}\n")[0] + "\n}\n"
     command = f'{function}jetpack_row {release} "{JETSON}/jetpacks.tsv" | cut -f1'
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.strip()
