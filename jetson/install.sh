@@ -9,7 +9,7 @@ shopt -s extglob nullglob
 umask 022
 export LC_ALL=C.UTF-8 PYTHONNOUSERSITE=1
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-for part in basics bundle machine version links service actions; do
+for part in basics bundle signature machine version links service actions; do
   [[ -f $here/installer/$part.sh ]] || {
     echo "install.sh: $here/installer/$part.sh: not there; unpack the bundle again" >&2
     exit 1
@@ -19,6 +19,7 @@ done
 {
   source "$here/installer/basics.sh"
   source "$here/installer/bundle.sh"
+  source "$here/installer/signature.sh"
   source "$here/installer/machine.sh"
   source "$here/installer/version.sh"
   source "$here/installer/links.sh"
@@ -30,9 +31,13 @@ not_here='import sys; sys.path = [each for each in sys.path if each]' # python -
 usage() {
   cat <<'END'
 install.sh [BUNDLE]      install or update; BUNDLE is a file of `edgeseg bundle` or its folder  [default: this folder]
+install.sh --from BUNDLE the same; a file is verified by BUNDLE.sig where keys are in /etc/edgeseg/keys
+install.sh --trust KEY.pem      verify bundles from now on, by this public key too
+install.sh --distrust KEY       no longer by this one; a name, or the public key's file
 install.sh --check       what is installed: engine anew where JetPack has changed, doctor, self-test
 install.sh --rollback    put the version before this one back
 install.sh --uninstall   remove everything but what cameras have recorded
+  --allow-older          take a bundle that was signed before the newest one that was installed here
   --dry-run              check bundle and machine, say what would be done, change nothing
   --keep-settings        with --uninstall: leave /etc/edgeseg
   --no-start             a first installation starts no camera; they start at the next boot
@@ -62,6 +67,10 @@ at_exit() {
 # One at a time. The folder itself is locked: a file would be left.
 lock() {
   if [[ $dry == yes ]]; then return; fi
+  if [[ -n $handed ]]; then
+    held=$handed
+    return
+  fi
   [[ $EUID -eq 0 || -n $root ]] || fail "needs root: sudo $0"
   mkdir -p "$(dirname "$base")"
   exec {held}<"$(dirname "$base")"
@@ -70,12 +79,26 @@ lock() {
 
 main() {
   local do=install
-  bundle='' prefix='' root='' dry=no keep=no start=yes watch=20 workspace=()
+  bundle='' given='' handed='' unpacked='' prefix='' root='' dry=no keep=no older=no start=yes watch=20 workspace=()
   while [[ $# -gt 0 ]]; do
     case $1 in
       --check | --rollback | --uninstall) do=${1#--} ;;
       --dry-run) dry=yes ;;
       --keep-settings) keep=yes ;;
+      --allow-older) older=yes ;;
+      --from) ;; # what follows is the bundle
+      --trust | --distrust)
+        [[ -n ${2:-} ]] || wrong_usage "$1; expected a key"
+        do=${1#--} given=$2
+        if [[ -e $2 ]]; then given=$(realpath -- "$2"); fi
+        shift
+        ;;
+      --handed-over) # by the installer that has verified this one: its lock, and the folder that it has unpacked into
+        [[ ${2:-} =~ ^(-|[0-9]+)$ && -n ${3:-} && $here == "$3"/new/* ]] ||
+          wrong_usage "$1 is between installers; expected install.sh --from BUNDLE"
+        handed=$2 unpacked=$3
+        shift 2
+        ;;
       --no-start) start=no ;;
       --prefix | --root)
         [[ ${2:-} == /* && $2 != *[[:cntrl:]]* ]] || wrong_usage "$1 ${2:-}; expected a whole path"
@@ -104,9 +127,9 @@ main() {
   if [[ -z $prefix && -z $root && -f $here/tested ]]; then prefix=${here%/versions/*}; fi # run from what it installed
   prefix=${prefix:-/opt/edgeseg}
   bundle=${bundle:-$here}
-  base=$root$prefix etc=$root/etc/edgeseg unit=$root/etc/systemd/system/edgeseg-camera@.service
+  base=$root$prefix etc=$root/etc/edgeseg keys=$root/etc/edgeseg/keys unit=$root/etc/systemd/system/edgeseg-camera@.service
   python=${PYTHON:-/usr/bin/python3} cuda_path=$PATH:/usr/local/cuda/bin
-  doing='' version='' unfinished='' unpacked='' broken='' cameras=() wanted=() down=()
+  doing='' version='' unfinished='' broken='' signed_id='' held=- cameras=() wanted=() down=()
   cd /
   trap at_exit EXIT
   trap 'exit 130' INT

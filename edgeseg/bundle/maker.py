@@ -32,8 +32,8 @@ from edgeseg.runtime.sources.addresses import parse_source
 
 FORMAT = 1
 INSTALLER = (
-    "actions.sh", "basics.sh", "bundle.sh", "links.sh", "machine.sh", "manifest.py", "service.sh", "unpack.py",
-    "version.sh",
+    "actions.sh", "basics.sh", "bundle.sh", "links.sh", "machine.sh", "manifest.py", "service.sh",
+    "signature.sh", "unpack.py", "version.sh",
 )  # fmt: skip
 DEVICE_FILES = (
     "README.md", "install.sh", "jetpacks.tsv", "edgeseg-camera@.service", "benchmark.sh", "Dockerfile", "entrypoint.sh",

@@ -4,9 +4,8 @@
 install() {
   find_python
   open_bundle
-  look "check the bundle: no byte of it may have changed"
-  check_bundle
   read_manifest "$bundle"
+  check_signed
   look "check this machine for $name"
   check_machine
   version=$base/versions/$id
@@ -18,6 +17,7 @@ install() {
   if [[ -z $was ]]; then step "let the cameras start at boot" enable_cameras; fi
   step "switch to $name" switch_version
   step "start the cameras" start_or_go_back
+  if [[ -n $signed_id ]]; then step "note the time of its signature: older bundles are refused" note_newest; fi
   step "remove versions older than the previous one" remove_others
   report "installed: $name"
 }
@@ -105,6 +105,7 @@ check() {
   find_python
   read_manifest "$version"
   step "see whether JetPack has changed" see_update
+  step "see whose bundles are installed here" list_keys
   step "stop the cameras that run" stop_cameras
   step "install its service, where something was ended" install_service
   if [[ $backend == tensorrt ]]; then step "build the engine anew, if JetPack has changed" build_engine; fi

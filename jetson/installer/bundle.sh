@@ -19,19 +19,64 @@ safe_folder() {
   done
 }
 
-# open_bundle: unpack an archive into a folder of our own; `bundle` is the folder in it then.
+# open_bundle: verify an archive and hand over to the installer in it, which comes back here with `handed` set. A folder
+# carries no signature.
 open_bundle() {
-  if [[ -d $bundle ]]; then return; fi
-  [[ -f $bundle ]] || fail "$bundle: no such file or folder; expected what \`edgeseg bundle\` wrote"
-  local place=${TMPDIR:-/var/tmp} own said
+  if [[ -n $handed ]]; then
+    if [[ -f $unpacked/signature ]]; then read_signature "$unpacked/signature"; fi
+  elif [[ -d $bundle ]]; then
+    ! verifies || fail "$bundle: a folder carries no signature, and bundles are verified here ($keys); \
+give the archive: sudo edgeseg-camera --install BUNDLE.tar.gz"
+    not_verified
+    look "check the bundle: no byte of it may have changed"
+    check_bundle
+  else
+    [[ -f $bundle ]] || fail "$bundle: no such file or folder; expected what \`edgeseg bundle\` wrote"
+    open_archive
+  fi
+}
+
+not_verified() { say "  NOTE not verified who made it: no key in $keys; to begin: install.sh --trust KEY.pem"; }
+
+open_archive() {
+  local place=${TMPDIR:-/var/tmp} own said archive=$bundle
   safe_folder "$place" || fail "TMPDIR is $place, where others may write; expected a folder of root's own, or /var/tmp"
   own=edgeseg-unpacked-$(cksum <<<"$base" | cut -d' ' -f1)
   if [[ $dry == no ]]; then rm -rf -- "$place/$own".*; fi # of one that was killed: we hold the lock
-  check_room "$place" $(($(megabytes "$bundle" --apparent-size --dereference) * 3 / 2)) "set TMPDIR to another folder"
+  check_room "$place" $(($(megabytes "$archive" --apparent-size --dereference) * 5 / 2)) "set TMPDIR to another folder"
   unpacked=$(mktemp -d "$place/$own.XXXXXX")
-  said=$("$python" -I "$here/installer/unpack.py" "$bundle" "$unpacked" 2>/dev/null) ||
-    fail "$bundle: ${said:-took too long to unpack; copy it again}"
-  bundle=$unpacked/$said
+  copy_plain "$archive" "$unpacked/bundle" || fail "$archive: cannot be copied to $place; copy it again, or make room"
+  look "verify who made the bundle"
+  if verifies; then
+    copy_plain "$archive.sig" "$unpacked/signature" || rm -f "$unpacked/signature"
+    verify_copy "$archive" "$unpacked"
+  else
+    not_verified
+  fi
+  mkdir "$unpacked/new"
+  said=$("$python" -I "$here/installer/unpack.py" "$unpacked/bundle" "$unpacked/new" 2>/dev/null) ||
+    fail "$archive: ${said:-took too long to unpack; copy it again}"
+  rm -f "$unpacked/bundle"
+  bundle=$unpacked/new/$said
+  look "check the bundle: no byte of it may have changed"
+  check_bundle
+  hand_over
+}
+
+# The new version's own installer goes on, with our lock. Later versions must take these options as they are.
+hand_over() {
+  local options=(--handed-over "$held" "$unpacked" --prefix "$prefix" --watch "$watch" "${workspace[@]}")
+  if [[ -n $root ]]; then options+=(--root "$root"); fi
+  if [[ $dry == yes ]]; then options+=(--dry-run); fi
+  if [[ $start == no ]]; then options+=(--no-start); fi
+  if [[ $older == yes ]]; then options+=(--allow-older); fi
+  exec "$BASH" "$bundle/install.sh" "${options[@]}"
+}
+
+# The signature must be of this very bundle.
+check_signed() {
+  [[ -z $signed_id || ($signed_id == "$id" && $signed_target == "$target") ]] ||
+    fail "refused: the signature is of $signed_id for $signed_target, the bundle is $id for $target; sign it again"
 }
 
 # Plain files and sane names come first: sha256sum opens whatever the list names, and waits for ever on a FIFO.

@@ -7,6 +7,7 @@ make_version() {
   mkdir -p "$version"
   cp -R "$bundle"/{model,golden,installer,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md,*.tsv} "$version/"
   l4t_release >"$version/jetson_linux"
+  if [[ -n $signed_id ]]; then cp "$unpacked/signature" "$version/signature"; fi
   chmod -R u=rwX,go=rX "$version"
   chmod 755 "$version/install.sh"
   if [[ $model != model/model.onnx ]]; then

@@ -19,7 +19,7 @@ from edgeseg.core.signals import StopRequest
 from edgeseg.runtime.commands.options import engine_options
 from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.service.config import config_option, is_by_file
-from edgeseg.runtime.service.rollback import rollback_option
+from edgeseg.runtime.service.installer import install_option, rollback_option
 from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sources.source import RATES, SourceOptions
 
@@ -106,6 +106,15 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
     "--check-config",
     is_flag=True,
     help="Check all of this, say what it would do, and end; code 2 if anything is wrong.",
+)
+@click.option(
+    "--install",
+    type=PATH,
+    metavar="BUNDLE",
+    is_eager=True,
+    expose_value=False,
+    callback=install_option,
+    help="Verify a bundle and install it, where a bundle's install.sh installed this one.",
 )
 @click.option(
     "--rollback",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgeseg.runtime.doctor.findings import Finding, MachineUnderTest
 from edgeseg.runtime.machine import facts
+from edgeseg.runtime.machine.child import run_program
 from edgeseg.runtime.machine.jetpacks import changes, jetpack_of, jetpacks, numbers
 
 _OLDEST, _NEWEST = (3, 10), (3, 12)
@@ -120,6 +122,7 @@ def cameras(machine: MachineUnderTest) -> Iterator[Finding]:
 
 
 def tools(machine: MachineUnderTest) -> Iterator[Finding]:
+    yield _openssl()
     if machine.jetson and not (shutil.which("nvcc") or (machine.root / "usr/local/cuda/bin/nvcc").exists()):
         remedy = "pycuda compiles with it: apt-get install cuda-nvcc, or bring a wheel"
         yield Finding("nvcc", "note", "not found", remedy)
@@ -128,3 +131,15 @@ def tools(machine: MachineUnderTest) -> Iterator[Finding]:
     exporting = {"onnx", "tf2onnx"} <= names.keys()
     text = f"training {'' if training else 'not '}installed, export {'' if exporting else 'not '}installed"
     yield Finding("training side", "good" if training and exporting else "note", text)
+
+
+def _openssl() -> Finding:
+    """Look at what signs bundles and verifies them."""
+    try:
+        found = run_program("openssl", "version", capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding("OpenSSL", "note", "not found", "signed bundles need it: apt-get install openssl")
+    name, _, version = found.partition(" ")
+    good = name == "OpenSSL" and numbers(version.split(" ")[0]) >= (3, 0)
+    remedy = "" if good else "signed bundles need OpenSSL 3.0 or newer, which Ubuntu 22.04 has"
+    return Finding("OpenSSL", "good" if good else "note", found or "says no version", remedy)

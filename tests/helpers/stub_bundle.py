@@ -49,7 +49,7 @@ import os, shutil, sys
 from pathlib import Path
 wheels = Path(sys.argv[sys.argv.index("--find-links") + 1])
 assert {"--no-index", "--ignore-installed", "--isolated"} <= set(sys.argv), sys.argv
-with open(os.environ["STATE"] + "/pip", "a") as file:
+with open(os.environ["STATE"] + "/pip", "a", errors="surrogateescape") as file:
     print(*sys.argv, file=file)
 for name in ("edgeseg", "edgeseg-camera"):
     shutil.copy(wheels / "program.whl", Path(sys.prefix) / "bin" / name)

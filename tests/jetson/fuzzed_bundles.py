@@ -16,9 +16,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.helpers.hostile_bundles import Hostile
 from tests.helpers.places import ROOT
 from tests.helpers.stub_bundle import Device, make_bundle
+from tests.jetson.hostile_bundles import Hostile
 
 # $1 is a folder for the overlay; the rest runs with the system seen through it. /proc and /dev are new ones.
 ALONE = r"""

@@ -469,13 +469,13 @@ def test_a_small_board_builds_its_engine_with_a_limit(device: Device, memory_pat
 
 def test_places_that_the_service_may_not_write_are_named(device: Device, memory_path: Path) -> None:
     said = device.install(make_bundle(memory_path))
-    assert "NOTE" not in said
+    assert " writes " not in said
     (device.root / "etc/edgeseg/camera.toml").write_text(
         "#output  record:///etc/edgeseg/drive\n#output  file:///tmp/drive.mkv\n#writes  /var/log/summary.json\n"
         f"#output  {device.root}/var/lib/edgeseg/camera/masks/\n#output  unix:///run/edgeseg/camera/masks\n#output  display://\n"
     )
     said = device.install(make_bundle(memory_path, "second"))
-    noted = [line.split(" writes ")[1].split(":")[0] for line in said.splitlines() if "NOTE" in line]
+    noted = [line.split(" writes ")[1].split(":")[0] for line in said.splitlines() if " writes " in line]
     assert noted == ["/etc/edgeseg/drive", "/var/log/summary.json"]
 
 

@@ -135,7 +135,7 @@ def test_equal_input_gives_equal_bytes(made: Bundle, tmp_path: Path) -> None:
 
 
 def test_what_was_changed_missing_or_added_is_refused_by_its_name(made: Bundle, tmp_path: Path) -> None:
-    assert verify(made.path) == len(files_of(made.folder)) - 1
+    assert verify(made.path).files == len(files_of(made.folder)) - 1
     whole, path = gzip.decompress(made.path.read_bytes()), tmp_path / "bundle.tar.gz"
     with tarfile.open(made.path) as archive:
         places = {member.name.partition("/")[2]: member for member in archive if member.isfile()}

@@ -283,3 +283,21 @@ def test_engines_that_are_stale_are_named_with_the_reason_and_the_remedy(
     assert (elsewhere.state, "here is no GPU" in elsewhere.found) == ("note", True)
     without = found_by(replace(machine, probe=probes()))["good.engine"]
     assert "tensorrt 10.3.0, which cannot be loaded here" in without.found
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [("OpenSSL 3.0.2 15 Mar 2022", "good"), ("OpenSSL 1.1.1f  31 Mar 2020", "note"), ("LibreSSL 3.9.0", "note")],
+)
+def test_openssl_that_verifies_bundles_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, state: str
+) -> None:
+    program = tmp_path / "openssl"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = by_name(examine(MachineUnderTest(tmp_path, probes())))["OpenSSL"]
+    assert (found.state, found.found) == (state, said)
+    assert ("3.0 or newer" in found.remedy) == (state != "good")
+    program.unlink()
+    assert by_name(examine(MachineUnderTest(tmp_path, probes())))["OpenSSL"].found == "not found"

@@ -151,4 +151,4 @@ def test_every_process_is_started_by_one_file() -> None:
                     owner == "os" and name.startswith(("exec", "spawn", "posix_spawn", "system", "popen", "fork"))
                 ):
                     starts.append(f"{file.relative_to(ROOT)}: {owner}.{name}")
-    assert {each.partition(":")[0] for each in starts} == {"runtime/machine/child.py", "runtime/service/rollback.py"}
+    assert {each.partition(":")[0] for each in starts} == {"runtime/machine/child.py", "runtime/service/installer.py"}

@@ -1,4 +1,4 @@
-"""`edgeseg-camera --rollback`: the version before this one again, on a device that a bundle's install.sh set up."""
+"""`edgeseg-camera --install` and `--rollback`: by the installer that a bundle has left on this device."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from edgeseg.runtime.machine.child import child_environment
 
 
 def rollback_option(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    """Click's callback of the option."""
+    """Click's callback of `--rollback`."""
     if asked:
-        roll_back(Path(sys.prefix))
+        run_installer(Path(sys.prefix), "--rollback")
 
 
-def roll_back(environment: Path) -> NoReturn:
-    """Become `install.sh --rollback`, which is shell and so needs no Python that works.
+def install_option(context: click.Context, _: click.Parameter, bundle: Path | None) -> None:
+    """Click's callback of `--install`."""
+    if bundle is not None:
+        run_installer(Path(sys.prefix), "--from", os.path.abspath(bundle))
+
+
+def run_installer(environment: Path, *arguments: str) -> NoReturn:
+    """Become the `install.sh` of the version that is current, which is shell and so needs no Python that works.
 
     Args:
         environment: the virtual environment that runs, PREFIX/versions/ID/venv.
+        arguments: of install.sh.
 
     Raises:
         UsageError: no bundle was installed there, or its installer cannot be run.
@@ -37,6 +44,6 @@ def roll_back(environment: Path) -> NoReturn:
             f"as in /opt/edgeseg: use the edgeseg-camera of that installation"
         )
     try:
-        os.execve(installer, [str(installer), "--rollback"], child_environment())
+        os.execve(installer, [str(installer), *arguments], child_environment())
     except OSError as error:
         raise UsageError(f"{installer}: cannot be run ({error.strerror}); run it by sh as root") from error
