@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.helpers.places import ROOT
+from tests.helpers.signing import make_key, sign
 from tests.helpers.stub_bundle import Device, make_bundle
 from tests.jetson.hostile_bundles import Hostile
 
@@ -49,13 +50,21 @@ def alone(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def fuzz(count: int, seed: int, place: Path = Path("/scratch")) -> None:
-    """Run the cases, half folders, half archives; raises AssertionError for the first that is not refused well."""
+    """Run the cases, half folders, half archives, of these half with a signature that is whole or not.
+
+    Raises AssertionError for the first that is not refused well.
+    """
     hostile = Hostile(make_bundle(place), seed)
+    key, public = make_key(place, "fleet")
     came: Counter[str] = Counter()
     for number in range(count):
         shutil.rmtree(place / "device", ignore_errors=True)
         device = Device(place / "device", is_booted=False)
         bundle = hostile.archive() if number % 2 else hostile.folder()
+        if number % 4 == 3:
+            (device.root / "etc/edgeseg/keys").mkdir(parents=True)
+            shutil.copy(public, device.root / "etc/edgeseg/keys")
+            hostile.spoil_signature(sign(bundle, key, id="id-net"))
         begin = time.monotonic()
         done = device.start(bundle)
         case = f"seed {seed}, case {number}: {done.returncode}, {done.stdout}{done.stderr}"

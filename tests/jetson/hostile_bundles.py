@@ -75,6 +75,17 @@ class Hostile:
         path.write_bytes(packed + (b"x" if self._random.random() < 0.05 else b""))
         return path
 
+    def spoil_signature(self, signature: Path) -> None:
+        """Make something of a whole signature that is none, three times in four."""
+        content = signature.read_bytes()
+        lines = content.splitlines(keepends=True)
+        text = self._random.choice(TEXTS).encode(errors="surrogateescape")
+        at = self._random.randrange(len(lines))
+        swapped = b"".join([*lines[:at], lines[at].partition(b" ")[0] + b" " + text + b"\n", *lines[at + 1 :]])
+        odd = [self._odd_bytes(content), self._cut(content), swapped, text, content + text, lines[0] * 3_000]
+        if self._random.random() < 0.75:
+            signature.write_bytes(self._random.choice(odd))
+
     def _odd_manifest(self, folder: Path) -> None:
         found = dict(self._manifest)
         for _ in range(self._random.randint(1, 2)):
