@@ -10,8 +10,7 @@ from coded_clips import Frame, Packet, assemble
 
 from edgeseg.runtime.capture.watches import Watches
 from edgeseg.runtime.sources.addresses import parse_source
-from edgeseg.runtime.sources.corruption import JpegLog
-from edgeseg.runtime.sources.kinds.mjpeg import decode
+from edgeseg.runtime.sources.jpegs import JpegLog, decode
 from edgeseg.runtime.sources.kinds.video import VideoReader
 from edgeseg.runtime.sources.reader import Reader
 

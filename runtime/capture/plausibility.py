@@ -103,6 +103,10 @@ class PlausibilityWatch:
         self._periods = deque[float](maxlen=5)
         self._usual, self._usual_moved = _FIRST_USUAL, _FIRST_USUAL
 
+    def begin_again(self) -> None:
+        """Take note that the next picture follows none: what is usual here stays known."""
+        self._good = self._suspicion = None
+
     def is_implausible(self, picture: NDArray[np.uint8], is_key: bool | None, is_corrupt: bool, now: float) -> bool:
         """Take the next picture.
 

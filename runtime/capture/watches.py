@@ -30,6 +30,8 @@ class Watches:
             seen.append(reason)
         if self._plausibility:
             self._frames += 1
+            if not reader.follows:
+                self._plausibility.begin_again()
             # A file may be read slower than it plays: time is then what its frames make.
             at = self._frames / reader.fps if reader.stamp is None else now
             if self._plausibility.is_implausible(frame, reader.is_key, reader.is_corrupt, at):

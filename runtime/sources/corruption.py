@@ -1,4 +1,4 @@
-"""Whether a frame was decoded from sound data: FFmpeg and libjpeg only log what is wrong."""
+"""Whether a frame was decoded from sound data: FFmpeg only logs what is wrong."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import re
 
 import cv2
 
-from edgeseg.core.pictures.jpeg import damage_in
-
 _LIBC = ctypes.CDLL(None)
 LEVEL_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 _WARNINGS = 24  # AV_LOG_WARNING: lost RTP packets are no more than that
-_COMPLAINT = re.compile(r"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\] *(.+)|(RTP: missed \d+ packets)")
+_NEEDED = 32  # AV_LOG_INFO: what it made up for lack of data is no more than that, to FFmpeg
+_HEAD = re.compile(r"\[OPENCV:FFMPEG:(-?\d+)\]")
+_COMPLAINT = re.compile(
+    r"\[OPENCV:FFMPEG:(?:0?[0-9]|1[0-6])\] *(.+)|(RTP: missed \d+ packets|concealing \d+ DC, \d+ AC, \d+ MV errors.*)"
+)
+_MOST_BACK = 4  # pictures that B frames hold back
 LONGEST_GROUP_S = 10.0  # frames from one key frame to the next
 UNKNOWN_GROUP_S = 2.0  # where frame types are not told
 
@@ -34,7 +37,9 @@ class DecoderLog:
             asked = os.environ.get(LEVEL_VARIABLE, QUIET)  # which the commands set for what else reads videos
             is_wanted = asked != QUIET or "OPENCV_FFMPEG_DEBUG" in os.environ
             self._shown = os.dup(2) if is_wanted else None
-            os.environ[LEVEL_VARIABLE] = asked if asked.isdigit() and int(asked) > _WARNINGS else str(_WARNINGS)
+            self._level = int(asked) if asked.isdigit() else _WARNINGS
+            self._is_shown = True
+            os.environ[LEVEL_VARIABLE] = str(max(self._level, _NEEDED))
             DecoderLog._file = os.memfd_create("edgeseg-decoder-log", os.MFD_CLOEXEC)
             fcntl.fcntl(DecoderLog._file, fcntl.F_SETFL, os.O_APPEND)
             for standard in (1, 2):  # OpenCV's own log of FFmpeg goes to the first
@@ -48,47 +53,30 @@ class DecoderLog:
         size = os.fstat(DecoderLog._file).st_size
         if not size:
             return ""
-        said = os.pread(DecoderLog._file, size, 0)
+        said = os.pread(DecoderLog._file, size, 0).decode(errors="replace")
         os.ftruncate(DecoderLog._file, 0)
         if self._shown is not None:
-            os.write(self._shown, said)
-        complaint = _COMPLAINT.search(said.decode(errors="replace"))
+            os.write(self._shown, "".join(filter(self._is_asked_for, said.splitlines(keepends=True))).encode())
+        complaint = _COMPLAINT.search(said)
         return complaint[1] or complaint[2] if complaint else ""
 
-
-class JpegLog:
-    """Takes what libjpeg says of one picture, on standard error alone. A context manager, used again and again.
-
-    A picture whose data are wrong inside decodes all the same: a damaged one would pass for good. Standard error is the
-    process's: not for a process in which other threads write there.
-
-    Attributes:
-        damage: what libjpeg found wrong in the last picture; None if it found nothing.
-    """
-
-    def __init__(self) -> None:
-        self._log = os.memfd_create("edgeseg-jpeg", os.MFD_CLOEXEC)
-        self.damage: str | None = None
-
-    def __enter__(self) -> JpegLog:
-        self._stderr = os.dup(2)
-        os.dup2(self._log, 2)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.dup2(self._stderr, 2)
-        os.close(self._stderr)
-        said = os.pread(self._log, os.fstat(self._log).st_size, 0)
-        self.damage = damage_in(said.decode(errors="replace")) if said else None
-        if said:
-            os.ftruncate(self._log, 0)
-            os.lseek(self._log, 0, os.SEEK_SET)
+    def _is_asked_for(self, line: str) -> bool:
+        """Whether a line is of the level that the user asked for; one without a level goes with the one before."""
+        head = _HEAD.match(line)
+        self._is_shown = int(head[1]) <= self._level if head else self._is_shown
+        return self._is_shown
 
 
 def is_key_frame(capture: cv2.VideoCapture) -> bool | None:
     """Return whether the last frame was decoded without any other; None where OpenCV does not tell (before 4.9)."""
+    kind = _kind(capture)
+    return kind == "I" if kind else None
+
+
+def _kind(capture: cv2.VideoCapture) -> str:
+    """Return I, P, B or another kind of the last frame; empty where it is not told."""
     kind = int(capture.get(cv2.CAP_PROP_FRAME_TYPE)) if hasattr(cv2, "CAP_PROP_FRAME_TYPE") else 0
-    return kind == ord("I") if kind else None
+    return chr(kind) if kind > 0 and kind != ord("?") else ""
 
 
 class CorruptionWatch:
@@ -101,9 +89,10 @@ class CorruptionWatch:
 
     def __init__(self, capture: cv2.VideoCapture, log: DecoderLog, fps: float) -> None:
         self._capture, self._log, self._fps = capture, log, fps
-        # Decoders with several threads complain of a frame up to so many frames before it comes.
-        self._lead = int(capture.get(getattr(cv2, "CAP_PROP_N_THREADS", -1))) or os.cpu_count() or 1
+        threads = int(capture.get(getattr(cv2, "CAP_PROP_N_THREADS", -1))) or os.cpu_count() or 1
+        self._held_back = threads - 1
         self._since: int | None = None  # frames since the complaint
+        self._run = self._longest_run = 0  # of B frames
 
     def is_corrupt(self) -> bool:
         """Say it of the frame that came last; asked once a frame."""
@@ -112,14 +101,25 @@ class CorruptionWatch:
         elif self._since is not None:
             self._since += 1
             self._since = None if self._is_over(self._since) else self._since
+        if self._since is None:  # what damaged frames say of themselves is damaged, too
+            self._run = self._run + 1 if _kind(self._capture) == "B" else 0
+            self._longest_run = max(self._longest_run, self._run)
         return self._since is not None
 
     def note_loss(self) -> None:
         """Take note of a frame that was not given at all: the next ones are drawn on it."""
         self._since = 0
 
+    @property
+    def _lead(self) -> int:
+        """How many frames before the one that it is about a complaint may come.
+
+        Frames wait for those that are shown before them: with pyramids of B frames, as many as they are high.
+        """
+        return self._held_back + min(self._longest_run.bit_length(), _MOST_BACK)
+
     def _is_over(self, since: int) -> bool:
         is_key = is_key_frame(self._capture)
         if is_key is None:
             return since > self._fps * UNKNOWN_GROUP_S
-        return (is_key and since >= self._lead) or since > self._fps * LONGEST_GROUP_S
+        return (is_key and since > self._lead) or since > self._fps * LONGEST_GROUP_S

@@ -19,9 +19,9 @@ class KeptReader(Reader):
     def __init__(self, reader: Reader, count: int, is_alive: Callable[[], object] = lambda: None) -> None:
         """`is_alive` is called after each frame: all of them may take longer than a first frame is waited for."""
         self.fps, self.follows = reader.fps, reader.follows
-        self._frames: list[tuple[Frame | DamagedFrameError, bool, bool | None]] = []
+        self._frames: list[tuple[Frame | DamagedFrameError, bool, bool | None, bool]] = []
         while len(self._frames) < count and (frame := _read(reader)) is not None:
-            self._frames.append((frame, reader.is_corrupt, reader.is_key))
+            self._frames.append((frame, reader.is_corrupt, reader.is_key, reader.follows))
             is_alive()
         reader.close()
         self._next = 0
@@ -29,7 +29,7 @@ class KeptReader(Reader):
     def read(self, buffer: Frame | None) -> Frame | None:
         if self._next >= len(self._frames):
             return None
-        frame, self.is_corrupt, self.is_key = self._frames[self._next]
+        frame, self.is_corrupt, self.is_key, self.follows = self._frames[self._next]
         self._next += 1
         if isinstance(frame, DamagedFrameError):
             raise frame

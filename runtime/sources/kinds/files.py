@@ -15,7 +15,7 @@ from edgeseg.core.pictures import webp
 from edgeseg.core.pictures.damage import damage_of
 from edgeseg.core.pictures.depth import depth_of, eight_bits, take_notes
 from edgeseg.runtime.sources.addresses import DEFAULT_FOLDER_FPS, image_paths
-from edgeseg.runtime.sources.corruption import JpegLog
+from edgeseg.runtime.sources.jpegs import JpegLog
 from edgeseg.runtime.sources.picture_limit import is_refusal, too_large
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source

@@ -9,16 +9,11 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-import cv2
-import numpy as np
-
 from edgeseg.core.errors import SourceError
-from edgeseg.core.pictures.damage import damage_of
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock
-from edgeseg.runtime.sources.corruption import JpegLog
+from edgeseg.runtime.sources.jpegs import JpegLog, decode
 from edgeseg.runtime.sources.multipart import Multipart
 from edgeseg.runtime.sources.opencv import FALLBACK_FPS
-from edgeseg.runtime.sources.picture_limit import is_refusal, too_large
 from edgeseg.runtime.sources.reader import DamagedFrameError, Frame, Reader
 from edgeseg.runtime.sources.source import Source
 
@@ -66,23 +61,6 @@ class MjpegReader(Reader):
 
     def close(self) -> None:
         self._response.close()
-
-
-def decode(content: bytes, log: JpegLog) -> tuple[Frame | None, str | None]:
-    """Return a JPEG's picture, (H, W, 3) uint8 BGR, if there is one, and what is damaged in it, if anything is.
-
-    Raises:
-        SourceError: it is too large.
-    """
-    damage = damage_of(content)
-    try:
-        with log:
-            picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    except cv2.error as error:
-        if is_refusal(error):
-            raise SourceError(f"it sends pictures {too_large()}") from error
-        return None, damage
-    return None if picture is None else np.asarray(picture, np.uint8), damage or log.damage
 
 
 def _get(source: Source) -> Any:

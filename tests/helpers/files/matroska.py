@@ -24,13 +24,20 @@ def write_matroska(
     size: Size,
     codec: str = "V_MJPEG",
     seconds: float = 0,
+    turned: float = 0,
 ) -> None:
-    """Write a video track; `seconds` is the length that the file states, if any. Every packet is a key frame."""
+    """Write a video track. Every packet is a key frame.
+
+    Args:
+        seconds: the length that the file states, if any.
+        turned: by so many degrees it says that it is to be shown.
+    """
     length = _element("4489", struct.pack(">d", seconds * 1e3)) if seconds else b""
     info = _element(
         "1549A966", _number("2AD7B1", 1_000_000) + length + _element("4D80", b"test") + _element("5741", b"test")
     )
-    video = _element("E0", _number("B0", size.width) + _number("BA", size.height))
+    turn = _element("7670", _number("7671", 0) + _element("7675", struct.pack(">f", turned))) if turned else b""
+    video = _element("E0", _number("B0", size.width) + _number("BA", size.height) + turn)
     track = _number("D7", 1) + _number("73C5", 1) + _number("83", 1) + _element("86", codec.encode()) + video
     clusters = b"".join(
         _element("1F43B675", _number("E7", at) + _element("A3", b"\x81\0\0\x80" + packet))

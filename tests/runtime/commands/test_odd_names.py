@@ -112,7 +112,7 @@ def test_a_turned_picture_is_still_read_upright(tmp_path: Path) -> None:
     """As cv2.imread did: by its EXIF tag."""
     from PIL import Image
 
-    from edgeseg.runtime.sources.corruption import JpegLog
+    from edgeseg.runtime.sources.jpegs import JpegLog
     from edgeseg.runtime.sources.kinds.files import read_image
 
     exif = Image.Exif()

@@ -14,7 +14,7 @@ import pytest
 from edgeseg.core.errors import SourceError
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.sources.addresses import parse_source
-from edgeseg.runtime.sources.corruption import JpegLog
+from edgeseg.runtime.sources.jpegs import JpegLog
 from edgeseg.runtime.sources.kinds.files import ImageReader, read_image
 from edgeseg.runtime.sources.wrappers import KeptReader
 from tests.helpers.damage import by_opencv, by_pillow, street
