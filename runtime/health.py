@@ -37,6 +37,11 @@ class Episodes:
         self.longest = max(self.longest, length)
         return length
 
+    def so_far(self, now: float) -> float:
+        """Return for how many seconds the one that is under way has lasted; 0 if none is."""
+        since = self._since  # another thread may end it
+        return 0.0 if since is None else max(0.0, now - since)
+
     @property
     def under_way(self) -> bool:
         return self._since is not None

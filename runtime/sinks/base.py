@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.settings import SinkSettings
 
+NO_PICTURE: NDArray[np.uint8] = np.empty((0, 0, 3), np.uint8)
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -24,7 +26,8 @@ class Delivery:
     Attributes:
         record: of its frame.
         captured_monotonic: seconds of the monotonic clock, which no time server sets back.
-        picture: (H, W, 3) uint8, BGR, as captured; valid only during the `write` of a sink with `needs_picture`.
+        picture: (H, W, 3) uint8, BGR, as captured, valid only during `write`; NO_PICTURE for a sink that did not need
+            it when the mask was handed over.
         class_map: (h, w) uint8 at the network's size.
         unsmoothed: the class map as the network gave it; None where it is `class_map`.
     """
@@ -34,6 +37,27 @@ class Delivery:
     picture: NDArray[np.uint8]
     class_map: NDArray[np.uint8]
     unsmoothed: NDArray[np.uint8] | None = None
+
+    def without_picture(self) -> Delivery:
+        """Return what a sink gets that needs no picture: whose memory belongs to a newer frame by then."""
+        return replace(self, picture=NO_PICTURE)
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """How a run stands; said twice a second, whether masks come or not.
+
+    Attributes:
+        frames: counts by status, as in the summary.
+        health: of the source, as in the summary.
+        away_s: for how long the camera has been away; None while it is there.
+        pictures: what is wrong with the newest pictures (PICTURE_REASONS).
+    """
+
+    frames: dict[str, int]
+    health: dict[str, Any]
+    away_s: float | None
+    pictures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,8 @@ class Sink(ABC):
 
     Attributes:
         uri: the output as the user wrote it.
-        needs_picture: whether `write` reads the picture, which holds one of the few slots of shared memory.
+        needs_picture: whether `write` reads the picture, which holds one of the few slots of shared memory. It may
+            change at any time: each mask is asked for once, when it is handed over.
     """
 
     needs_picture = True
@@ -93,6 +118,9 @@ class Sink(ABC):
     @abstractmethod
     def write(self, delivery: Delivery) -> None:
         """Put one mask out. Raises OSError or UsageError when it cannot, SinkClosed when the user has closed it."""
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Hear how the run stands, twice a second and on the sink's thread: how a silent camera is noticed."""
 
     def hurry(self) -> None:
         """The run is over: a `write` that waits for somebody is to wait no longer. Called from another thread."""

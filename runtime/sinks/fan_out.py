@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseg.runtime.records import FrameRecord, Ledger
-from edgeseg.runtime.sinks.base import Delivery, Sink
+from edgeseg.runtime.sinks.base import Delivery, Heartbeat, Sink
 from edgeseg.runtime.sinks.stats_file import StatsFile
 from edgeseg.runtime.sinks.thread import PendingDelivery, SinkThread
 
 FINISH_TIMEOUT_S = 5.0  # for what is still waiting when the run ends: a sink on a dead network disk never finishes
+_HEARTBEAT_S = 0.5
 _PICTURES_AT_SINKS = 3  # each holds a slot of the ring, and the newest frame must always find one
 
 
@@ -47,6 +48,7 @@ class SinkFanOut:
         self._recording = threading.Lock()
         self._unrecorded: dict[int, FrameRecord] = {}
         self._pictures_out = 0
+        self._beat_at = 0.0
         self._is_over = False
 
     def __enter__(self) -> SinkFanOut:
@@ -76,27 +78,43 @@ class SinkFanOut:
 
     def deliver(self, delivery: Delivery, done: Callable[[], None]) -> None:
         """Hand a mask over; `done` is called when its picture is not read any more."""
-        takers = self._with_room([state for state in self.states if state.takes_masks])
-        sinks = [state.sink for state in takers]
-        needs_picture = any(sink.needs_picture for sink in sinks)
+        asked = {state: state.sink.needs_picture for state in self.states if state.takes_masks}
+        takers = self._with_room(asked)
+        needs = {state.sink: asked[state] for state in takers}
+        needs_picture = any(needs.values())
         if not needs_picture:
             done()
         if not takers:
             self.record(delivery.record)
             return
-        pending = PendingDelivery(delivery, sinks, lambda: self._picture_back(done), self._put_out)
+        pending = PendingDelivery(delivery, needs, lambda: self._picture_back(done), self._put_out)
         with self._recording:
             self._unrecorded[id(pending)] = delivery.record
             self._pictures_out += needs_picture
         for state in takers:
             state.put(pending)
 
+    def beat(self) -> None:
+        """Let every sink hear how the run stands, at most twice a second; call it whether masks come or not."""
+        now = time.monotonic()
+        if now - self._beat_at < _HEARTBEAT_S:
+            return
+        self._beat_at = now
+        source = self.ledger.source
+        away_s = source.away.so_far(now) if source.away.under_way else None
+        wrong = tuple(reason for reason, episodes in source.pictures.items() if episodes.under_way)
+        heartbeat = Heartbeat(self.ledger.frames, source.to_dict(), away_s, wrong)
+        for state in self.states:
+            state.beat(heartbeat)
+
     def failures(self) -> list[str]:
         """One line for each output that was given up."""
         failed = [f"output {state.sink.uri} was given up: {state.error}" for state in self.states if state.error]
         return failed + ([f"--stats was given up: {self._stats.error}"] if self._stats.error else [])
 
-    def _with_room(self, states: list[SinkThread]) -> list[SinkThread]:
+    def _with_room(self, needs: dict[SinkThread, bool]) -> list[SinkThread]:
+        """Return the sinks that get the next mask, of those given with whether each needs its picture."""
+        states = list(needs)
         if not self._drop:
             return [state for state in states if state.wait_for_room(self._stop)]
         for state in states:
@@ -104,8 +122,8 @@ class SinkFanOut:
         if self._pictures_out < _PICTURES_AT_SINKS:
             return states
         for state in states:
-            state.dropped += state.sink.needs_picture
-        return [state for state in states if not state.sink.needs_picture]
+            state.dropped += needs[state]
+        return [state for state in states if not needs[state]]
 
     def _picture_back(self, done: Callable[[], None]) -> None:
         with self._recording:

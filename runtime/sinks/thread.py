@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from edgeseg.core.errors import EdgesegError
-from edgeseg.runtime.sinks.base import Delivery, Sink, SinkClosed
+from edgeseg.runtime.sinks.base import Delivery, Heartbeat, Sink, SinkClosed
 
 _POLL_S = 0.1
 
@@ -19,7 +19,7 @@ class PendingDelivery:
 
     Args:
         delivery: the mask.
-        takers: the sinks that get it.
+        takers: the sinks that get it, and whether each reads the picture: decided once, or a slot would leak.
         picture_done: called when no sink reads the picture any more.
         mask_done: called with this when no sink holds the mask any more.
     """
@@ -27,25 +27,30 @@ class PendingDelivery:
     def __init__(
         self,
         delivery: Delivery,
-        takers: list[Sink],
+        takers: Mapping[Sink, bool],
         picture_done: Callable[[], None],
         mask_done: Callable[[PendingDelivery], None],
     ) -> None:
         self.delivery = delivery
         self.output_ms = 0.0
-        self._pictures = sum(sink.needs_picture for sink in takers)
+        self._needs = takers
+        self._pictures = sum(takers.values())
         self._masks = len(takers)
         self._picture_done = picture_done
         self._mask_done = mask_done
         self._lock = threading.Lock()
 
+    def seen_by(self, sink: Sink) -> Delivery:
+        """Return what `sink` is given."""
+        return self.delivery if self._needs[sink] else self.delivery.without_picture()
+
     def give_back(self, sink: Sink, ms: float = 0.0) -> None:
         """Note that `sink` has it no more, after `ms` milliseconds of work: the sinks run beside each other."""
         with self._lock:
             self.output_ms = max(self.output_ms, ms)
-            self._pictures -= sink.needs_picture
+            self._pictures -= self._needs[sink]
             self._masks -= 1
-            ends_picture = sink.needs_picture and not self._pictures
+            ends_picture = self._needs[sink] and not self._pictures
             ends_mask = not self._masks
         if ends_picture:
             self._picture_done()
@@ -72,6 +77,7 @@ class SinkThread:
         self._is_gone = False
         self._is_ending = False
         self._waiting: PendingDelivery | None = None
+        self._heartbeat: Heartbeat | None = None
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-output {sink.uri}", daemon=True)
 
@@ -109,6 +115,12 @@ class SinkThread:
                 return
         pending.give_back(self.sink)
 
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Let the sink hear of it; one that is busy hears the newest."""
+        with self._news:
+            self._heartbeat = heartbeat
+            self._news.notify_all()
+
     def end(self) -> None:
         """Put out what waits, then close."""
         with self._news:
@@ -127,10 +139,11 @@ class SinkThread:
         return {"written": self.written, "dropped": self.dropped, "error": self.error, **self.sink.counts()}
 
     def _run(self) -> None:
-        while (pending := self._next()) is not None:
-            start = time.perf_counter()
-            self.written += self._guard(partial(self.sink.write, pending.delivery))
-            pending.give_back(self.sink, (time.perf_counter() - start) * 1e3)
+        while (work := self._next()) is not None:
+            if isinstance(work, Heartbeat):
+                self._guard(partial(self.sink.beat, work))
+            else:
+                self._put_out(work)
             if self._is_gone:
                 self.make_room()
                 if self.error:
@@ -138,10 +151,18 @@ class SinkThread:
                 break
         self._guard(self.sink.close)
 
-    def _next(self) -> PendingDelivery | None:
+    def _put_out(self, pending: PendingDelivery) -> None:
+        start = time.perf_counter()
+        self.written += self._guard(partial(self.sink.write, pending.seen_by(self.sink)))
+        pending.give_back(self.sink, (time.perf_counter() - start) * 1e3)
+
+    def _next(self) -> PendingDelivery | Heartbeat | None:
         with self._news:
-            while self._waiting is None and not self._is_ending:
+            while self._waiting is None and self._heartbeat is None and not self._is_ending:
                 self._news.wait()
+            heartbeat, self._heartbeat = self._heartbeat, None
+            if heartbeat is not None and not self._is_ending:
+                return heartbeat
             pending, self._waiting = self._waiting, None
             self._news.notify_all()
             return pending
