@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-training test-device test-models test-faults test-gpu test-arm64 test-interop bundled-model check lint types imports wheel format clean
+.PHONY: help demo test test-training test-device test-models test-faults test-live test-gpu test-arm64 test-interop bundled-model check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
 	@echo "make test     run the test suite"
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
 	@echo "make test-faults  faults and fuzzed inputs of every sort, judged: up to half an hour"
+	@echo "make test-live    the live page in Chromium, and ten minutes of it without growth"
 	@echo "make test-gpu     tests and times on an NVIDIA GPU, 8 minutes at most; fails where there is none"
 	@echo "make test-arm64   the Jetson installer on an emulated aarch64 system, as root: some ten minutes"
 	@echo "make test-interop   fills figures as LabelMe and datumaro do, in an environment of its own (1.2 GB)"
@@ -38,6 +39,11 @@ test-models: $(READY)
 test-faults: $(READY)
 	$(BIN)/pytest -m "faults or not faults" tests/runtime/capture/test_faults.py tests/faults
 	$(BIN)/python -m tests.faults
+
+# Chromium is the system's: apt-get install chromium. Without it the tests of the page are skipped by name, here they fail.
+test-live: $(READY)
+	EDGESEG_NEEDS_BROWSER=1 $(BIN)/pytest -m "faults or not faults" tests/runtime/sinks/test_live_server.py \
+	  tests/runtime/sinks/test_live_page.py tests/runtime/sinks/test_live_growth.py
 
 test-gpu: $(READY)
 	$(BIN)/python benchmarks/on_gpu.py $(MODELS)

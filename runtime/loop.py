@@ -22,6 +22,7 @@ from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
 from edgeseg.runtime.sinks.fan_out import SinkFanOut
 from edgeseg.runtime.sinks.open import check_distinct, open_sink
 from edgeseg.runtime.sinks.segments import parse_quota
+from edgeseg.runtime.sinks.web_address import check_web
 from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.summary import Summary
 from edgeseg.runtime.timing import at_size, stage_times
@@ -77,6 +78,7 @@ def run(
     """
     check_pace(source, settings)
     check_distinct(settings.outputs)
+    check_web(settings.outputs, settings.for_sinks())
     parse_quota(settings.quota)
     with Capture(source, settings=settings.for_capture()) as capture, open_engine() as engine:
         engine.warm_up(settings.warm_up_frames)
@@ -87,7 +89,8 @@ def run(
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
         road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
-        chosen, running = settings.for_sinks(), replace(settings, deadline_ms=deadline_ms)
+        running = replace(settings, deadline_ms=deadline_ms)
+        chosen = running.for_sinks()
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen, notice) for uri in settings.outputs]
         every = [*sinks, *opened]
         with SinkFanOut(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
@@ -170,6 +173,7 @@ def _stream(
                 end_oldest()
             elif frame is None and capture.is_over:
                 break
+            outputs.beat()
             if watch:
                 watch(outputs.ledger, time.monotonic() - start)
         while in_flight:

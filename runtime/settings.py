@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from edgeseg.core.geometry import SIZE_8K
@@ -59,6 +59,15 @@ class SinkSettings:
     """What the user chose for all outputs."""
 
     opacity: float = setting(0.5, "of the classes in overlays", (0, 1))
+    live_token: Path | None = setting(
+        None,
+        "file with the token that whoever looks at an http:// output must know; off loopback it is needed",
+        kind=Path,
+    )
+    live_tls: Path | None = setting(None, "PEM file of certificate and key, for an https:// output", kind=Path)
+    deadline_ms: float | None = setting(
+        None, "older masks are delivered as stale", (0, _DAY_S * 1e3), kind=float, above=True, endless=True
+    )
     legend: bool = setting(True, "show class names, frame rate and latency on overlays")
     quota: str | None = setting(None, "keep the newest 90min or 20GB of each overlay video, in segments", kind=str)
 
@@ -83,9 +92,7 @@ class LoopSettings:
     every_frame: bool = setting(False, "process each frame, at full speed, instead of the newest")
     frames: int | None = setting(None, "stop after so many masks", (1, _MOST_FRAMES), kind=int)
     seconds: float | None = setting(None, "stop after so many seconds", (0, _LONGEST_S), kind=float, above=True)
-    deadline_ms: float | None = setting(
-        None, "older masks are delivered as stale", (0, _DAY_S * 1e3), kind=float, above=True, endless=True
-    )
+    deadline_ms: float | None = same_setting(SinkSettings, "deadline_ms")
     stall_seconds: float = setting(
         STALL_TIMEOUT_S, "a camera without a frame so long is opened again", (0, _DAY_S), above=True
     )
@@ -104,10 +111,12 @@ class LoopSettings:
     outputs: tuple[str, ...] = setting(
         (),
         "file://overlay.mkv (.mkv, .mp4, .avi), a folder/ for class-map PNG files, unix://SOCKET for other programs, "
-        "or display:// for a window; may be given several times",
+        "http://127.0.0.1:8080 for a live page, or display:// for a window; may be given several times",
     )
     stats: Path | None = setting(None, "write one line of JSON a captured frame", kind=Path)
     opacity: float = same_setting(SinkSettings, "opacity")
+    live_token: Path | None = same_setting(SinkSettings, "live_token")
+    live_tls: Path | None = same_setting(SinkSettings, "live_tls")
     legend: bool = same_setting(SinkSettings, "legend")
     quota: str | None = same_setting(SinkSettings, "quota")
     road: RoadSettings | None = None
@@ -128,4 +137,4 @@ class LoopSettings:
         )
 
     def for_sinks(self) -> SinkSettings:
-        return SinkSettings(self.opacity, self.legend, self.quota)
+        return SinkSettings(**{each.name: getattr(self, each.name) for each in fields(SinkSettings)})

@@ -1,7 +1,7 @@
 """Install the built wheel into bare environments and use it there. Run by `make check`; it needs the package index.
 
-Without any extra, the commands answer and say what is missing. With [camera,cpu,metrics], as on a vehicle computer,
-every module of edgeseg.runtime imports and a camera runs, without TensorFlow, Keras, onnx or tf2onnx.
+Without any extra, the commands answer and say what is missing. With [camera,cpu,metrics,live], as on a vehicle
+computer, every module of edgeseg.runtime imports and a camera runs, without TensorFlow, Keras, onnx or tf2onnx.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
         call(base / "edgeseg", *bundle, code=2, said="pip install 'edgeseg[")
         camera = ["scenes://?size=128x72&frames=3", "--every-frame", "--model", str(model)]
         call(base / "edgeseg-camera", *camera, code=2, said="pip install")
-        vehicle = environment(Path(folder) / "vehicle", wheel, "[camera,cpu,metrics]")
+        vehicle = environment(Path(folder) / "vehicle", wheel, "[camera,cpu,metrics,live]")
         call(vehicle / "python", "-c", IMPORT_ALL)
         call(vehicle / "edgeseg-camera", *camera, said="3 captured = 3 processed")
         call(vehicle / "edgeseg", "doctor", said="CPUExecutionProvider")

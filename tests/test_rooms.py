@@ -25,7 +25,7 @@ ROOMS_OF_KINDS = {
     "edgeseg/data/formats": [("edgeseg/data/registry.py", "FORMATS"), ("edgeseg/data/registry.py", "DECLARED_FORMAT")],
 }
 INITS_WITH_CODE = {"edgeseg", "edgeseg/data", "edgeseg/scenes", "runtime"}  # docs/decisions/0005-rooms.md says why
-PLANNED = {"edgeseg/drives/", "runtime/sinks/kinds/live/"}  # in docs/architecture.md, not yet here
+PLANNED = {"edgeseg/drives/"}  # in docs/architecture.md, not yet here
 
 
 def folders_of_code(*tops: str) -> Iterator[tuple[str, list[str]]]:

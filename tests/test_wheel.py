@@ -17,6 +17,7 @@ def test_the_wheel_holds_exactly_the_package(tmp_path: Path) -> None:
     data = {
         "edgeseg/py.typed",
         "edgeseg/runtime/bundled/scenes.onnx",
+        *(str("edgeseg" / path.relative_to(ROOT)) for path in (ROOT / "runtime/sinks/kinds/live/page").iterdir()),
         *(f"edgeseg/jetson/{name}" for name in DEVICE_FILES),
     }
     expected = {str(path) for path in own | mapped if "__pycache__" not in path.parts} | data

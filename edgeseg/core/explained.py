@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "matplotlib": "train",
     "onnx": "export",
     "prometheus_client": "metrics",
+    "websockets": "live",
     "onnxruntime": "cpu",
     "openvino": "openvino",
     "packaging": "export",

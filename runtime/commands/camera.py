@@ -93,6 +93,8 @@ def _list_cameras(context: click.Context, _: click.Parameter, asked: bool) -> No
 @_loop_option("outputs", "--output", multiple=True, metavar="URI")
 @click.option("--record", type=PATH, help="Keep frames, masks and times here, for edgeseg replay.")
 @_loop_option("opacity")
+@_loop_option("live_token", type=PATH)
+@_loop_option("live_tls", type=PATH)
 @_loop_option("legend", "--legend/--no-legend")
 @click.option("--report", type=click.Choice(["road"]), help="Add what each mask says of the road to the --stats lines.")
 @_road_options

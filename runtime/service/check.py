@@ -21,6 +21,7 @@ from edgeseg.runtime.service.plan import CameraPlan
 from edgeseg.runtime.sinks.kinds.recording import check_new
 from edgeseg.runtime.sinks.open import sink_path
 from edgeseg.runtime.sinks.segments import parse_quota
+from edgeseg.runtime.sinks.web_address import check_web
 
 _ORIGINS = {ParameterSource.COMMANDLINE: "typed", ParameterSource.DEFAULT_MAP: "of the file"}
 
@@ -48,6 +49,7 @@ def _check(plan: CameraPlan, model: ModelFile, metrics_port: int | None) -> None
     if plan.engine.backend not in ("auto", "tensorrt"):
         _ = model.onnx  # an engine is TensorRT's alone
     parse_quota(settings.quota)
+    check_web(settings.outputs, settings.for_sinks())
     for uri in settings.outputs:
         path = sink_path(uri)
         if path and uri.startswith("record://"):

@@ -18,11 +18,12 @@ from edgeseg.core.spec import ModelSpec
 from edgeseg.runtime.settings import SinkSettings
 from edgeseg.runtime.sinks.base import Playback, Sink, SinkContext
 from edgeseg.runtime.sinks.registry import SINKS
+from edgeseg.runtime.sinks.web_address import is_web, parse_web_address
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".avi")
 _EXPECTED = (
-    f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder for class maps, ending in /, unix://SOCKET, display:// "
-    "or record://FOLDER"
+    f"a video ({', '.join(VIDEO_SUFFIXES)}), a folder for class maps, ending in /, unix://SOCKET, "
+    "http://127.0.0.1:PORT, display:// or record://FOLDER"
 )
 
 
@@ -38,7 +39,7 @@ def open_sink(
 
     Args:
         uri: `file://overlay.mkv` or a plain path (.mkv, .mp4, .avi); a folder (`masks/`) of class-map PNG files;
-            `unix:///run/edgeseg.sock`; `display://`; `record://FOLDER`, for edgeseg replay.
+            `unix:///run/edgeseg.sock`; `http://127.0.0.1:8080`; `display://`; `record://FOLDER`, for edgeseg replay.
         spec, graph_size, playback, settings, notice: see SinkContext.
 
     Raises:
@@ -58,9 +59,13 @@ def open_sink(
 
 
 def sink_path(uri: str) -> Path | None:
-    """Return the absolute path that an output URI names, None for a window. Raises UsageError for no kind of sink."""
+    """Return the absolute path that an output URI names, None for a window or a page.
+
+    Raises:
+        UsageError: it names no kind of sink.
+    """
     kind, path = parse_sink(uri)
-    return None if kind == "display" else path
+    return None if kind in ("display", "live") else path
 
 
 def check_distinct(uris: Sequence[str]) -> None:
@@ -68,7 +73,7 @@ def check_distinct(uris: Sequence[str]) -> None:
     taken: dict[str, str] = {}
     for uri in uris:
         path = sink_path(uri)
-        place = os.path.realpath(path) if path else "a window"
+        place = os.path.realpath(path) if path else f"a page {uri}" if is_web(uri) else "a window"
         if place in taken:
             raise UsageError(f"outputs {taken[place]} and {uri} are one; give each output a place of its own")
         taken[place] = uri
@@ -76,10 +81,13 @@ def check_distinct(uris: Sequence[str]) -> None:
 
 def parse_sink(uri: str) -> tuple[str, Path]:
     """Return an output URI's kind, a key of the table, and its absolute path. Raises UsageError for no kind of sink."""
+    if is_web(uri):
+        parse_web_address(uri)
+        return "live", Path()
     scheme, separator, rest = lower_scheme(uri).partition("://")
     rest = unquote(rest, errors="surrogateescape") if scheme == "file" else rest
     if separator and scheme not in ("file", "unix", "display", "record"):
-        close = nearest(scheme, ["file", "unix", "display", "record"])
+        close = nearest(scheme, ["file", "unix", "http", "display", "record"])
         raise UsageError(f"output {shown_place(uri)}: its kind is not supported{close}; expected {_EXPECTED}")
     path = Path(os.path.expanduser(rest if separator else uri)).absolute()
     if separator and scheme == "display":
@@ -88,14 +96,13 @@ def parse_sink(uri: str) -> tuple[str, Path]:
                 f"output {shown_place(uri)}; expected display://, a window on the screen that DISPLAY names"
             )
         return "display", path
-    if separator and scheme == "unix":
-        if not rest or rest.endswith("/"):
-            raise UsageError(f"output {uri!r}; expected the socket's path, as in unix:///run/edgeseg.sock")
-        return "unix", path
-    if separator and scheme == "record":
-        if not rest:
-            raise UsageError(f"output {uri!r}; expected a folder, as in record://drive")
-        return "record", path
+    if separator and scheme in ("unix", "record"):
+        if not rest or (scheme == "unix" and rest.endswith("/")):
+            example = "the socket's path, as in unix:///run/edgeseg.sock"
+            raise UsageError(
+                f"output {uri!r}; expected {example if scheme == 'unix' else 'a folder, as in record://drive'}"
+            )
+        return scheme, path
     if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
         _check_text(uri, path)
         return "video", path

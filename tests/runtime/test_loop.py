@@ -287,7 +287,7 @@ def test_a_sink_that_fails_on_the_way_is_given_up_and_the_masks_go_on(
     assert len(list((tmp_path / "masks").iterdir())) == 12
 
 
-@pytest.mark.parametrize("uri", ["display://7", "unix://", "overlay.gif", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("uri", ["display://7", "unix://", "overlay.gif", "http://127.0.0.1", "http://0.0.0.0:1"])
 def test_an_output_that_makes_no_sense_is_wrong_usage(video: Path, write_model: WriteModel, uri: str) -> None:
     model = write_model()
     with pytest.raises(UsageError, match="output"):

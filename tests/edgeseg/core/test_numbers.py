@@ -38,7 +38,7 @@ TEXTS = ("nan", "-nan", "inf", "-inf", "1e999", "9" * 400, "9" * 5000, "-" + "9"
 VALUES = (math.nan, math.inf, -math.inf, 10**400, -(10**400), 2**70, True)
 MAY_BE_ENDLESS = {
     "edgeseg-camera --give-up-seconds", "edgeseg-camera --deadline-ms",
-    "LoopSettings give_up_seconds", "LoopSettings deadline_ms", "CaptureSettings give_up_s",
+    "LoopSettings give_up_seconds", "LoopSettings deadline_ms", "SinkSettings deadline_ms", "CaptureSettings give_up_s",
 }  # fmt: skip
 SETTINGS = (
     Augmentation, BenchmarkSettings, BuildSettings, BundleSettings, CaptureSettings, EngineSettings, ExportSettings,

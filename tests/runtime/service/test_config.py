@@ -53,6 +53,8 @@ EVERY_OPTION: dict[str, tuple[str, list[str]]] = {
     "output": ('["/o/a.mkv", "/o/masks/"]', ["--output", "/o/a.mkv", "--output", "/o/masks/"]),
     "record": ('"/o/drive"', ["--record", "/o/drive"]),
     "opacity": ("0.25", ["--opacity", "0.25"]),
+    "live-token": ('"/c/token"', ["--live-token", "/c/token"]),
+    "live-tls": ('"/c/page.pem"', ["--live-tls", "/c/page.pem"]),
     "legend": ("false", ["--no-legend"]),
     "report": ('"road"', ["--report", "road"]),
     "road-class-name": ('"lane"', ["--road-class-name", "lane"]),

@@ -1,0 +1,1 @@
+"""The live page without a camera, and viewers without a browser."""
