@@ -17,6 +17,7 @@ from edgeseg.runtime.capture.sketch import (
     Sketch,
     change_between,
     has_turned,
+    light_between,
     sketch_of,
     strange_blocks,
 )
@@ -125,8 +126,8 @@ class PlausibilityWatch:
         if self._good is None or self._good.blocks.shape != sketch.blocks.shape or is_slow:
             self._places = _Places(sketch.fine.shape)
             return self._accept(sketch)
-        strange = strange_blocks(sketch, self._good)
-        change = change_between(sketch, self._good)
+        light = light_between(sketch, self._good)
+        strange, change = strange_blocks(sketch, self._good, light), change_between(sketch, self._good, light)
         follows = self._is_usual(strange) and sketch.repeated <= self._good.repeated + _REPEATED_GROWTH
         is_placed = self._is_placed(change)
         if follows and is_placed and not is_corrupt and not self._is_handed_on:

@@ -152,3 +152,17 @@ def test_what_a_decoder_complained_of_is_no_measure_for_the_next() -> None:
 def test_another_size_begins_anew() -> None:
     watch = PlausibilityWatch()
     assert not any(judge(watch, [panned(0), panned(1), street(300, 300), street(300, 300)]))
+
+
+def test_coding_that_takes_the_noise_of_sky_and_black_bars_away_is_plausible() -> None:
+    def picture(is_flat: bool) -> Picture:
+        noisy = np.full((SIZE[1], SIZE[0], 3), (200, 140, 90), np.uint8)
+        noisy[:30] = noisy[-30:] = 3
+        noisy += DRAW.integers(0, 6, noisy.shape, np.uint8)
+        if is_flat:
+            noisy[:30] = noisy[-30:] = 5
+            for top in range(30, 120, 4):
+                noisy[top : top + 4] = noisy[top, 0] + top // 16
+        return noisy
+
+    assert not any(judge(PlausibilityWatch(), [picture(8 <= index < 20) for index in range(30)]))
