@@ -71,9 +71,11 @@ class _Suspicion:
         self.last, self.since, self.is_small = sketch, now, is_small
         self.is_cut = bool(strange.mean() >= _CUT_SHARE)
         self.pictures = 0
+        self.is_told = True  # whether the decoder has complained of all of them
         self._places = strange
 
-    def add(self, sketch: Sketch) -> None:
+    def add(self, sketch: Sketch, is_corrupt: bool) -> None:
+        self.is_told = self.is_told and is_corrupt
         # Against the last one and not the last good one, from which by and by the whole scene moves away.
         self.last, self._places = sketch, self._places | strange_blocks(sketch, self.last)
         self.pictures += 1
@@ -143,7 +145,7 @@ class PlausibilityWatch:
                 self._usual = max(self._usual, _NEW_SCENE_USUAL)
                 self._usual_moved = max(self._usual_moved, _NEW_SCENE_MOVED)
             return self._accept(sketch)
-        self._suspicion.add(sketch)
+        self._suspicion.add(sketch, is_corrupt)
         return True if not is_corrupt else not (follows and is_placed)
 
     def _is_slow(self, now: float) -> bool:
@@ -177,7 +179,7 @@ class PlausibilityWatch:
             if not self._is_predicted and _follows_turned(sketch, suspicion.last):
                 return True
         elif is_key:
-            return suspicion.strange_elsewhere(sketch) <= _USUAL_FACTOR * self._usual + GROWTH
+            return suspicion.is_told or suspicion.strange_elsewhere(sketch) <= _USUAL_FACTOR * self._usual + GROWTH
         return now - suspicion.since > (UNKNOWN_GROUP_S if is_key is None else LONGEST_GROUP_S)
 
     def _accept(

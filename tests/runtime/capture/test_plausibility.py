@@ -149,6 +149,18 @@ def test_what_a_decoder_complained_of_is_no_measure_for_the_next() -> None:
     assert not watch.is_implausible(panned(12), True, False, 0.6)
 
 
+def test_where_the_decoder_told_all_damage_the_next_key_frame_ends_it() -> None:
+    """The scene has moved on: it follows neither the last good picture nor what was made up since."""
+    for is_told in (True, False):
+        watch, seen = PlausibilityWatch(), []
+        for index in range(60):
+            is_damaged = 15 <= index < 30
+            shown = damaged(panned(index), rows=80) if is_damaged else panned(index if index < 15 else 700 + index)
+            seen.append(watch.is_implausible(shown, index % 30 == 0, is_damaged and is_told, index / 30))
+        assert not any(seen[:15])
+        assert any(seen[30:]) != is_told
+
+
 def test_another_size_begins_anew() -> None:
     watch = PlausibilityWatch()
     assert not any(judge(watch, [panned(0), panned(1), street(300, 300), street(300, 300)]))
