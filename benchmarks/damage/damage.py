@@ -1,7 +1,7 @@
 """Do masks of damaged pictures pass as `ok`, before and with the plausibility watch?
 
     pip install av    # PyAV; its wheel holds x264, which is GPL
-    python benchmarks/damage/damage.py MODEL VIDEO[*CLIPS]... [--trials 3] [--seed 0] [--coding NAME] [--json FILE]
+    python benchmarks/damage/damage.py MODEL VIDEO[*CLIPS]... [--trials 3] [--seed 0] [--coding NAME] [--fault BITS]
 
 Clips of the videos (`drive:SEED` is drawn) are coded, damaged, decoded and watched as edgeseg-camera does it. A picture
 counts as damaged if any pixel of it differs from the undamaged clip's, and as missed if besides its mask differs in
@@ -97,7 +97,7 @@ def clips(videos: list[str]) -> Iterator[list[Frame]]:
 
 def run(arguments: argparse.Namespace, name: str, engine: Engine, out: TextIO) -> dict[str, Count]:
     coding, is_http, is_jpeg = CODINGS[name], name.endswith("http"), name.startswith("MJPEG")
-    counts = {fault: Count() for fault in FAULTS}
+    counts = {fault: Count() for fault in arguments.fault or FAULTS}
     draw = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3, help="of each clip, coding and fault")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--coding", choices=CODINGS, action="append")
+    parser.add_argument("--fault", choices=FAULTS, action="append")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")

@@ -41,7 +41,11 @@ def sketch_of(picture: NDArray[np.uint8]) -> Sketch:
     half = cv2.resize(sample, (4 * _ACROSS, 4 * down), interpolation=cv2.INTER_AREA)
     fine = cv2.resize(half, (2 * _ACROSS, 2 * down), interpolation=cv2.INTER_AREA)
     blocks = cv2.resize(fine, (_ACROSS, down), interpolation=cv2.INTER_AREA)
-    return Sketch(np.asarray(blocks, np.uint8), np.asarray(fine, np.uint8), _repeated(sample.reshape(len(sample), -1)))
+    return Sketch(
+        np.asarray(blocks, np.uint8),
+        np.asarray(fine, np.uint8),
+        _repeated(np.asarray(sample.reshape(len(sample), -1), np.uint8)),
+    )
 
 
 def _repeated(rows: NDArray[np.uint8]) -> float:
