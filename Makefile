@@ -71,7 +71,7 @@ bundled-model: $(READY)
 	  --epochs 12 --batch 4 --learning-rate 0.003 --ema 0.99 --weight-decay 1e-4 --scale-min 1 --scale-max 1.3 \
 	  --brightness 0.1 --contrast 0.1 --saturation 0 --hue 0 --white-balance 0 --blur 0 --rotation 0 --validate-every 3 --seed 0
 	$(BIN)/edgeseg export runs/bundled --onnx runtime/bundled/scenes.onnx --camera-size 1280x720
-	rm runtime/bundled/scenes.onnx.spec.json
+	rm runtime/bundled/scenes.onnx.spec.json runtime/bundled/scenes.onnx.card.md
 	$(BIN)/edgeseg evaluate runtime/bundled/scenes.onnx --data "scenes:train=1500,val=60,test=100,size=320x192" --split test
 
 check: lint types imports wheel test

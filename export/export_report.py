@@ -88,6 +88,21 @@ class ExportReport:
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 
+    def proof(self) -> list[str]:
+        """Return how it is known that the file gives the model's masks."""
+        parity, limits = self.parity, self.limits
+        error = "" if limits.logit_error is None else f", a logit error of {limits.logit_error:g} of their range"
+        lines = [
+            f"{parity.equal_pixels:.3%} of pixels as the Keras model's over {parity.frames} frames, "
+            f"{parity.worst_equal_pixels:.3%} in the worst; greatest logit error {parity.logit_error:.2g} "
+            f"of a range of {parity.logit_range:.3g}",
+            f"limits that it was held to: {limits.equal_pixels:.2%} of pixels, {limits.miou_loss:g} points of mean IoU"
+            f"{error}",
+        ]
+        if parity.miou_model is not None and parity.miou_file is not None:
+            lines.append(f"mean IoU on these frames {parity.miou_file:.4f}, the Keras model's {parity.miou_model:.4f}")
+        return [*lines, self.tensorrt.verdict]
+
     def lines(self) -> list[str]:
         """Return what a user reads."""
         takes = f"frames of {self.camera_size}, " if self.camera_size else "float NCHW pixels, "

@@ -16,8 +16,10 @@ from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.core.spec import ModelSpec
 from edgeseg.data.argument import data_of_model
 from edgeseg.export.camera_graph import camera_graph, raw_graph, with_camera
+from edgeseg.export.card_figures import Measured
 from edgeseg.export.export_report import ExportReport, draw_worst
 from edgeseg.export.frames import Frames
+from edgeseg.export.model_card import card_beside, model_card
 from edgeseg.export.network import OUTPUT, in_float32, onnx_from_keras
 from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.precision.candidates import candidates
@@ -32,6 +34,7 @@ from edgeseg.export.tensorrt_check import Readiness, check_tensorrt, library_at_
 from edgeseg.export.tensorrt_rules import check_rules
 from edgeseg.export.upsampling import Upsampling, check_upsampling, write_grouped
 from edgeseg.models.build import load_model
+from edgeseg.runtime.engines.manifest import file_sha256
 from edgeseg.runtime.engines.proven import seal
 
 Say = Callable[[str], None]
@@ -63,6 +66,7 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
     spec = _spec_of(path, settings)
     progress("reading frames for the proof")
     data = data_of_model(settings.check, spec.trained_on, "--check")
+    measured = Measured.of(path, target, spec, settings.scores)
     frames = Frames(data, settings.check_split, settings.check_frames, spec, "prove the export with", "--check")
     progress(f"loading {path}")
     model = in_float32(load_model(path))
@@ -92,7 +96,12 @@ def export(run: Path, target: Path, settings: ExportSettings, progress: Say = la
         elif library_at_hand() if settings.tensorrt_check is None else settings.tensorrt_check:
             progress("building an engine with NVIDIA's library")
             readiness = check_tensorrt(partial, rules, len(upsampling))
-        return ExportReport.of(target, partial, spec, settings.limits, upsampling, parity, readiness, speed, form)
+        report = ExportReport.of(target, partial, spec, settings.limits, upsampling, parity, readiness, speed, form)
+        sha256 = file_sha256(partial)
+        measured.check_written(sha256)
+        # It names the file's checksum: beside another it is found out.
+        write_whole(card_beside(target), model_card(target.name, sha256, spec, measured.figures, report.proof()))
+        return report
 
     def write_both(spec_partial: Path) -> ExportReport:
         """Have the spec on the disk before the model takes its name, so that no full disk can part the two."""

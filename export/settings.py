@@ -44,6 +44,7 @@ class ExportSettings:
         logit_error: the greatest error of a logit, as a share of their range; None for the precision's own limit.
         keep_float: names of layers that fp16 leaves in float32, and int8 in float.
         tensorrt_check: None for: where one of NVIDIA's libraries is installed.
+        scores: of `edgeseg evaluate --json`, for the model card; without any, the training's own.
         report: JSON file for the report; a picture of the worst frame comes beside it.
     """
 
@@ -81,6 +82,7 @@ class ExportSettings:
     )
     float_budget: int = setting(8, "layers that fp16 and int8 may leave in float to keep the masks", (0, 10_000))
     tensorrt_check: bool | None = None
+    scores: Sequence[Path] = ()
     report: Path | None = None
 
     def __post_init__(self) -> None:

@@ -8,14 +8,14 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, cast
 
+from edgeseg.bundle.contents import BILL, CARD, MANIFEST, Contents
 from edgeseg.bundle.pip import EPOCH
 from edgeseg.core.errors import UsageError, one_line
-from edgeseg.core.json_text import parse_json
 
 SUMS = "SHA256SUMS"
-_MANIFEST = "manifest.json"
+_MOST_OF_A_TEXT = 8 << 20
 _CHUNK = 1 << 20
 
 
@@ -63,20 +63,14 @@ def pack(folder: Path, target: Path) -> None:
                     archive.addfile(head, content)
 
 
-class Contents(NamedTuple):
-    """What an archive holds: how many files, and what its manifest says."""
-
-    files: int
-    manifest: dict[str, Any]
-
-
 def verify(path: Path) -> Contents:
     """Read a bundle and hold every file against its checksum. Unpacks nothing.
 
     Raises:
         UsageError: a file is changed, missing or additional, named; or it is no bundle.
     """
-    name = manifest = ""
+    name = ""
+    texts: dict[str, str] = {}
     try:
         with gzip.open(path) as packed:
             found: dict[str, str] = {}
@@ -84,21 +78,19 @@ def verify(path: Path) -> Contents:
                 for name, content in _files(archive, path):
                     if name in found:
                         raise UsageError(f"{path}: {name} is there twice; make it again")
-                    if name == _MANIFEST:
-                        manifest = content.read(_CHUNK).decode()
-                        found[name] = hashlib.sha256(manifest.encode()).hexdigest()
+                    if name in (SUMS, MANIFEST, BILL) or name.endswith(CARD):
+                        texts[name] = content.read(_MOST_OF_A_TEXT).decode()
+                        found[name] = hashlib.sha256(texts[name].encode()).hexdigest()
                     else:
-                        found[name] = content.read().decode() if name == SUMS else _sha256(content)
-            _compare(path, found, _read_sums(found.pop(SUMS, ""), path))
+                        found[name] = _sha256(content)
+            found.pop(SUMS, "")
+            _compare(path, found, _read_sums(texts.get(SUMS, ""), path))
             while packed.read(_CHUNK):  # to the checksum behind the last file
                 pass
     except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeDecodeError) as error:
         where = f"damaged at {name}" if name else "no bundle"
         raise UsageError(f"{path}: {where} ({one_line(error)}); copy or make it again") from error
-    document = parse_json(manifest, f"{path}: {_MANIFEST}", "a bundle's manifest")
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), str) for key in ("id", "target")):
-        raise UsageError(f"{path}: {_MANIFEST} names no id and target; make it again")
-    return Contents(len(found), document)
+    return Contents(path, len(found), texts)
 
 
 def _compare(path: Path, found: dict[str, str], expected: dict[str, str]) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 import edgeseg
 from edgeseg.bundle.archive import SUMS, pack, sha256, sums
+from edgeseg.bundle.bill import bill_of_materials
 from edgeseg.bundle.camera_settings import CameraSettings, camera_settings
+from edgeseg.bundle.contents import BILL
 from edgeseg.bundle.fetch import gather, wanted_packages
 from edgeseg.bundle.golden import record_golden
 from edgeseg.bundle.own_wheel import own_wheel
@@ -26,11 +28,15 @@ from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.files import check_writable, replace_whole
 from edgeseg.core.locks import WriterLock, lock_beside
 from edgeseg.core.spec import ModelSpec
+from edgeseg.export.model_card import card_beside, card_of, model_card
 from edgeseg.export.settings import EQUAL_PIXELS
 from edgeseg.runtime.engines.model_file import ModelFile, open_model_file
+from edgeseg.runtime.engines.onnx_bytes import onnx_metadata
+from edgeseg.runtime.engines.proven import GRAPH_KEY
 from edgeseg.runtime.sources.addresses import parse_source
 
 FORMAT = 1
+NOT_PROVEN = "Not known: the file is of no export of edgeseg's."
 INSTALLER = (
     "actions.sh", "basics.sh", "bundle.sh", "links.sh", "machine.sh", "manifest.py", "service.sh",
     "signature.sh", "unpack.py", "version.sh",
@@ -116,13 +122,29 @@ class _Maker:
         place.with_name(f"{file}.spec.json").write_text(model.spec.to_json() + "\n")
         if open_model_file(place).spec != model.spec:
             raise UsageError(f"{model.path}: holds a spec of its own, which counts on the device; leave --spec out")
+        self._write_card(place, model)
         self._look_at(place)
         self._record(place, model.spec)
         packages = self._pack_packages()
+        (self._folder / BILL).write_text(bill_of_materials(model.spec, place.name, sha256(place), packages.values()))
         manifest = self._manifest(place, model.spec, packages)
         (self._folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (self._folder / SUMS).write_text(sums(self._folder))
         return manifest
+
+    def _write_card(self, place: Path, model: ModelFile) -> None:
+        """Take the model's own card, by its export; write what the spec says where there is none."""
+        card = card_of(model.onnx)
+        if card is None:
+            proven = GRAPH_KEY in onnx_metadata(place)
+            proof = (
+                "The file's checksum says that its graph is the one that an export has proven."
+                if proven
+                else NOT_PROVEN
+            )
+            card = model_card(place.name, sha256(place), model.spec, [], [proof])
+            self._notice(f"NOTE {model.path} has no card beside it; one is made of its spec, without intervals")
+        card_beside(place).write_text(card)
 
     def _look_at(self, model: Path) -> None:
         """Hold the graph against the export's rules of TensorRT, where onnx is installed to read it."""

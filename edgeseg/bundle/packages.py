@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,7 @@ class Package:
         python: the versions of Python that it is for.
         requires: what it says it needs, of whatever system.
         builds_with: what compiles it; empty for a wheel.
+        licence: as it says itself, on one line; empty where it does not.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Package:
     python: SpecifierSet
     requires: tuple[Requirement, ...]
     builds_with: tuple[Requirement, ...] = ()
+    licence: str = ""
 
     @property
     def is_source(self) -> bool:
@@ -69,7 +72,16 @@ def read_package(path: Path) -> Package:
         raise UsageError(f"{path}: no whole Python package ({error}); download it again") from error
     if not name or not version:
         raise UsageError(f"{path}: a Python package without a name or version; download it again")
-    return Package(canonicalize_name(name), version, path, python, requires, builds_with)
+    return Package(canonicalize_name(name), version, path, python, requires, builds_with, _licence(head))
+
+
+def _licence(head: Message) -> str:
+    """Return what core metadata say: the expression (PEP 639), the short text, or the classifiers."""
+    text = str(head["License-Expression"] or head["License"] or "").strip()
+    if text and len(text) <= 100 and text.isprintable():
+        return text
+    classifiers = (str(each) for each in head.get_all("Classifier", []))
+    return ", ".join(each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License :: "))
 
 
 def _wheel_texts(path: Path) -> tuple[str, list[str]]:

@@ -63,6 +63,7 @@ def evaluate(
     from edgeseg.evaluation.evaluate import evaluate as measure
     from edgeseg.evaluation.evaluate import load_predictor
     from edgeseg.evaluation.intervals import units_of, with_intervals
+    from edgeseg.runtime.engines.manifest import file_sha256
     from edgeseg.training.progress import evaluation_progress
 
     if classes and not data:
@@ -91,7 +92,9 @@ def evaluate(
         scores = with_intervals(scores, units)
         say("\n".join([*_lines(scores), *lines_of(dataset.remarks)]))
         for path in documents:
-            write_whole(path, json.dumps(asdict(scores), indent=1) + "\n")
+            measured = model / "model.keras" if model.is_dir() else model
+            of = {"model": str(model), "sha256": file_sha256(measured), "data": data, "split": split}
+            write_whole(path, json.dumps({**asdict(scores), "about": of}, indent=1) + "\n")
         if out:
             from edgeseg.evaluation.report import write_evaluation_report
 

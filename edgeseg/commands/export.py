@@ -25,7 +25,9 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.option("--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json comes beside it.")
+@click.option(
+    "--onnx", "target", required=True, type=PATH, help="The file to write; <file>.spec.json, .card.md come beside it."
+)
 @click.option("--camera-size", type=SIZE, help="Of the frames that the graph takes.  [default: network size]")
 @click.option("--crop", metavar="X,Y,W,H", help="Use only this part of the frame, in its pixels.  [default: the run's]")
 @click.option(
@@ -55,6 +57,13 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     "--tensorrt-check/--no-tensorrt-check",
     default=None,
     help="Build an engine with NVIDIA's library.  [default: where tensorrt or tensorrt_rtx is installed]",
+)
+@click.option(
+    "--scores",
+    multiple=True,
+    type=PATH,
+    metavar="FILE",
+    help="Figures for the model card, of edgeseg evaluate --json; may be repeated.  [default: the training's, of val]",
 )
 @click.option("--report", type=PATH, help="Write the report as JSON, and a picture of the worst frame beside it.")
 @click.option("--engine", type=PATH, metavar="FILE", help="Also build a TensorRT engine of it: edgeseg engine build.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeseg.export.inspection import Inspection
 
 
+BUNDLES = (".tar.gz", ".tgz")
 RECIPES = ("bisenetv2", "ddrnet", "pidnet", "segformer", "torchvision", "twinlitenet", "yolo-semantic")
 """Those of edgeseg.export.foreign.recipes, which is not imported for a --help."""
 
@@ -36,9 +37,10 @@ RECIPES = ("bisenetv2", "ddrnet", "pidnet", "segformer", "torchvision", "twinlit
     "--camera-size", type=SIZE, help="With --write-spec: the camera's; frames then keep their shape and are padded."
 )
 def inspect(file: Path, json_path: Path | None, write_spec: Path | None, **options: Any) -> None:
-    """Show what is in FILE, any ONNX file or a TensorRT engine of edgeseg's.
+    """Show what is in FILE, any ONNX file, a TensorRT engine of edgeseg's, or a bundle (.tar.gz).
 
-    Inputs and outputs, operators, parameters, GFLOPs, transposed convolutions, precision, and where it came from.
+    Inputs and outputs, operators, parameters, GFLOPs, transposed convolutions, precision, and where it came from; its
+    model card, and of a bundle the packages.
     """
     from dataclasses import asdict
 
@@ -50,6 +52,9 @@ def inspect(file: Path, json_path: Path | None, write_spec: Path | None, **optio
     for path in filter(None, (json_path, write_spec)):
         check_writable(path)
 
+    if file.name.endswith(BUNDLES):
+        _show_bundle(file, json_path)
+        return
     from edgeseg.runtime.engines.registry import is_engine
 
     if is_engine(file):
@@ -59,13 +64,37 @@ def inspect(file: Path, json_path: Path | None, write_spec: Path | None, **optio
     from edgeseg.export.inspection import inspect_onnx, lines_of
 
     found = inspect_onnx(file)
-    for line in lines_of(found):
+    for line in (*lines_of(found), *_card_lines(file)):
         say(line)
     if json_path:
         document = {**asdict(found), "spec": found.spec and found.spec.to_document()}
         write_whole(json_path, json.dumps(document, indent=1) + "\n")
     if write_spec:
         write_whole(write_spec, _draft(found, **options).to_json() + "\n")
+
+
+def _card_lines(file: Path) -> list[str]:
+    from edgeseg.export.model_card import card_beside, card_of
+
+    try:
+        card = card_of(file)
+    except UsageError as error:
+        return [f"card: {error}"]
+    return ["", f"{card_beside(file)}:", *card.splitlines()] if card else []
+
+
+def _show_bundle(file: Path, json_path: Path | None) -> None:
+    """Hold it against its checksums, and show what is in it."""
+    from edgeseg.bundle.archive import verify
+    from edgeseg.core.files import write_whole
+
+    found = verify(file)
+    for line in found.lines():
+        say(line)
+    if json_path:
+        write_whole(
+            json_path, json.dumps({"manifest": found.manifest, "bill_of_materials": found.bill}, indent=1) + "\n"
+        )
 
 
 def _draft(

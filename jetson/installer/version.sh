@@ -5,7 +5,7 @@ make_version() {
   unfinished=$version
   rm -rf "$version" # of one that was ended
   mkdir -p "$version"
-  cp -R "$bundle"/{model,golden,installer,manifest.json,camera.toml,edgeseg-camera@.service,*.sh,*.md,*.tsv} "$version/"
+  cp -R "$bundle"/{model,golden,installer,*.json,camera.toml,edgeseg-camera@.service,*.sh,*.md,*.tsv} "$version/"
   l4t_release >"$version/jetson_linux"
   if [[ -n $signed_id ]]; then cp "$unpacked/signature" "$version/signature"; fi
   chmod -R u=rwX,go=rX "$version"

@@ -23,6 +23,7 @@ from edgeseg.data.tools.pack_settings import PackSettings
 from edgeseg.export import exporter
 from edgeseg.export.camera_graph import camera_graph, with_camera
 from edgeseg.export.exporter import export
+from edgeseg.export.model_card import card_of
 from edgeseg.export.network import onnx_from_keras
 from edgeseg.export.settings import EQUAL_PIXELS, ExportSettings
 from edgeseg.export.tensorrt_check import library_at_hand
@@ -58,7 +59,13 @@ def test_the_file_gives_the_model_s_masks_from_camera_frames(run: Path, tmp_path
         assert engine.spec == spec
     assert spec.trained_on == ModelSpec.read(run / "spec.json").trained_on
     assert {"edgeseg", "onnx", "tf2onnx", "tensorflow"} <= spec.versions.keys()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "model.onnx.spec.json"]
+    card = card_of(target)
+    assert card is not None
+    assert f"| val | {spec.trained_on} | {VAL} | {spec.metrics['miou']:.4f} | [" in card
+    assert f"{report.parity.equal_pixels:.3%} of pixels as the Keras model's over {VAL} frames" in card
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "model.onnx", "model.onnx.card.md", "model.onnx.spec.json",
+    ]  # fmt: skip
 
 
 def test_every_transposed_convolution_is_one_convtranspose_with_its_kernel(run: Path, tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_a_conversion_that_changes_masks_is_refused_and_the_earlier_file_kept(
     assert re.search(rf"the first layer to differ is {first}\w* ", str(refusal.value))
     assert target.read_bytes() == earlier
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["model.onnx", "model.onnx.spec.json", "report.json", "report.png"]
+    assert names == ["model.onnx", "model.onnx.card.md", "model.onnx.spec.json", "report.json", "report.png"]
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["onnx"], report["refused"] in str(refusal.value)) == ("", True)
     picture = np.asarray(cv2.imread(str(tmp_path / "report.png")))

@@ -76,7 +76,8 @@ def test_the_archive_holds_all_that_the_device_needs(made: Bundle) -> None:
     files = files_of(made.folder)
     for name in (
         "install.sh", "edgeseg-camera@.service", "README.md", "benchmark.sh", "Dockerfile",
-        "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml",
+        "manifest.json", "SHA256SUMS", "requirements.txt", "camera.toml", "bom.cdx.json",
+        "model/my_colours.onnx.card.md",
         "model/my_colours.onnx", "model/my_colours.onnx.spec.json", "golden/records.jsonl", "golden/recording.json",
         "golden/frames/00000002.png", "golden/masks/00000002.png", "wheels/tomli-2.5.0-py3-none-any.whl",
         "wheels/numpy-1.26.4-cp310-cp310-manylinux_2_28_aarch64.whl",
@@ -96,6 +97,14 @@ def test_the_archive_holds_all_that_the_device_needs(made: Bundle) -> None:
     assert "tomli==2.5.0" in pins
     assert f"edgeseg=={manifest['edgeseg']}" in pins
     assert manifest["id"] in made.done.stdout
+
+
+def test_a_model_without_a_card_gets_one_of_its_spec(made: Bundle) -> None:
+    assert "has no card beside it; one is made of its spec, without intervals" in made.done.stderr
+    card = (made.folder / "model/my_colours.onnx.card.md").read_text()
+    assert hashlib.sha256((made.folder / "model/my_colours.onnx").read_bytes()).hexdigest() in card
+    assert "Not measured, as far as the file says." in card
+    assert "Not known: the file is of no export of edgeseg's." in card
 
 
 def test_the_checksums_are_those_of_sha256sum(made: Bundle) -> None:
