@@ -78,6 +78,7 @@ function showState() {
   write("stamp", `${state.sign} ${state.word.toUpperCase()} · ${state.reason}`);
   document.title = state.level === "good" ? "edgeseg live" : `${state.sign} ${state.word} · edgeseg live`;
   if (age !== null) {
+    write("age-error", link.roundTrip === null ? "" : `, ± ${Math.ceil(link.roundTrip / 2)} ms`);
     write("age", age < 1e4 ? `${Math.round(age)} ms` : `${(age / 1e3).toFixed(1)} s`);
     find("age").dataset.level = age > hello.limit_ms ? "bad" : "good";
     find("age").dataset.ms = age;

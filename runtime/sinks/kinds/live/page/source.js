@@ -11,13 +11,14 @@ export function showSource(list, beat) {
     ["skipped for newer ones", count(frames.skipped)],
     ["stalls, deaths, losses", `${health.stalls}, ${health.deaths}, ${health.losses}`, health.stalls + health.deaths + health.losses > 0],
     ["came back", count(health.reconnects)],
-    ["away in all", `${health.away.seconds.toFixed(1)} s`],
+    ["away in all", `${(health.away.seconds + (beat.away_s ?? 0)).toFixed(1)} s`],
   ];
   if (frames.failed) rows.push(["failed", count(frames.failed), true]);
   if (health.damaged) rows.push(["damaged pictures", count(health.damaged), true]);
   for (const reason of PICTURES) {
     const { count: times, seconds } = health[reason];
-    if (times) rows.push([reason, `${times} ×, ${seconds.toFixed(1)} s`, beat.pictures.includes(reason)]);
+    const isNow = beat.pictures.includes(reason);
+    if (times) rows.push([reason, `${times} ×, ${isNow ? "now too" : `${seconds.toFixed(1)} s`}`, isNow]);
   }
   list.replaceChildren(...rows.map(([name, value, isBad]) => {
     const [pair, term, text] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
