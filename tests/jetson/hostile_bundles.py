@@ -86,7 +86,8 @@ class Hostile:
         if self._random.random() < 0.75:
             signature.write_bytes(self._random.choice(odd))
 
-    def _odd_manifest(self, folder: Path) -> None:
+    def manifest(self) -> bytes:
+        """Return a manifest of which something is odd."""
         found = dict(self._manifest)
         for _ in range(self._random.randint(1, 2)):
             key = self._random.choice([*found, "new"])
@@ -100,7 +101,10 @@ class Hostile:
         content = json.dumps(found).encode()
         if self._random.random() < 0.25:
             content = self._random.choice([*RAW, self._odd_bytes(content), self._cut(content)])
-        (folder / "manifest.json").write_bytes(content)
+        return content
+
+    def _odd_manifest(self, folder: Path) -> None:
+        (folder / "manifest.json").write_bytes(self.manifest())
         (folder / "SHA256SUMS").write_text(sha256sums(folder))
 
     def _odd_list(self, folder: Path) -> None:

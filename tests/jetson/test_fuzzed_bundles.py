@@ -34,7 +34,15 @@ def test_what_is_written_outside_is_seen(place: Path) -> None:
     ("count", "seed"), [(40, 1), *(pytest.param(1000, seed, marks=pytest.mark.faults) for seed in range(2, 12))]
 )
 def test_hostile_bundles_are_refused_and_nothing_else_is_touched(place: Path, count: int, seed: int) -> None:
-    done = alone(place, sys.executable, "-B", "-m", "tests.jetson.fuzzed_bundles", str(count), str(seed))
+    done = alone(place, sys.executable, "-B", "-m", "tests.jetson.fuzzed_bundles", "whole", str(count), str(seed))
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert [line for line in done.stdout.splitlines() if line.startswith("WRITTEN")] == []
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.faults)])
+def test_the_readers_of_manifests_and_archives_write_nothing_elsewhere(place: Path, count: int) -> None:
+    done = alone(place, sys.executable, "-B", "-m", "tests.jetson.fuzzed_bundles", "readers", str(count), "1")
     print(done.stdout)
     assert done.returncode == 0, done.stderr[-4000:]
     assert [line for line in done.stdout.splitlines() if line.startswith("WRITTEN")] == []
