@@ -25,6 +25,7 @@ from edgeseg.runtime.road_settings import RoadSettings
 from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sinks.base import Delivery, Sink
 from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.states import Reason, Status
 from edgeseg.runtime.summary import Summary
 
 __all__ = ["EngineSettings", "RoadSettings", "Stream", "StreamResult", "stream"]
@@ -54,8 +55,8 @@ class StreamResult:
     frame: int
     captured_at: float
     captured_monotonic: float
-    status: str
-    reason: str | None
+    status: Status
+    reason: Reason | None
     latency_ms: float
     ms: dict[str, float]
     road: RoadResult | None = None

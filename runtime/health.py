@@ -6,10 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-PICTURE_REASONS = ("corrupt", "frozen", "black", "blank", "implausible")
-"""What the watches see: a picture that was decoded from damaged data (sources/corruption.py), that shows nothing of now
-(capture/picture_watch.py), or that cannot follow the one before (capture/plausibility.py). Of several, the first is the
-reason of its mask."""
+from edgeseg.runtime.states import PICTURE_REASONS, Reason
 
 
 @dataclass
@@ -79,9 +76,9 @@ class SourceHealth:
     damaged: int = 0
     resolution_changes: int = 0
     away: Episodes = field(default_factory=Episodes)
-    pictures: dict[str, Episodes] = field(default_factory=lambda: {reason: Episodes() for reason in PICTURE_REASONS})
+    pictures: dict[Reason, Episodes] = field(default_factory=lambda: {reason: Episodes() for reason in PICTURE_REASONS})
 
-    def note_picture(self, seen: Collection[str], now: float) -> None:
+    def note_picture(self, seen: Collection[Reason], now: float) -> None:
         """Take what the watches saw in the next frame, captured at `now` in monotonic seconds."""
         for reason, episodes in self.pictures.items():
             if reason in seen:
@@ -97,5 +94,5 @@ class SourceHealth:
 
     def to_dict(self) -> dict[str, Any]:
         counts = {key: value for key, value in self.__dict__.items() if isinstance(value, int)}
-        pictures = {reason: episodes.to_dict() for reason, episodes in self.pictures.items()}
+        pictures = {reason.value: episodes.to_dict() for reason, episodes in self.pictures.items()}
         return {**counts, "away": self.away.to_dict(), **pictures}

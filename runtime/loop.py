@@ -24,6 +24,7 @@ from edgeseg.runtime.sinks.open import check_distinct, open_sink
 from edgeseg.runtime.sinks.segments import parse_quota
 from edgeseg.runtime.sinks.web_address import check_web
 from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.states import Reason, Status
 from edgeseg.runtime.summary import Summary
 from edgeseg.runtime.timing import at_size, stage_times
 
@@ -98,7 +99,7 @@ def run(
             error = _stream(capture, engine, outputs, running, stop, watch, notice, road) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
-            _record_skipped(left, "stopped", outputs)
+            _record_skipped(left, Reason.STOPPED, outputs)
     summary = Summary(
         source=source.uri,
         mode="every-frame" if settings.every_frame else "newest",
@@ -167,7 +168,7 @@ def _stream(
             if frame is not None:
                 in_flight.append(InFlightFrame(frame))
                 masks += 1
-                _record_skipped(frame.skipped, "overtaken", outputs)
+                _record_skipped(frame.skipped, Reason.OVERTAKEN, outputs)
                 _begin(in_flight[-1], engine)
             if in_flight and (frame is None or len(in_flight) >= engine.in_flight):
                 end_oldest()
@@ -180,7 +181,9 @@ def _stream(
             end_oldest()
     except EdgesegError as error:
         for each in in_flight:
-            outputs.record(FrameRecord(each.frame.id, each.frame.captured_at, "failed", "engine", each.frame.clock))
+            outputs.record(
+                FrameRecord(each.frame.id, each.frame.captured_at, Status.FAILED, Reason.ENGINE, each.frame.clock)
+            )
         return error
     finally:
         _pass_on(capture, notice)
@@ -193,9 +196,9 @@ def _pass_on(capture: Capture, notice: Callable[[str], None] | None) -> None:
             notice(text)
 
 
-def _record_skipped(frames: list[Skipped], reason: str, outputs: SinkFanOut) -> None:
+def _record_skipped(frames: list[Skipped], reason: Reason, outputs: SinkFanOut) -> None:
     for frame in frames:
-        outputs.record(FrameRecord(frame.id, frame.captured_at, "skipped", reason, frame.clock))
+        outputs.record(FrameRecord(frame.id, frame.captured_at, Status.SKIPPED, reason, frame.clock))
 
 
 def _resize_notice(camera: Size, graph: Size) -> str:
@@ -237,7 +240,7 @@ def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road:
     ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
     reason = frame.reason
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
-        reason = "deadline"
-    status = "stale" if reason else "ok"
+        reason = Reason.DEADLINE
+    status = Status.STALE if reason else Status.OK
     record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, report, frame.seen)
     return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map)

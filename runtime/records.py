@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.runtime.health import PICTURE_REASONS, SourceHealth
+from edgeseg.runtime.health import SourceHealth
 from edgeseg.runtime.road import RoadResult
+from edgeseg.runtime.states import PICTURE_REASONS, Clock, Reason, Status
 
-STATUSES = ("ok", "skipped", "stale", "failed")
-STALE_REASONS = ("deadline", *PICTURE_REASONS)
+STALE_REASONS = (Reason.DEADLINE, *PICTURE_REASONS)
 STAGES = ("capture_to_mask", "frame", "wait", "preprocess", "inference", "postprocess", "output")
 """`frame` is preprocess + inference + postprocess: what one frame costs, whatever it had to wait for."""
 
@@ -25,11 +25,8 @@ class FrameRecord:
     Attributes:
         frame: its id.
         captured_at: Unix seconds.
-        status: `ok`; `skipped` (a newer frame came first); `stale` (its mask is too old or not of now);
-            `failed` (the engine gave no mask).
-        reason: why it is not ok, in one word.
-        clock: who stamped the time: `sensor` (the camera's driver), `stream` (its presentation times, placed by the
-            frame that came quickest) or `arrival`.
+        reason: why it is not ok.
+        clock: who stamped the time.
         ms: milliseconds by stage; empty for a frame that was not processed.
         road: what the mask says of the road, if that was asked for.
         seen: all that the watches saw in the picture; `reason` is one thing alone, and may be the deadline.
@@ -37,12 +34,12 @@ class FrameRecord:
 
     frame: int
     captured_at: float
-    status: str = "ok"
-    reason: str | None = None
-    clock: str = "arrival"
+    status: Status = Status.OK
+    reason: Reason | None = None
+    clock: Clock = Clock.ARRIVAL
     ms: dict[str, float] = field(default_factory=dict)
     road: RoadResult | None = None
-    seen: tuple[str, ...] = ()
+    seen: tuple[Reason, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON; `road` is in it if it was asked for."""
@@ -122,31 +119,31 @@ class Ledger:
     """
 
     def __init__(self, source: SourceHealth | None = None) -> None:
-        self._counts = dict.fromkeys(STATUSES, 0)
+        self._counts = dict.fromkeys(Status, 0)
         self.latency = {stage: LatencyHistogram() for stage in STAGES}
         self.source = source or SourceHealth()
-        self.stale = dict.fromkeys(STALE_REASONS, 0)
+        self.stale = {reason.value: 0 for reason in STALE_REASONS}
 
     def add(self, record: FrameRecord) -> None:
         self._counts[record.status] += 1
-        if record.status == "stale" and record.reason:
+        if record.status == Status.STALE and record.reason:
             self.stale[record.reason] = self.stale.get(record.reason, 0) + 1
         for stage, value in record.ms.items():
             self.latency[stage].add(value)
 
     @property
     def processed(self) -> int:
-        return self._counts["ok"]
+        return self._counts[Status.OK]
 
     @property
     def frames(self) -> dict[str, int]:
         counts = self._counts
         return {
             "captured": sum(counts.values()),
-            "processed": counts["ok"],
-            "skipped": counts["skipped"],
-            "stale": counts["stale"],
-            "failed": counts["failed"],
+            "processed": counts[Status.OK],
+            "skipped": counts[Status.SKIPPED],
+            "stale": counts[Status.STALE],
+            "failed": counts[Status.FAILED],
         }
 
     def latency_ms(self) -> dict[str, dict[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeseg.runtime.health import PICTURE_REASONS
+from edgeseg.runtime.states import PICTURE_REASONS
 
 _STAGES = (
     ("capture_to_mask", "capture to mask"),

@@ -13,6 +13,7 @@ from edgeseg.runtime.sources.addresses import parse_source
 from edgeseg.runtime.sources.jpegs import JpegLog, decode
 from edgeseg.runtime.sources.kinds.video import VideoReader
 from edgeseg.runtime.sources.reader import Reader
+from edgeseg.runtime.states import Reason
 
 FROZEN_S = 0.5
 CLIP_FPS = 30
@@ -29,7 +30,7 @@ class Seen(NamedTuple):
 
     position: int
     picture: Frame
-    reasons: list[str]
+    reasons: list[Reason]
 
 
 class _Pictures(Reader):

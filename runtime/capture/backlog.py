@@ -6,6 +6,7 @@ import threading
 import time
 
 from edgeseg.runtime.sources.clocks import Stamp
+from edgeseg.runtime.states import Clock
 
 PAUSE_S = 0.25  # shorter ones are those of a busy machine
 _BEAT_S = 0.05
@@ -55,7 +56,7 @@ class Backlog:
 
     def dated(self, stamp: Stamp) -> Stamp:
         """Return the stamp of a frame, with the time of the pause if it may have come within it."""
-        if stamp.clock != "arrival":
+        if stamp.clock != Clock.ARRIVAL:
             return stamp
         stood_still_from = self._heartbeat.stood_still_from()
         if stood_still_from != self._known_from and stood_still_from is not None:

@@ -20,6 +20,7 @@ from edgeseg.runtime.capture.supervisor import Supervisor
 from edgeseg.runtime.health import SourceHealth
 from edgeseg.runtime.settings import CaptureSettings
 from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.states import CLOCKS, Clock, Reason
 
 _POLL_S = 0.1  # how soon a request to stop is noticed while no frames come
 _MOST_NEWS = 100
@@ -30,7 +31,7 @@ class Skipped(NamedTuple):
 
     id: int
     captured_at: float
-    clock: str
+    clock: Clock
 
 
 @dataclass
@@ -41,7 +42,7 @@ class CapturedFrame:
         id: counts all captured frames, from 0.
         captured_at: Unix seconds.
         captured_monotonic: seconds of the monotonic clock.
-        clock: who stamped them: `sensor`, `stream` or `arrival`.
+        clock: who stamped them.
         seen: what the watches saw in it (PICTURE_REASONS); nothing of a good picture.
         picture: (H, W, 3) uint8, BGR, a view into shared memory.
         skipped: older frames that nobody took since the last one.
@@ -50,8 +51,8 @@ class CapturedFrame:
     id: int
     captured_at: float
     captured_monotonic: float
-    clock: str
-    seen: tuple[str, ...]
+    clock: Clock
+    seen: tuple[Reason, ...]
     picture: NDArray[np.uint8]
     process: CaptureProcess
     generation: int
@@ -59,7 +60,7 @@ class CapturedFrame:
     skipped: list[Skipped] = field(default_factory=list)
 
     @property
-    def reason(self) -> str | None:
+    def reason(self) -> Reason | None:
         """Why its mask is not one of now; None for a good picture."""
         return self.seen[0] if self.seen else None
 
@@ -207,7 +208,7 @@ class Capture:
                 self._captured,
                 message.captured_at,
                 message.captured_monotonic,
-                wire.CLOCKS[message.clock],
+                CLOCKS[message.clock],
                 wire.reasons_of(message.seen),
                 picture,
                 process,

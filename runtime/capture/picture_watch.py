@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.runtime.states import Reason
+
 SAMPLE_STEP = 16  # every 16th pixel of every 16th row: 3600 of 1280x720
 _DARK = 16  # grey levels: video black, and the noise of a covered lens
 _UNIFORM = 2  # grey levels between the darkest and the brightest of one colour all over
@@ -28,7 +30,7 @@ class PictureWatch:
         self._checksum: int | None = None
         self._changed_at = 0.0
 
-    def reason(self, picture: NDArray[np.uint8], now: float | None = None) -> str | None:
+    def reason(self, picture: NDArray[np.uint8], now: float | None = None) -> Reason | None:
         """Take the next picture, (H, W, 3) uint8; `now` is in monotonic seconds."""
         now = time.monotonic() if now is None else now
         sample = picture[SAMPLE_STEP // 2 :: SAMPLE_STEP, SAMPLE_STEP // 2 :: SAMPLE_STEP].copy()
@@ -36,7 +38,7 @@ class PictureWatch:
             sample = picture.copy()
         self._note_change(picture, sample, now)
         if now - self._changed_at >= self._frozen_s:
-            return "frozen"
+            return Reason.FROZEN
         return _emptiness(sample)
 
     def _note_change(self, picture: NDArray[np.uint8], sample: NDArray[np.uint8], now: float) -> None:
@@ -49,8 +51,8 @@ class PictureWatch:
         self._checksum = checksum
 
 
-def _emptiness(sample: NDArray[np.uint8]) -> str | None:
+def _emptiness(sample: NDArray[np.uint8]) -> Reason | None:
     low, high = np.percentile(sample, (_OUTLIERS_PERCENT, 100 - _OUTLIERS_PERCENT), axis=(0, 1))
     if high.max() <= _DARK:
-        return "black"
-    return "blank" if (high - low).max() <= _UNIFORM else None
+        return Reason.BLACK
+    return Reason.BLANK if (high - low).max() <= _UNIFORM else None

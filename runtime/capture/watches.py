@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edgeseg.runtime.capture.picture_watch import PictureWatch
 from edgeseg.runtime.capture.plausibility import PlausibilityWatch
 from edgeseg.runtime.sources.reader import Reader
+from edgeseg.runtime.states import Reason
 
 
 class Watches:
@@ -23,9 +24,9 @@ class Watches:
         self._plausibility = PlausibilityWatch() if plausibility else None
         self._frames = 0
 
-    def look(self, frame: NDArray[np.uint8], now: float, reader: Reader) -> list[str]:
+    def look(self, frame: NDArray[np.uint8], now: float, reader: Reader) -> list[Reason]:
         """Return what is seen, of PICTURE_REASONS, in (H, W, 3) uint8 BGR, captured at `now` and just read."""
-        seen = ["corrupt"] if reader.is_corrupt else []
+        seen = [Reason.CORRUPT] if reader.is_corrupt else []
         if self._picture and (reason := self._picture.reason(frame, now)):
             seen.append(reason)
         if self._plausibility:
@@ -35,7 +36,7 @@ class Watches:
             # A file may be read slower than it plays: time is then what its frames make.
             at = self._frames / reader.fps if reader.stamp is None else now
             if self._plausibility.is_implausible(frame, reader.is_key, reader.is_corrupt, at):
-                seen.append("implausible")
+                seen.append(Reason.IMPLAUSIBLE)
         return seen
 
     def begin_again(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.core.geometry import Size
-from edgeseg.runtime.health import PICTURE_REASONS
+from edgeseg.runtime.states import PICTURE_REASONS, Reason
 
 SLOTS = 6
 """One being written, one ready, one in the engine, two at the outputs, one to spare: the newest always finds room."""
@@ -33,8 +33,6 @@ END = b"E"  # capture -> parent: the source ended
 ERROR = b"X"  # capture -> parent: UTF-8 text of what went wrong
 HOPELESS = b"U"  # capture -> parent: the same, where trying again cannot help
 
-CLOCKS = ("arrival", "stream", "sensor")
-
 _FRAME = struct.Struct("<cBBBBdd")
 _FREE = struct.Struct("<cBB")
 
@@ -46,7 +44,7 @@ class FrameMessage(NamedTuple):
         generation: which ring, modulo 256; a change of resolution brings a new one.
         slot: index into the ring.
         seen: what the watches saw, a bit for each of PICTURE_REASONS.
-        clock: index into CLOCKS, who stamped the times.
+        clock: index into states.CLOCKS, who stamped the times.
         captured_at: Unix seconds.
         captured_monotonic: seconds of CLOCK_MONOTONIC, which all processes of a machine share.
     """
@@ -67,11 +65,11 @@ def unpack_frame(data: bytes) -> FrameMessage:
     return FrameMessage(*_FRAME.unpack(data)[1:])
 
 
-def bits_of(seen: Collection[str]) -> int:
+def bits_of(seen: Collection[Reason]) -> int:
     return sum(1 << index for index, reason in enumerate(PICTURE_REASONS) if reason in seen)
 
 
-def reasons_of(bits: int) -> tuple[str, ...]:
+def reasons_of(bits: int) -> tuple[Reason, ...]:
     return tuple(reason for index, reason in enumerate(PICTURE_REASONS) if bits & 1 << index)
 
 

@@ -31,6 +31,7 @@ from edgeseg.runtime.sources.open import open_reader
 from edgeseg.runtime.sources.picture_limit import check_pixels
 from edgeseg.runtime.sources.reader import DamagedFrameError, HopelessSourceError, Reader
 from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.states import CLOCKS
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK_BYTES = 256 * 1024
@@ -98,7 +99,7 @@ class Publisher:
             self._generation,
             self._free.pop(),
             wire.bits_of(seen),
-            wire.CLOCKS.index(stamp.clock),
+            CLOCKS.index(stamp.clock),
             captured_at,
             stamp.monotonic,
         )

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.health import PICTURE_REASONS
 from edgeseg.runtime.sinks.kinds.recording import RecordedFrame, Recording
+from edgeseg.runtime.states import PICTURE_REASONS
 
 MOST_SHOWN = 48
 _ACROSS = 4

@@ -11,6 +11,7 @@ from edgeseg.core.geometry import Size, place_through
 from edgeseg.drawing.captions import Captions, mark_guessed
 from edgeseg.drawing.overlay import mark_stale, overlay
 from edgeseg.runtime.sinks.base import Delivery, SinkContext
+from edgeseg.runtime.states import Status
 
 _SMOOTHING = 0.1  # of the frame rate shown: a figure that flickers cannot be read
 
@@ -37,14 +38,14 @@ class Drawer:
         if self._settings.legend:
             self._captions.write(drawn, self._caption(delivery))
         mark_guessed(drawn, self._guessed)
-        if delivery.record.status == "stale":
+        if delivery.record.status == Status.STALE:
             mark_stale(drawn)
         return drawn
 
     def _caption(self, delivery: Delivery) -> str:
         record = delivery.record
         rate = f"{1 / self._period_s:.1f} fps  " if self._period_s else ""
-        state = f"  {record.status}: {record.reason}" if record.status != "ok" else ""
+        state = f"  {record.status}: {record.reason}" if record.status != Status.OK else ""
         return f"{rate}{record.ms.get('capture_to_mask', 0.0):.1f} ms{state}"
 
     def _count(self) -> None:

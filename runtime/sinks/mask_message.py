@@ -6,11 +6,11 @@ import struct
 from typing import NamedTuple
 
 from edgeseg.runtime.records import FrameRecord
+from edgeseg.runtime.states import CLOCKS, Status
 
 MAGIC = b"ESEG"
 VERSION = 1
-STATUSES = ("ok", "stale")
-CLOCKS = ("arrival", "sensor", "stream")
+STATUSES = (Status.OK, Status.STALE)
 _HEADER = struct.Struct("<4sHHIHHQddBBBBf16s")
 HEADER_BYTES = _HEADER.size
 _REASON_BYTES = 16

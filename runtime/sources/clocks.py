@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from edgeseg.runtime.states import Clock
+
 _LONGEST_AGE_S = 10.0  # a driver's time further back is of another clock
 _DRIFT = 1e-3  # by how much a camera's clock may run apart from ours
 _JUMP_S = 10.0
@@ -12,17 +14,17 @@ _LONGEST_GAP_S = 5.0  # between two frames of a file: a longer one would be wait
 
 
 class Stamp(NamedTuple):
-    """Seconds of CLOCK_MONOTONIC, and who says so: `sensor`, `stream` or `arrival`."""
+    """Seconds of CLOCK_MONOTONIC, and who says so."""
 
     monotonic: float
-    clock: str = "arrival"
+    clock: Clock = Clock.ARRIVAL
 
 
 def sensor_stamp(driver_ms: float, now: float | None = None) -> Stamp:
     """Return the time that V4L2 gave a buffer, in ms of CLOCK_MONOTONIC; the arrival if it is of another clock."""
     now = time.monotonic() if now is None else now
     age_s = now - driver_ms / 1e3
-    return Stamp(driver_ms / 1e3, "sensor") if driver_ms > 0 and 0 <= age_s <= _LONGEST_AGE_S else Stamp(now)
+    return Stamp(driver_ms / 1e3, Clock.SENSOR) if driver_ms > 0 and 0 <= age_s <= _LONGEST_AGE_S else Stamp(now)
 
 
 class StreamClock:
@@ -48,7 +50,7 @@ class StreamClock:
             self._offset = offset
         is_stepped = self._last_pts == pts_s  # a stream without times repeats one
         self._last_pts, self._last_now = pts_s, now
-        return Stamp(now) if is_stepped else Stamp(min(now, pts_s + self._offset), "stream")
+        return Stamp(now) if is_stepped else Stamp(min(now, pts_s + self._offset), Clock.STREAM)
 
 
 class FileClock:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgeseg.runtime.records import FrameRecord, LatencyHistogram, Ledger
+from edgeseg.runtime.states import Reason, Status
 
 
 def test_percentiles_agree_with_numpy_over_five_orders_of_magnitude() -> None:
@@ -35,13 +36,13 @@ def test_times_outside_the_buckets_are_counted_not_lost() -> None:
 
 def test_captured_is_the_sum_of_what_became_of_the_frames() -> None:
     ledger = Ledger()
-    for status in ("ok", "ok", "skipped", "stale", "failed"):
+    for status in (Status.OK, *Status):
         ledger.add(FrameRecord(0, 0.0, status))
     assert ledger.frames == {"captured": 5, "processed": 2, "skipped": 1, "stale": 1, "failed": 1}
 
 
 def test_a_record_is_one_line_of_json_with_the_documented_keys() -> None:
-    line = FrameRecord(3, 12.5, "stale", "deadline", ms={"wait": 1.25}).to_json()
+    line = FrameRecord(3, 12.5, Status.STALE, Reason.DEADLINE, ms={"wait": 1.25}).to_json()
     assert "\n" not in line
     assert json.loads(line) == {
         "frame": 3, "captured_at": 12.5, "clock": "arrival", "status": "stale", "reason": "deadline",

@@ -7,6 +7,7 @@ import cv2
 from edgeseg.core.errors import UsageError
 from edgeseg.core.files import write_whole
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
+from edgeseg.runtime.states import Status
 
 
 class ClassMapFolder(Sink):
@@ -22,7 +23,7 @@ class ClassMapFolder(Sink):
         self._path = context.path
 
     def write(self, delivery: Delivery) -> None:
-        if delivery.record.status == "stale":
+        if delivery.record.status == Status.STALE:
             return  # a file cannot say that it is stale, and must not pass for good
         ok, data = cv2.imencode(".png", delivery.class_map)
         if not ok:

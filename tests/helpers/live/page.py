@@ -25,6 +25,7 @@ from edgeseg.runtime.settings import SinkSettings
 from edgeseg.runtime.sinks.base import Delivery, Playback
 from edgeseg.runtime.sinks.fan_out import SinkFanOut
 from edgeseg.runtime.sinks.open import open_sink
+from edgeseg.runtime.states import Reason, Status
 from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -94,7 +95,8 @@ def delivery(
 ) -> Delivery:
     """Return a mask of now, whose class map holds every class and pixels of none."""
     ms = {"wait": 1.0, "preprocess": 0.5, "inference": 8.0, "postprocess": 0.5, "frame": 9.0, "capture_to_mask": 10.0}
-    record = FrameRecord(index, time.time() - 0.01, status, reason, ms=ms, road=road)
+    why = Reason(reason) if reason else None
+    record = FrameRecord(index, time.time() - 0.01, Status(status), why, ms=ms, road=road)
     return Delivery(record, time.monotonic() - 0.01, numbered_frame(index), class_map(index, size))
 
 

@@ -1,5 +1,6 @@
 from edgeseg.runtime.capture.backlog import Backlog, Heartbeat
 from edgeseg.runtime.sources.clocks import Stamp
+from edgeseg.runtime.states import Clock
 
 
 class Still(Heartbeat):
@@ -28,7 +29,7 @@ def test_what_the_camera_dates_is_as_old_as_it_says() -> None:
     heartbeat = Still()
     backlog = Backlog(heartbeat)
     heartbeat.since = 5.0
-    assert backlog.dated(Stamp(7.5, "sensor")) == Stamp(7.5, "sensor")
+    assert backlog.dated(Stamp(7.5, Clock.SENSOR)) == Stamp(7.5, Clock.SENSOR)
 
 
 def test_a_slow_camera_is_not_taken_for_a_pause() -> None:

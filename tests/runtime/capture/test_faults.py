@@ -24,6 +24,7 @@ from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture.capture import Capture, CapturedFrame
 from edgeseg.runtime.settings import CaptureSettings
 from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.states import Reason
 from tests.helpers.camera_servers import NO_RTSP_SERVER, MjpegCamera, RtspCamera
 from tests.helpers.colour_model import VIDEO_SIZE, numbered_frame
 
@@ -501,7 +502,7 @@ def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_fra
     differs = [np.abs(a.astype(int) - b).mean() > 1 for a, b in zip(pictures, expected, strict=True)]
     assert any(differs)
     assert not [index for index in range(60) if differs[index] and reasons[index] != "corrupt"]
-    assert reasons.count("corrupt") <= 24  # one group of frames, two at most, and no more
+    assert reasons.count(Reason.CORRUPT) <= 24  # one group of frames, two at most, and no more
     assert reasons[0] is reasons[-1] is None
     summary = tmp_path / "summary.json"
     done = subprocess.run(
@@ -510,13 +511,13 @@ def test_frames_decoded_from_corrupt_packets_are_not_good_until_the_next_key_fra
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     stale = json.loads(summary.read_text())["stale"]
-    assert stale["corrupt"] == reasons.count("corrupt")
+    assert stale["corrupt"] == reasons.count(Reason.CORRUPT)
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]  # and nothing of FFmpeg's
     assert [event for event in events if event != "state"] == ["summary"]
     assert done.stdout == ""
 
 
-def all_frames(path: Path) -> tuple[list[np.ndarray], list[str | None]]:
+def all_frames(path: Path) -> tuple[list[np.ndarray], list[Reason | None]]:
     with Capture(parse_source(str(path)), every_frame=True) as capture:
         capture.wait_until_open(GO_ON)
         capture.start()

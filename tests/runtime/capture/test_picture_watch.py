@@ -4,6 +4,7 @@ import pytest
 from edgeseg.runtime.capture.picture_watch import PictureWatch
 from edgeseg.runtime.capture.recovery import Backoff
 from edgeseg.runtime.sources.clocks import Stamp, StreamClock, sensor_stamp
+from edgeseg.runtime.states import Clock
 
 NOISE = np.random.default_rng(3).integers(0, 255, (720, 1280, 3), np.uint8)
 
@@ -41,9 +42,9 @@ def test_pictures_that_show_nothing(picture: np.ndarray, reason: str | None) -> 
 
 
 def test_a_driver_s_time_counts_if_it_is_of_our_clock() -> None:
-    assert sensor_stamp(99_950.0, now=100.0) == Stamp(99.95, "sensor")
-    assert sensor_stamp(1.7e12, now=100.0) == Stamp(100.0, "arrival")
-    assert sensor_stamp(0.0, now=100.0) == Stamp(100.0, "arrival")
+    assert sensor_stamp(99_950.0, now=100.0) == Stamp(99.95, Clock.SENSOR)
+    assert sensor_stamp(1.7e12, now=100.0) == Stamp(100.0, Clock.ARRIVAL)
+    assert sensor_stamp(0.0, now=100.0) == Stamp(100.0, Clock.ARRIVAL)
 
 
 def test_what_the_network_held_back_is_age_in_a_stream_s_own_time() -> None:
@@ -53,7 +54,7 @@ def test_what_the_network_held_back_is_age_in_a_stream_s_own_time() -> None:
     late = clock.stamp(1.0, now=53.0)
     assert late.monotonic == pytest.approx(51.0, abs=0.01)
     assert late.clock == "stream"
-    assert clock.stamp(0.0, now=60.0) == Stamp(60.0, "stream")  # the stream began again
+    assert clock.stamp(0.0, now=60.0) == Stamp(60.0, Clock.STREAM)  # the stream began again
 
 
 def test_backoff_doubles_to_five_seconds_and_begins_anew_after_a_good_stretch() -> None:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgeseg.runtime.records import FrameRecord, Ledger
 from edgeseg.runtime.service.systemd import Service
+from edgeseg.runtime.states import Reason, Status
 from tests.helpers.camera_servers import MjpegCamera
 
 WriteModel = Callable[..., Path]
@@ -59,7 +60,7 @@ def service(manager: Manager, **more: str) -> Service:
 def with_masks(count: int, status: str = "ok") -> Ledger:
     ledger = Ledger()
     for index in range(count):
-        ledger.add(FrameRecord(index, 0.0, status, ms={"capture_to_mask": 20.0}))
+        ledger.add(FrameRecord(index, 0.0, Status(status), ms={"capture_to_mask": 20.0}))
     return ledger
 
 
@@ -104,8 +105,8 @@ def test_the_watchdog_is_fed_by_masks_and_by_a_camera_being_recovered_and_by_not
 def test_masks_that_are_all_late_feed_no_watchdog(manager: Manager) -> None:
     ledger = Ledger()
     with service(manager, WATCHDOG_USEC="40000") as told:
-        for frame, reason in enumerate(("deadline", "deadline", "black")):
-            ledger.add(FrameRecord(frame, 0.0, "stale", reason, ms={"capture_to_mask": 900.0}))
+        for frame, reason in enumerate((Reason.DEADLINE, Reason.DEADLINE, Reason.BLACK)):
+            ledger.add(FrameRecord(frame, 0.0, Status.STALE, reason, ms={"capture_to_mask": 900.0}))
             time.sleep(0.02)
             told(ledger, 0.1)
             assert ("WATCHDOG=1" in manager.heard()) == (reason == "black")

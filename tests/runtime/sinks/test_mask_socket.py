@@ -23,6 +23,7 @@ from edgeseg.runtime.records import FrameRecord
 from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
 from edgeseg.runtime.sinks.mask_message import HEADER_BYTES
 from edgeseg.runtime.sinks.open import open_sink
+from edgeseg.runtime.states import Reason, Status
 from tests.helpers.places import ROOT
 
 WriteModel = Callable[..., Path]
@@ -48,7 +49,9 @@ def open_masks(place: Path, spec: ModelSpec) -> Sink:
 
 
 def delivery(index: int, status: str = "ok", reason: str | None = None) -> Delivery:
-    record = FrameRecord(index, 1000.0 + index, status, reason, ms={"capture_to_mask": 12.5})
+    record = FrameRecord(
+        index, 1000.0 + index, Status(status), Reason(reason) if reason else None, ms={"capture_to_mask": 12.5}
+    )
     return Delivery(record, 50.0 + index, np.zeros((2, 2, 3), np.uint8), np.full(SIZE, index % 251, np.uint8))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgeseg.core.geometry import Size
 from edgeseg.runtime.capture.capture import Capture
 from edgeseg.runtime.sources.addresses import parse_source
+from edgeseg.runtime.states import Reason
 from tests.helpers.damage import by_opencv, street
 from tests.helpers.files.h264 import CONCEALED_AT, h264_stream
 from tests.helpers.files.matroska import write_matroska
@@ -44,7 +45,7 @@ def packets_of(path: Path) -> list[bytes]:
     return packets
 
 
-def all_of(path: Path) -> tuple[list[Picture], list[tuple[str, ...]], str]:
+def all_of(path: Path) -> tuple[list[Picture], list[tuple[Reason, ...]], str]:
     """Return every picture, what was seen in it, and what was said."""
     with Capture(parse_source(str(path)), every_frame=True) as capture:
         capture.wait_until_open(GO_ON)
