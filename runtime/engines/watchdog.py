@@ -1,13 +1,14 @@
 """The end of a process whose engine hangs, within seconds, so that a supervisor starts it again.
 
-A call into a driver that does not return cannot be ended from within. A Python thread says so and ends the process; a
-timer of the C library does it where the call holds the interpreter and no Python runs any more.
+A call into a driver that does not return cannot be ended from within. A Python thread says so and where,
+and ends the process; a timer of the C library does it where the call holds the interpreter and no Python runs any more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import sys
 import threading
@@ -69,6 +70,7 @@ class Watchdog:
         with contextlib.suppress(OSError, ValueError):
             text = f"{self._program}: the engine has not answered for {self.limit_s:.1f} s; ended for a restart"
             os.write(sys.stderr.fileno(), f"{text}\n".encode())  # not through a lock that the hung thread may hold
+            faulthandler.dump_traceback(sys.stderr, all_threads=True)  # nor is this
         os._exit(_EXIT_CODE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,14 +27,14 @@ def alive(pid: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("engine", "said"),
+    ("engine", "said", "where"),
     [
-        ("Hanging", "the engine has not answered for 3.5 s"),
-        ("HangingWithTheInterpreter", ""),  # nobody is left to say it
-        ("HangingAtTheEnd", "the engine has not answered for 3.5 s"),
+        ("Hanging", "the engine has not answered for 3.5 s", ["hang"]),
+        ("HangingWithTheInterpreter", "", []),  # nobody is left to say it
+        ("HangingAtTheEnd", "the engine has not answered for 3.5 s", ["close"]),
     ],
 )
-def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said: str) -> None:
+def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said: str, where: list[str]) -> None:
     model, stats = write_colour_model(tmp_path / "model.onnx"), tmp_path / "stats.jsonl"
     process = subprocess.Popen(
         [sys.executable, *PROGRAM, engine, "scenes://?size=128x72&fps=30", "--model", str(model),
@@ -50,6 +51,8 @@ def test_it_ends_with_code_5_within_5_seconds(tmp_path: Path, engine: str, said:
     (hung_at,) = [float(line.split()[-1]) for line in stderr.splitlines() if line.startswith("hangs at")]
     assert time.monotonic() - hung_at < 5
     assert said in stderr
+    places = re.findall(r'hanging_engine\.py", line \d+ in (\w+)$', stderr, re.MULTILINE)
+    assert places[:1] == where  # the innermost call comes first
     assert "Traceback" not in stderr
     assert children
     end = time.monotonic() + 2  # the kernel ends them after their parent
