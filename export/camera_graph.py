@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.core.geometry import Box, Placement, Size, place
 from edgeseg.core.spec import METADATA_KEY, ModelSpec
-from edgeseg.export.network import INPUT, OUTPUT
 
 FRAME, CLASS_MAP, CONFIDENCE = "frame", "class_map", "confidence"
+INPUT, OUTPUT = "pixels", "logits"  # of the network alone
 
 
 def camera_graph(network: onnx.ModelProto, spec: ModelSpec, with_confidence: bool = False) -> onnx.ModelProto:

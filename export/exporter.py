@@ -15,12 +15,12 @@ from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.files import check_writable, replace_whole, write_whole
 from edgeseg.core.spec import ModelSpec
 from edgeseg.data.argument import data_of_model
-from edgeseg.export.camera_graph import camera_graph, raw_graph, with_camera
+from edgeseg.export.camera_graph import OUTPUT, camera_graph, raw_graph, with_camera
 from edgeseg.export.card_figures import Measured
 from edgeseg.export.export_report import ExportReport, draw_worst
 from edgeseg.export.frames import Frames
 from edgeseg.export.model_card import card_beside, model_card
-from edgeseg.export.network import OUTPUT, in_float32, onnx_from_keras
+from edgeseg.export.network import in_float32, onnx_from_keras
 from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.precision.candidates import candidates
 from edgeseg.export.precision.half_layers import Halver

@@ -14,12 +14,12 @@ import onnx
 
 from edgeseg.core.errors import ModelError, one_line
 from edgeseg.core.spec import ModelSpec
+from edgeseg.export.camera_graph import INPUT, OUTPUT
 from edgeseg.export.folding import bind_weights
 from edgeseg.export.settings import OPSET
 from edgeseg.tf import tf
 
 IR_VERSION = 8  # onnx writes newer ones that ONNX Runtime and TensorRT of JetPack 6 do not read
-INPUT, OUTPUT = "pixels", "logits"
 WEIGHT = "weight_"
 SMALL_WEIGHT = 2**14  # numbers
 MAX_BYTES = 2**31 - 2**24  # protobuf ends at 2 GiB; the graph besides the weights takes a little

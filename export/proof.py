@@ -14,9 +14,8 @@ from edgeseg.core.metrics import ConfusionMatrix, Scores
 from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
 from edgeseg.drawing.overlay import enlarge
-from edgeseg.export.camera_graph import CLASS_MAP
+from edgeseg.export.camera_graph import CLASS_MAP, OUTPUT
 from edgeseg.export.frames import Frame
-from edgeseg.export.network import OUTPUT
 from edgeseg.export.onnx_file import OnnxFile, nchw
 from edgeseg.export.settings import Limits
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.core.pixels import network_pixels
 from edgeseg.core.spec import ModelSpec
-from edgeseg.export.network import INPUT
+from edgeseg.export.camera_graph import INPUT
 from edgeseg.export.onnx_file import OnnxFile, nchw
 from edgeseg.tf import keras
 

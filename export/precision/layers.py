@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx
 
 from edgeseg.core.errors import UsageError, nearest
-from edgeseg.export.network import INPUT
+from edgeseg.export.camera_graph import INPUT
 
 Readers = dict[str, list[onnx.NodeProto]]
 _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")

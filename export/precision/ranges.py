@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import ModelError, UsageError
-from edgeseg.export.network import INPUT
+from edgeseg.export.camera_graph import INPUT
 
 CHUNK = 4  # frames whose activations ONNX Runtime's calibrator keeps at a time
 _BIN_COUNT = 2048

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.core.errors import ModelError
-from edgeseg.export.network import OUTPUT
+from edgeseg.export.camera_graph import OUTPUT
 from edgeseg.export.onnx_file import OnnxFile
 from edgeseg.export.precision.sibling import float32_sibling
 
