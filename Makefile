@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-training test-device test-models test-faults test-live test-gpu test-arm64 test-interop bundled-model check lint types imports wheel format clean
+.PHONY: help demo test test-quick test-quick-data test-quick-rest test-training test-device test-models test-faults test-live test-gpu test-arm64 test-interop bundled-model check lint types imports wheel format clean
 
 help:
 	@echo "make demo     train, export, stream and benchmark on drawn scenes; results in demo/"
+	@echo "make test-quick  the tests that need no process, no TensorFlow and no device: run it first"
 	@echo "make test     run the test suite"
 	@echo "make test-models  train and export every architecture on every encoder: some ten minutes"
 	@echo "make test-faults  faults and fuzzed inputs of every sort, judged: up to half an hour"
@@ -22,6 +23,16 @@ help:
 
 demo: $(READY)
 	$(BIN)/edgeseg demo --out demo
+
+# Two processes side by side, of about the same length. tests/quick.py says which tests these are.
+test-quick: $(READY)
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-quick-data test-quick-rest
+
+test-quick-data: $(READY)
+	$(BIN)/pytest --quick tests/edgeseg/core tests/edgeseg/data tests/edgeseg/models
+
+test-quick-rest: $(READY)
+	$(BIN)/pytest --quick --ignore=tests/edgeseg/core --ignore=tests/edgeseg/data --ignore=tests/edgeseg/models
 
 # Two processes side by side: one computes, the other mostly waits.
 test: $(READY)

@@ -15,10 +15,35 @@ import pytest
 from edgeseg.core.geometry import Size
 from edgeseg.core.spec import ModelSpec
 from tests.helpers.colour_model import COLOUR_SPEC, VIDEO_SIZE, numbered_frame, write_colour_model
+from tests.quick import Guard
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("edgeseg", parent=hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("edgeseg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only what needs no process, no TensorFlow and no device")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        config.pluginmanager.register(Guard())
+
+
+@pytest.fixture(scope="session")
+def process() -> None:
+    """Marks a test as one that starts processes, where its own code does not show that."""
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """Marks a test as one that imports TensorFlow, where its own code does not show that."""
+
+
+@pytest.fixture(scope="session")
+def patience() -> None:
+    """Marks a test that computes for seconds."""
 
 
 @pytest.fixture

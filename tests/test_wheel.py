@@ -3,11 +3,14 @@
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from edgeseg.bundle.maker import DEVICE_FILES
 from tests.helpers.places import ROOT
 from tests.helpers.wheel_building import build_wheel
 
 
+@pytest.mark.usefixtures("process")
 def test_the_wheel_holds_exactly_the_package(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(build_wheel(tmp_path)).namelist() if ".dist-info/" not in name}
     own = {path.relative_to(ROOT) for path in (ROOT / "edgeseg").rglob("*.py")}

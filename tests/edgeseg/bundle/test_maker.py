@@ -183,6 +183,7 @@ def test_a_damaged_archive_is_refused(made: Bundle, tmp_path: Path, share: float
         assert done is None or (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.usefixtures("process")
 def test_golden_masks_of_one_class_and_a_graph_that_tensorrt_refuses_are_said(tmp_path: Path) -> None:
     model, blue, said = write_colour_model(tmp_path / "m.onnx"), tmp_path / "blue", list[str]()
     graph = onnx.load(str(model))

@@ -136,6 +136,7 @@ def test_what_only_compiles_is_installed_before_and_apart(tmp_path: Path) -> Non
         "name",
     ],
 )
+@pytest.mark.usefixtures("process")
 def test_packages_that_must_not_go_in_are_refused(tmp_path: Path, add: Callable[[Path], object], reason: str) -> None:
     offered = write_index(tmp_path / "offered", SIX)
     add(offered)
@@ -227,6 +228,7 @@ def test_pip_resolves_every_wheel_for_the_device_and_they_are_all_in_the_table(t
     assert ("tomli" in target.pins) == (target.python < (3, 11))
 
 
+@pytest.mark.usefixtures("process")
 def test_a_wheel_is_put_together_again_from_its_installation(tmp_path: Path) -> None:
     built, site = build_wheel(tmp_path), tmp_path / "site"
     with zipfile.ZipFile(built) as archive:

@@ -40,6 +40,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(command: str, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_pictures_of_names_that_are_no_text_go_to_tensorboard(tmp_path: Path) -> None:
     from edgeseg.training.tensorboard import BoardWriter
 

@@ -117,6 +117,7 @@ def test_a_rule_is_put_behind_any_argument(data: str, rule: str) -> None:
     assert with_classes(data, None) == data
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_classes_is_an_option_of_the_commands(tmp_path: Path) -> None:
     data, rule = "scenes:train=1,val=1,test=1,size=64x32", "road=road,sidewalk;other=*"
     command = ["data", "check", data, "--classes", rule, "--out", str(tmp_path)]

@@ -288,6 +288,7 @@ def check_mutated(root: Path, seed: int) -> bool:
     return bool(classes)
 
 
+@pytest.mark.usefixtures("patience")
 def test_2000_mutated_lists_are_read_or_refused(tmp_path: Path) -> None:
     read = sum(check_mutated(tmp_path, seed) for seed in range(2000))
     assert 200 < read < 1800  # both happen

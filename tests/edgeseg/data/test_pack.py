@@ -93,6 +93,7 @@ def test_a_crop_alone_keeps_its_pixels(camvid: Path, tmp_path: Path) -> None:
     assert np.array_equal(packed.split("val")[1].read_image(), whole[9:45, 8:56])
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_a_crop_is_not_cut_again(camvid: Path, tmp_path: Path) -> None:
     assert pack(f"camvid:{camvid}", tmp_path / "pack", "--crop", "8,9,48,36").exception is None
     data = f"tfrecord:{tmp_path / 'pack'}?classes=Road;rest=*"

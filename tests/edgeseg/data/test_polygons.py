@@ -126,6 +126,7 @@ def test_boxes_of_pascal_voc_may_count_from_1_and_the_check_says_so(tmp_path: Pa
         open_dataset(f"{argument}&first_pixel=2")
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_pack_says_which_rule_made_its_masks(tmp_path: Path) -> None:
     argument = labelled(tmp_path / "data", "coco")
     for option, rule in (("", PIXEL), ("?classes=pole;rest=*&edges=inclusive", OPENCV)):

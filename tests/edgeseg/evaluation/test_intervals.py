@@ -136,6 +136,7 @@ def scores_from(counts: NDArray[np.int64]) -> Scores:
     ("drives", "over", "least", "most"),
     [(20, "drives", 0.90, 0.99), (3, "drives", 0.70, 0.90), (20, "pictures", 0.45, 0.70)],
 )
+@pytest.mark.usefixtures("patience")
 def test_how_often_an_interval_holds_the_truth(drives: int, over: str, least: float, most: float) -> None:
     """200 sets of ten frames a drive: the shares that docs/evaluation.md gives."""
     truth = scores_from(simulated(np.random.default_rng(8), 5000, 10)).miou

@@ -88,6 +88,7 @@ def test_weights_are_a_choice_beside_the_network() -> None:
     assert with_preset("fast", {"model": "fcn8", "weights": "imagenet"}, CAMVID)["steps"] == PRESETS["fast"].steps
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_without_its_weights_a_preset_says_what_to_install(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> TrainSet
     raise result.exception
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_the_command_line_begins_with_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     data = "scenes:train=4,val=2,test=0,size=640x360"
     expected = TrainSettings(data=data, **with_preset("balanced", {}, Size(360, 640)))

@@ -49,6 +49,7 @@ def has_caption(picture: Any) -> bool:
 
 
 @pytest.mark.parametrize("confirmed", [False, True])
+@pytest.mark.usefixtures("process")
 def test_every_start_says_it_and_every_overlay_shows_it(
     model: Path, tmp_path: Path, pictures: Path, confirmed: bool
 ) -> None:
@@ -71,6 +72,7 @@ def test_every_start_says_it_and_every_overlay_shows_it(
         assert has_caption(picture) is not confirmed
 
 
+@pytest.mark.usefixtures("process")
 def test_a_program_of_one_s_own_is_warned(model: Path, pictures: Path) -> None:
     with pytest.warns(UserWarning, match=SAID):
         masks = [each.class_map for each in edgeseg.runtime.stream(str(pictures), model, every_frame=True)]

@@ -142,6 +142,7 @@ def test_kept_frames_are_repeated_from_memory(pictures: Path) -> None:
             capture.release(frame)
 
 
+@pytest.mark.usefixtures("process")
 def test_while_frames_are_being_kept_the_capture_process_says_that_it_lives(pictures: Path) -> None:
     """All of them may take longer than a first frame is waited for: 30 drawn ones of 3840x2160 do."""
     source = replace(parse_source(str(pictures)), keep=7)

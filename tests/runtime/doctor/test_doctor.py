@@ -151,6 +151,7 @@ def test_a_check_that_fails_is_a_finding_and_the_others_go_on(tmp_path: Path) ->
      ("raise ImportError('libonnxruntime.so: undefined symbol')", "undefined symbol"),
      ("import sys; sys.exit('no\\nprovider')", "exit code 1 provider")],
 )  # fmt: skip
+@pytest.mark.usefixtures("process")
 def test_a_library_that_breaks_as_it_loads_breaks_nothing_here(
     content: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_library_that_breaks_as_it_loads_breaks_nothing_here(
     assert reason in str(facts.probe("onnxruntime")["error"])
 
 
+@pytest.mark.usefixtures("process")
 def test_a_library_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pycuda.py").write_text("import time; time.sleep(100)")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -166,6 +168,7 @@ def test_a_library_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     assert facts.probe("pycuda") == {"error": "no answer within 2 s"}
 
 
+@pytest.mark.usefixtures("process")
 def test_onnx_runtime_really_computes_on_what_is_called_good() -> None:
     found = facts.probe("onnxruntime")
     assert found["providers"]["CPUExecutionProvider"] == ""  # type: ignore[index]

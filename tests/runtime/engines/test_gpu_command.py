@@ -99,6 +99,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, backend: str) -> Any:
     return module
 
 
+@pytest.mark.usefixtures("process")
 def test_times_are_those_of_the_device_and_masks_are_held_against_the_cpu_s(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -116,6 +117,7 @@ def test_times_are_those_of_the_device_and_masks_are_held_against_the_cpu_s(
     assert len(module.failures) == 2
 
 
+@pytest.mark.usefixtures("process")
 def test_two_frames_are_in_flight_where_they_are_said_to_be(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -126,6 +126,7 @@ def test_what_does_not_fit_the_spec_is_said(tmp_path: Path) -> None:
         open_engine(path)
 
 
+@pytest.mark.usefixtures("process")
 def test_every_command_takes_a_foreign_model(tmp_path: Path, pictures: Path) -> None:
     path = foreign_model(tmp_path / "foreign.onnx", RGB_SPEC, layout="nhwc")
     own = write_colour_model(tmp_path / "own.onnx", None, **{f: getattr(RGB_SPEC, f) for f in CHANGES})

@@ -20,6 +20,7 @@ from edgeseg.runtime.sources.addresses import parse_source
 LARGEST_BYTES = 3_000_000
 
 
+@pytest.mark.usefixtures("patience")
 def test_it_is_small_and_right_on_scenes_that_it_has_not_seen() -> None:
     """Trained to 0.877 on 100 of these."""
     assert BUNDLED_MODEL.stat().st_size < LARGEST_BYTES
@@ -30,6 +31,7 @@ def test_it_is_small_and_right_on_scenes_that_it_has_not_seen() -> None:
     assert min(iou for iou in scores.iou.values() if iou is not None) > 0.6
 
 
+@pytest.mark.usefixtures("process")
 def test_the_camera_needs_no_other_model_for_drawn_scenes(tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
     command = ["scenes://?frames=3&size=1280x720", "--every-frame", "--summary", str(summary), "--quiet"]
@@ -38,6 +40,7 @@ def test_the_camera_needs_no_other_model_for_drawn_scenes(tmp_path: Path) -> Non
     assert json.loads(summary.read_text())["frames"]["processed"] == 3
 
 
+@pytest.mark.usefixtures("process")
 def test_the_benchmark_needs_no_other_model_either(tmp_path: Path) -> None:
     document = tmp_path / "result.json"
     command = [

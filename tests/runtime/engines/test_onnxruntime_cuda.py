@@ -82,6 +82,7 @@ def test_the_stream_of_a_program_is_such_a_one_unless_it_says_otherwise(
     assert [each.options["enable_cuda_graph"] for each in Session.made] == [graph] * 2
 
 
+@pytest.mark.usefixtures("process")
 def test_streams_and_events_go_before_their_context(device: Cuda, write_model: WriteModel) -> None:
     """pycuda's destructors make the context current: without one they end the process."""
     engine = load_engine(write_model(), ON_CUDA)

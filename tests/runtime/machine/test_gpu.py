@@ -43,6 +43,7 @@ def driver(folder: Path, init: int, count: int) -> str:
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler to make a driver with")
 
 
+@pytest.mark.usefixtures("process")
 def test_without_a_driver_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     if ctypes.util.find_library("cuda"):
         monkeypatch.setattr(gpu, "DRIVER", "libcuda-that-is-not-there.so.1")

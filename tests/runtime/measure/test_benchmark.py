@@ -266,6 +266,7 @@ def test_the_memory_of_a_gpu_is_said_where_it_is_told(
     assert "loading took 550 MiB of the GPU's" in text(result)
 
 
+@pytest.mark.usefixtures("process")
 def test_the_command_writes_what_it_measured_and_compares(
     pictures: Path, write_model: WriteModel, tmp_path: Path
 ) -> None:
@@ -299,6 +300,7 @@ def test_the_command_writes_what_it_measured_and_compares(
     assert layers[1]
 
 
+@pytest.mark.usefixtures("process")
 def test_what_was_measured_outlives_a_model_that_cannot_be_profiled(
     pictures: Path, write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

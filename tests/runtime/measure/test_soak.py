@@ -199,6 +199,7 @@ def soaked(*arguments: object) -> list[str]:
     return ["benchmark", *map(str, arguments), "--backend", "onnxruntime-cpu", "--threads", "1"]
 
 
+@pytest.mark.usefixtures("process")
 def test_the_command_says_what_became_of_it_and_writes_it(
     pictures: Path, write_model: WriteModel, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_the_command_says_what_became_of_it_and_writes_it(
     assert verdict["text"] in files["html"].read_text()
 
 
+@pytest.mark.usefixtures("process")
 def test_an_engine_that_leaks_is_said_and_ends_with_1(
     pictures: Path, write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +249,7 @@ def test_an_engine_that_leaks_is_said_and_ends_with_1(
     assert done.return_value == 1
 
 
+@pytest.mark.usefixtures("process")
 def test_an_output_that_fails_is_said_and_ends_with_2(pictures: Path, write_model: WriteModel, tmp_path: Path) -> None:
     cv2.imwrite(str(pictures / "wide.png"), np.zeros((72, 256, 3), np.uint8))  # a video holds one size
     written = [part for name in ("json", "html") for part in (f"--{name}", tmp_path / f"soak.{name}")]
@@ -259,6 +262,7 @@ def test_an_output_that_fails_is_said_and_ends_with_2(pictures: Path, write_mode
     assert "overlay.mkv was given up" in (tmp_path / "soak.html").read_text()
 
 
+@pytest.mark.usefixtures("process")
 def test_a_soak_too_short_to_judge_says_so(pictures: Path, write_model: WriteModel) -> None:
     options = ["--source", pictures, "--soak", "0.005"]
     done = CliRunner().invoke(cli, soaked(write_model(), *options), catch_exceptions=False, standalone_mode=False)

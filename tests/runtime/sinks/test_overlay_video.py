@@ -58,6 +58,7 @@ def test_a_quota_that_makes_no_sense_is_refused(text: str) -> None:
         parse_quota(text)
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_size_quota_is_never_exceeded_and_the_newest_is_kept(tmp_path: Path, colour_spec: ModelSpec) -> None:
     other = tmp_path / "o-notes.mkv"
     other.write_text("not a segment")
@@ -75,6 +76,7 @@ def test_a_size_quota_is_never_exceeded_and_the_newest_is_kept(tmp_path: Path, c
     assert not (tmp_path / "o.mkv").exists()
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_time_quota_keeps_that_much_video_over_several_runs(tmp_path: Path, colour_spec: ModelSpec) -> None:
     for run in range(2):
         sink = recorder(tmp_path / "o.mkv", colour_spec, "10s")

@@ -150,6 +150,7 @@ def test_a_secret_cannot_be_printed_nor_written() -> None:
     assert (secret, secret.reveal()) == (Secret("hush"), "hush")
 
 
+@pytest.mark.usefixtures("process")
 def test_an_address_in_the_wrong_place_is_not_repeated(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
