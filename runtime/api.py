@@ -48,6 +48,7 @@ class StreamResult:
         latency_ms: from capture to mask.
         ms: milliseconds by stage, as in `--stats` (docs: edgeseg.runtime.records.FrameRecord).
         road: what the mask says of the road; None without the setting `road`.
+        confidence: (h, w) uint8, 255 times the softmax maximum; None if the graph has no such output.
         picture: (H, W, 3) uint8, BGR, the captured frame; None unless `pictures` was asked for.
     """
 
@@ -61,6 +62,7 @@ class StreamResult:
     ms: dict[str, float]
     road: RoadResult | None = None
     picture: NDArray[np.uint8] | None = None
+    confidence: NDArray[np.uint8] | None = None
 
     @property
     def age_ms(self) -> float:
@@ -236,6 +238,7 @@ def _result(record: FrameRecord, delivery: Delivery, picture: NDArray[np.uint8] 
         ms=dict(record.ms),
         road=record.road,
         picture=picture,
+        confidence=None if delivery.confidence is None else delivery.confidence.copy(),
     )
 
 

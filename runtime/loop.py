@@ -16,7 +16,7 @@ from edgeseg.runtime.capture.capture import Capture, CapturedFrame, Skipped
 from edgeseg.runtime.deadline import deadline_for
 from edgeseg.runtime.engines.base import Engine
 from edgeseg.runtime.records import FrameRecord, Ledger
-from edgeseg.runtime.road import RoadReport
+from edgeseg.runtime.reports import MaskReports, choose_reports
 from edgeseg.runtime.settings import LoopSettings
 from edgeseg.runtime.sinks.base import Delivery, Playback, Sink
 from edgeseg.runtime.sinks.fan_out import SinkFanOut
@@ -89,14 +89,15 @@ def run(
         if size and size != engine.frame_size and notice:
             notice(_resize_notice(size, engine.frame_size))
         playback = Playback(capture.fps, keep_time=not settings.every_frame)
-        road = RoadReport(settings.road, engine.spec, engine.frame_size, size) if settings.road and size else None
+        wants_confidence = settings.stats is not None and engine.gives_confidence
+        reports = choose_reports(settings.road, wants_confidence, engine.spec, engine.frame_size, size)
         running = replace(settings, deadline_ms=deadline_ms)
         chosen = running.for_sinks()
         opened = [open_sink(uri, engine.spec, engine.frame_size, playback, chosen, notice) for uri in settings.outputs]
         every = [*sinks, *opened]
         with SinkFanOut(every, settings.stats, not settings.every_frame, stop, notice, ledger) as outputs:
             start = time.monotonic()
-            error = _stream(capture, engine, outputs, running, stop, watch, notice, road) if size else None
+            error = _stream(capture, engine, outputs, running, stop, watch, notice, reports) if size else None
             seconds = time.monotonic() - start
             captured, left = capture.finish()
             _record_skipped(left, Reason.STOPPED, outputs)
@@ -145,7 +146,7 @@ def _stream(
     stop: threading.Event,
     watch: Watcher | None,
     notice: Callable[[str], None] | None,
-    road: RoadReport | None,
+    reports: MaskReports,
 ) -> EdgesegError | None:
     """Run the loop; return what ended it early."""
     capture.start()
@@ -156,7 +157,7 @@ def _stream(
 
     def end_oldest() -> None:
         oldest = in_flight[0]
-        delivery = _end(oldest, engine, settings.deadline_ms, road)
+        delivery = _end(oldest, engine, settings.deadline_ms, reports)
         in_flight.popleft()
         outputs.deliver(delivery, partial(capture.release, oldest.frame))
 
@@ -231,10 +232,10 @@ def _begin(flight: InFlightFrame, engine: Engine) -> None:
     engine.submit(picture)
 
 
-def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road: RoadReport | None) -> Delivery:
+def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, reports: MaskReports) -> Delivery:
     frame = flight.frame
     result = engine.collect()
-    class_map, report = road.add(result.class_map, frame.captured_monotonic) if road else (result.class_map, None)
+    class_map, road, means = reports.add(result.class_map, result.confidence, frame.captured_monotonic)
     stages = stage_times(flight.taken, flight.prepared, time.monotonic(), result)
     wait = (flight.taken - frame.captured_monotonic) * 1e3
     ms = {"wait": wait, **stages, "capture_to_mask": wait + stages["frame"]}
@@ -242,5 +243,5 @@ def _end(flight: InFlightFrame, engine: Engine, deadline_ms: float | None, road:
     if reason is None and deadline_ms is not None and ms["capture_to_mask"] > deadline_ms:
         reason = Reason.DEADLINE
     status = Status.STALE if reason else Status.OK
-    record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, report, frame.seen)
-    return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map)
+    record = FrameRecord(frame.id, frame.captured_at, status, reason, frame.clock, ms, road, frame.seen, means)
+    return Delivery(record, frame.captured_monotonic, frame.picture, class_map, result.class_map, result.confidence)

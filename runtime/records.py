@@ -29,6 +29,7 @@ class FrameRecord:
         clock: who stamped the time.
         ms: milliseconds by stage; empty for a frame that was not processed.
         road: what the mask says of the road, if that was asked for.
+        confidence: mean (0 to 1) of each class in the mask, by name; None without `--stats` or a graph that tells it.
         seen: all that the watches saw in the picture; `reason` is one thing alone, and may be the deadline.
     """
 
@@ -40,9 +41,10 @@ class FrameRecord:
     ms: dict[str, float] = field(default_factory=dict)
     road: RoadResult | None = None
     seen: tuple[Reason, ...] = ()
+    confidence: dict[str, float] | None = None
 
     def to_json(self) -> str:
-        """One line of JSON; `road` is in it if it was asked for."""
+        """One line of JSON; `road` and `confidence` are in it if there are any."""
         return json.dumps(self.to_document())
 
     def to_document(self) -> dict[str, Any]:
@@ -58,6 +60,8 @@ class FrameRecord:
         }
         if self.road is not None:
             document["road"] = self.road.to_dict()
+        if self.confidence is not None:
+            document["confidence"] = {name: round(value, 4) for name, value in self.confidence.items()}
         return document
 
 

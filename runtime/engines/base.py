@@ -49,6 +49,7 @@ class Engine(ABC):
         device: the hardware's name.
         spec: of the model.
         frame_size: the picture size that `run` takes.
+        gives_confidence: whether each Result has one.
         watchdog: ends the process if a run hangs; None where somebody else watches.
         min_fps: what the warm-up must reach; 0 for anything.
         in_flight: how many frames `submit` takes before the first of them is collected.
@@ -59,6 +60,7 @@ class Engine(ABC):
     device: str
     spec: ModelSpec
     frame_size: Size
+    gives_confidence: bool = False
     watchdog: Watchdog | None = None
     min_fps: float = 0.0
     in_flight: int = 1
@@ -192,6 +194,7 @@ class GraphEngine(Engine):
         self.spec = model.spec
         self.form = form_of(inputs, outputs, model.spec, str(model.path))
         self.frame_size = self.form.frame_size
+        self.gives_confidence = self.form.gives_confidence
 
     def _prepare(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
         return self.form.feed(frame)

@@ -47,8 +47,10 @@ class GraphForm(ABC):
         frame_size: of the frames.
         input: what is fed, all dimensions known.
         outputs: what is read, in this order.
+        gives_confidence: whether `read` returns one.
     """
 
+    gives_confidence: bool = False
     frame_size: Size
     input: Tensor
     outputs: tuple[Tensor, ...]
@@ -83,6 +85,7 @@ class CameraForm(GraphForm):
         self.input = taken
         self.frame_size = Size(int(taken.shape[1] or 0), int(taken.shape[2] or 0))
         named = {output.name: output for output in outputs}
+        self.gives_confidence = CONFIDENCE in named
         self.outputs = tuple(named[name] for name in (CLASS_MAP, CONFIDENCE) if name in named)
         if spec.camera_size not in (None, self.frame_size):
             raise ModelError(

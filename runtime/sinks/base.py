@@ -30,6 +30,7 @@ class Delivery:
             it when the mask was handed over.
         class_map: (h, w) uint8 at the network's size.
         unsmoothed: the class map as the network gave it; None where it is `class_map`.
+        confidence: (h, w) uint8, 255 times the softmax maximum, of `unsmoothed`; None if the graph has no such output.
     """
 
     record: FrameRecord
@@ -37,6 +38,7 @@ class Delivery:
     picture: NDArray[np.uint8]
     class_map: NDArray[np.uint8]
     unsmoothed: NDArray[np.uint8] | None = None
+    confidence: NDArray[np.uint8] | None = None
 
     def without_picture(self) -> Delivery:
         """Return what a sink gets that needs no picture: whose memory belongs to a newer frame by then."""

@@ -12,7 +12,7 @@ import time
 from edgeseg.core.errors import UsageError
 from edgeseg.runtime.sinks.base import Delivery, Sink, SinkContext
 from edgeseg.runtime.sinks.listener import listen
-from edgeseg.runtime.sinks.mask_message import HEADER_BYTES, header_of
+from edgeseg.runtime.sinks.mask_message import HEADER_BYTES, MaskMessage, header_of
 from edgeseg.runtime.sinks.mask_reader import MaskReader
 from edgeseg.runtime.sinks.places import WatchedPlace
 
@@ -29,8 +29,8 @@ class MaskSocket(Sink):
     A reader that takes nothing for ten seconds is dropped; where all places are taken, the one that has taken nothing
     for the longest goes for the one that comes. A socket whose path is deleted is made again.
 
-    The message is described in sinks/mask_message.py and in docs/embedding.md. A socket that a killed run left behind
-    is replaced; one at which another process answers is not.
+    Readers that ask for version 2 get the confidence, too. The message is described in sinks/mask_message.py and in
+    docs/embedding.md. A socket that a killed run left behind is replaced; one at which another process answers is not.
     """
 
     needs_picture = False
@@ -71,7 +71,7 @@ class MaskSocket(Sink):
         header = header_of(
             delivery.record, delivery.captured_monotonic, class_map.shape, len(classes), classes.ignore_index
         )
-        message = header.pack() + class_map.tobytes()
+        message = MaskMessage(header, class_map, delivery.confidence)
         with self._lock:
             for reader in self._readers.values():
                 self._missed += reader.put(message)
@@ -141,9 +141,9 @@ class MaskSocket(Sink):
 
     def _attend(self, reader: MaskReader, events: int) -> None:
         try:
-            # Readers have nothing to say: what can be read is their end.
-            if events & selectors.EVENT_READ and not reader.channel.recv(4096):
-                raise ConnectionResetError
+            # Readers have nothing to say but which version they want: else what can be read is their end.
+            if events & selectors.EVENT_READ:
+                self._hear(reader)
             with self._lock:
                 reader.send()
                 wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if reader.has_work else 0)
@@ -152,6 +152,13 @@ class MaskSocket(Sink):
             return
         except OSError:
             self._forget(reader)
+
+    def _hear(self, reader: MaskReader) -> None:
+        said = reader.channel.recv(4096)
+        if not said:
+            raise ConnectionResetError
+        with self._lock:
+            reader.hear(said)
 
     def _forget(self, reader: MaskReader) -> None:
         self._selector.unregister(reader.channel)
