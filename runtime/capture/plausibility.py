@@ -39,7 +39,7 @@ _REPEATED_GROWTH = 0.08  # share of the rows
 
 
 def _follows_turned(sketch: Sketch, other: Sketch) -> bool:
-    return sketch.repeated <= other.repeated + _REPEATED_GROWTH and has_turned(
+    return sketch.filled <= other.repeated + _REPEATED_GROWTH and has_turned(
         sketch, other, _USUAL_FACTOR * _FIRST_USUAL + GROWTH
     )
 
@@ -130,7 +130,7 @@ class PlausibilityWatch:
             return self._accept(sketch)
         light = light_between(sketch, self._good)
         strange, change = strange_blocks(sketch, self._good, light), change_between(sketch, self._good, light)
-        follows = self._is_usual(strange) and sketch.repeated <= self._good.repeated + _REPEATED_GROWTH
+        follows = self._is_usual(strange) and sketch.filled <= self._good.repeated + _REPEATED_GROWTH
         is_placed = self._is_placed(change)
         if follows and is_placed and not is_corrupt and not self._is_handed_on:
             return self._accept(sketch, strange, change)

@@ -24,13 +24,16 @@ class Sketch(NamedTuple):
     Attributes:
         blocks: (n, 40, 3) uint8, means.
         fine: (2n, 80, 3) uint8, means.
-        repeated: share of the sampled rows that are, one after the other, equal to the one above, as a decoder fills
-            what it lacks. In a sky without noise single ones are; black bars and white skies do not count.
+        repeated: share of the sampled rows that are equal to the one above: drawn pictures, black bars, and here and
+            there a sky without noise.
+        filled: share of those of the longest run, as a decoder fills what it lacks, black bars and white skies left
+            out. One row that differs breaks a run, so only `repeated` says what a scene holds.
     """
 
     blocks: NDArray[np.uint8]
     fine: NDArray[np.uint8]
     repeated: float
+    filled: float
 
 
 def sketch_of(picture: NDArray[np.uint8]) -> Sketch:
@@ -44,17 +47,17 @@ def sketch_of(picture: NDArray[np.uint8]) -> Sketch:
     return Sketch(
         np.asarray(blocks, np.uint8),
         np.asarray(fine, np.uint8),
-        _repeated(np.asarray(sample.reshape(len(sample), -1), np.uint8)),
+        *_repeated(np.asarray(sample.reshape(len(sample), -1), np.uint8)),
     )
 
 
-def _repeated(rows: NDArray[np.uint8]) -> float:
+def _repeated(rows: NDArray[np.uint8]) -> tuple[float, float]:
     same = (rows[1:] == rows[:-1]).all(axis=1)
     if not same.any():
-        return 0.0
-    same &= (rows[1:].max(axis=1) > _CLIPPED) & (rows[1:].min(axis=1) < 255 - _CLIPPED)
-    breaks = np.flatnonzero(np.concatenate(([True], ~same, [True])))
-    return float((np.diff(breaks).max() - 1) / len(same))
+        return 0.0, 0.0
+    is_clipped = (rows[1:].max(axis=1) <= _CLIPPED) | (rows[1:].min(axis=1) >= 255 - _CLIPPED)
+    breaks = np.flatnonzero(np.concatenate(([True], ~same | is_clipped, [True])))
+    return float(same.mean()), float((np.diff(breaks).max() - 1) / len(same))
 
 
 def light_between(sketch: Sketch, other: Sketch) -> float:

@@ -166,6 +166,15 @@ def test_another_size_begins_anew() -> None:
     assert not any(judge(watch, [panned(0), panned(1), street(300, 300), street(300, 300)]))
 
 
+def test_rows_of_a_drawn_picture_are_plausible_wherever_a_row_differs() -> None:
+    columns = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    columns[:] = DRAW.integers(30, 220, (SIZE[0], 3), np.uint8)
+    pictures = [columns.copy() for _ in range(30)]
+    for index, picture in enumerate(pictures):
+        picture[(index * 37) % SIZE[1]] += np.uint8(index % 3)
+    assert not any(judge(PlausibilityWatch(), pictures))
+
+
 def test_coding_that_takes_the_noise_of_sky_and_black_bars_away_is_plausible() -> None:
     def picture(is_flat: bool) -> Picture:
         noisy = np.full((SIZE[1], SIZE[0], 3), (200, 140, 90), np.uint8)

@@ -85,7 +85,7 @@ def frame_of(message: bytes) -> int:
 def test_the_reader_in_the_examples_reads_a_real_stream(video: Path, write_model: WriteModel, place: Path) -> None:
     camera = subprocess.Popen(
         [sys.executable, "-m", "edgeseg.runtime", str(video), "--loop", "--model", str(write_model()), "--quiet",
-         "--output", f"unix://{place}", "--deadline-ms", "10000", "--no-plausibility"],
+         "--output", f"unix://{place}", "--deadline-ms", "10000"],
     )  # fmt: skip
     wait(lambda: place.exists() or camera.poll() is not None, seconds=90)
     assert place.exists()

@@ -164,7 +164,7 @@ def test_readers_of_both_versions_read_one_stream_of_a_model_that_tells_its_conf
     model = write_model(with_confidence=True)
     camera = subprocess.Popen(
         [sys.executable, "-m", "edgeseg.runtime", str(video), "--loop", "--model", str(model), "--quiet",
-         "--output", f"unix://{place}", "--deadline-ms", "10000", "--no-plausibility"],
+         "--output", f"unix://{place}", "--deadline-ms", "10000"],
     )  # fmt: skip
     end = time.monotonic() + 90
     while not place.exists():

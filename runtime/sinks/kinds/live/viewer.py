@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
+from edgeseg.core.errors import UsageError
+from edgeseg.core.json_text import parse_json
 from edgeseg.runtime.sinks.base import Heartbeat
 from edgeseg.runtime.sinks.kinds.live.clock import Exchange, ViewerClock
 from edgeseg.runtime.sinks.kinds.live.message import beat, now_ms, timed
@@ -77,14 +78,14 @@ class Viewer:
         if self._talks_too_much():
             return False
         try:
-            said = json.loads(text)
+            said = parse_json(str(text), "a viewer", "JSON")
             if "paused" in said:
                 self._has_paused = bool(said["paused"])
                 return True
             sent, received, done = (float(said[name]) for name in ("sent", "received", "done"))
             self._clock.add(Exchange(sent, received, done, now_ms()))
             self._under_way.discard(said.get("frame"))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (UsageError, ValueError, KeyError, TypeError, AttributeError):
             return False
         return True
 
