@@ -15,7 +15,7 @@ from edgeseg.core.console import PATH, given, say, setting_options
 from edgeseg.core.errors import ModelError, UsageError
 from edgeseg.core.geometry import Crop
 from edgeseg.core.option_types import number
-from edgeseg.data.argument import open_dataset, with_classes
+from edgeseg.data.argument import data_of_model, open_dataset, with_classes
 from edgeseg.data.base import Dataset
 from edgeseg.data.feeding.augment import Augmentation
 from edgeseg.training.cluster import find_cluster
@@ -107,7 +107,9 @@ def _fresh(preset: str, options: dict[str, Any], crop: str | None) -> tuple[Trai
 
 
 def _resumed(out: Path, options: dict[str, Any], crop: str | None) -> TrainSettings:
-    settings = _with_options(RunDirectory(out).settings(), options)
+    settings = RunDirectory(out).settings()
+    data_of_model(options.get("data"), settings.data, "--data")  # refuses a class that the run alone names
+    settings = _with_options(settings, options)
     if crop is None:
         return settings
     return replace(settings, crop=Crop.parse(crop, picture_size(open_dataset(settings.data))))
@@ -122,14 +124,15 @@ def _with_options(settings: TrainSettings, options: dict[str, Any]) -> TrainSett
 
 @click.command()
 @click.argument("run", type=PATH)
-def report(run: Path) -> None:
+@click.option("--data", help="Its data, where that is a Python class, whose code runs; else the run's own.")
+def report(run: Path, data: str | None) -> None:
     """Draw the pictures and report.html of RUN anew, also of a run that is under way or was killed."""
     directory = RunDirectory(run)
-    settings = directory.settings()
+    data = data_of_model(data, directory.settings().data, "--data")
     history = directory.read_history()
     if not history:
         raise ModelError(f"{run}: no epoch in its history; expected a run that has ended one: train on with --resume")
-    samples = open_dataset(settings.data).split("val")
+    samples = open_dataset(data).split("val")
 
     from edgeseg.training.report import write_run_report
 

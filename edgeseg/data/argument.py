@@ -68,15 +68,15 @@ def open_dataset(argument: str) -> Dataset:
 
 
 def data_of_model(given: str | None, trained_on: str, option: str) -> str:
-    """Return the data argument that the user has given, else the one that a model says it was trained on.
+    """Return the data argument that the user has given, else the one that a model or a run was trained on.
 
     Raises:
-        UsageError: the model's is a Python class: no file that comes from elsewhere decides what code is loaded.
+        UsageError: that is a Python class: no file that comes from elsewhere decides what code is loaded.
     """
     name, colon, _ = trained_on.partition(":")
     if not given and colon and PYTHON_CLASS.match(name) and name not in FORMATS:
         raise UsageError(
-            f"the model was trained on {trained_on}, a Python class; expected it from you, since loading it runs its "
+            f"trained on {trained_on}, a Python class; expected it from you, since loading it runs its "
             f"code: {option} '{trained_on}'"
         )
     return given or trained_on

@@ -17,6 +17,7 @@ from edgeseg.core.labels import ClassMap, merge_classes
 from edgeseg.data.argument import data_of_model, open_dataset, split_argument, with_classes
 from edgeseg.data.wrappers import merged
 from edgeseg.scenes import CLASSES
+from edgeseg.training.settings import TrainSettings
 from tests.helpers.colour_model import VIDEO_SIZE, write_colour_model
 
 STREET = ClassMap(("Road", "Parking", "Tree", "Sky"), ((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)))
@@ -142,15 +143,35 @@ def test_options_are_taken_apart() -> None:
     assert split_argument("camvid:a/b") == ("camvid:a/b", {})
 
 
-def test_a_model_does_not_decide_what_code_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def foreign_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that appears once the class `elsewhere.roads:Roads` has been loaded."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "roads.py").write_text("open('ran', 'w')\nclass Roads: pass\n")
     monkeypatch.chdir(tmp_path)
+    return tmp_path / "ran"
+
+
+def test_a_run_directory_does_not_decide_what_code_is_loaded(tmp_path: Path, foreign_code: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.toml").write_text(TrainSettings(data="elsewhere.roads:Roads:x").to_toml())
+    commands = (["train", "--resume", "--out", str(run)], ["report", str(run)])
+    for command in commands:
+        with pytest.raises(UsageError, match=r"a Python class.*--data 'elsewhere\.roads:Roads:x'"):
+            cli.main(command, standalone_mode=False)
+    assert not foreign_code.exists()
+    with pytest.raises(UsageError, match="no data set"):
+        cli.main([*commands[0], "--data", "elsewhere.roads:Roads:x"], standalone_mode=False)
+    assert foreign_code.exists()
+
+
+def test_a_model_does_not_decide_what_code_is_loaded(tmp_path: Path, foreign_code: Path) -> None:
     model = write_colour_model(tmp_path / "m.onnx", VIDEO_SIZE, False, trained_on="elsewhere.roads:Roads:x")
     with pytest.raises(UsageError, match=r"a Python class.*--data 'elsewhere\.roads:Roads:x'"):
         cli.main(["evaluate", str(model)], standalone_mode=False)
     with pytest.raises(UsageError, match="--calibrate"):
         data_of_model(None, "elsewhere.roads:Roads", "--calibrate")
-    assert not (tmp_path / "ran").exists()
+    assert not foreign_code.exists()
     assert data_of_model(None, "camvid:CamVid", "--data") == "camvid:CamVid"
     assert data_of_model("elsewhere.roads:Roads", "camvid:CamVid", "--data") == "elsewhere.roads:Roads"
