@@ -41,6 +41,9 @@ def test_train_export_evaluate_and_benchmark_fit_together(run: Path, tmp_path: P
         done = call("evaluate", what, *data, "--split", "test", "--json", out)
         assert done.returncode == 0, done.stderr
         scores.append(json.loads(out.read_text()))
+    measured_of = [each.pop("about") for each in scores]
+    assert [Path(of["model"]) for of in measured_of] == [run, run / "model.keras", model]
+    assert measured_of[0]["sha256"] == measured_of[1]["sha256"] != measured_of[2]["sha256"]
     means = {"miou", "frequency_weighted_iou", "pixel_accuracy", "boundary_f1"}
     assert scores[0].keys() == means | {"iou", "boundary_f1_of_class", "confusion", "pictures", "images", "intervals"}
     assert scores[0]["images"] == 4
